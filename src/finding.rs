@@ -1,0 +1,37 @@
+//! What a guardrail found.
+
+use crate::model::Location;
+
+/// What a finding does to the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// The rules are bad.
+    Error,
+    /// It cannot be judged.
+    Unknown,
+    /// Worth a look; fails only under `--strict`.
+    Warning,
+}
+
+/// One thing that a guardrail found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The guardrail's id.
+    pub guardrail: &'static str,
+    /// What it does to the verdict.
+    pub level: Level,
+    /// The rule to blame, if there is one; `default` for the end of the set.
+    pub rule: Option<String>,
+    /// Where that rule stands.
+    pub location: Option<Location>,
+    /// Whom it concerns, by id, worst first.
+    pub customers: Vec<String>,
+    /// What was found: a whole sentence without its full stop, one line.
+    pub message: String,
+    /// What to do: one line.
+    pub help: Option<String>,
+    /// Whether `--strict` leaves a warning a warning.
+    pub mild: bool,
+    /// Whether someone accepted it until a date.
+    pub waived: bool,
+}

@@ -1,0 +1,30 @@
+//! The plain types every other part speaks: no input or output, no parsing of foreign text.
+
+pub mod diagnostic;
+pub mod inventory;
+pub mod names;
+pub mod prefix;
+pub mod record;
+pub mod rule;
+pub mod sets;
+pub mod source;
+pub mod time;
+pub mod units;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use inventory::{
+    Customer, CustomerId, Infrastructure, InfrastructureId, Inventory, Pop, Shared, SharedId,
+};
+pub use names::{NameId, Names};
+pub use prefix::{Address, AddressRange, Family, Prefix};
+pub use record::{
+    Direction, Fragment, Known, Label, Layers, PacketHeader, ReadCounts, Record, RecordBatch,
+};
+pub use rule::{
+    Action, Algorithm, Default, DefaultAction, Direction as MatchDirection, Exceed, FlagTest,
+    FragmentTest, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term,
+};
+pub use sets::{AddressSet, NumberSet};
+pub use source::{Location, SourceId, Sources, Span, Spanned};
+pub use time::Timestamp;
+pub use units::{Burst, Rate, RateUnit, SamplingRate, Share};

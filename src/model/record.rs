@@ -1,0 +1,385 @@
+//! Records: a packet or a flow, and how much it knows about itself.
+
+use super::names::NameId;
+use super::prefix::{Address, Family};
+use super::source::SourceId;
+
+macro_rules! bits {
+    ($(#[$doc:meta])* $name:ident: $int:ty { $($(#[$bit_doc:meta])* $bit:ident = $value:expr;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub struct $name(pub $int);
+
+        impl $name {
+            $($(#[$bit_doc])* pub const $bit: $name = $name($value);)*
+            /// No bits.
+            pub const NONE: $name = $name(0);
+
+            /// Returns whether all of `other`'s bits are set.
+            pub fn has(self, other: $name) -> bool {
+                self.0 & other.0 == other.0
+            }
+
+            /// Returns these bits and `other`'s.
+            #[must_use]
+            pub const fn with(self, other: $name) -> $name {
+                $name(self.0 | other.0)
+            }
+
+            /// Returns these bits without `other`'s.
+            #[must_use]
+            pub const fn without(self, other: $name) -> $name {
+                $name(self.0 & !other.0)
+            }
+        }
+    };
+}
+
+bits! {
+    /// Which fields of a record are known. A missing field is unknown, never zero.
+    Known: u16 {
+        /// The source address.
+        SRC = 1;
+        /// The destination address.
+        DST = 2;
+        /// The protocol.
+        PROTOCOL = 4;
+        /// The ports, and whether there are any.
+        PORTS = 8;
+        /// The TCP flags, and whether there are any.
+        TCP_FLAGS = 16;
+        /// The ICMP type and code, and whether there are any.
+        ICMP = 32;
+        /// The IP total length of the packet.
+        LENGTH = 64;
+        /// The DSCP.
+        DSCP = 128;
+        /// The TTL or hop limit.
+        TTL = 256;
+        /// The fragment fields.
+        FRAGMENT = 512;
+        /// The PoP.
+        POP = 1024;
+        /// The direction.
+        DIRECTION = 2048;
+        /// All of them.
+        ALL = 4095;
+    }
+}
+
+bits! {
+    /// Which upper-layer fields a packet carries. Known and not carried is "definitely not".
+    Layers: u8 {
+        /// TCP, UDP, UDP-Lite or SCTP ports (never in later fragments).
+        PORTS = 1;
+        /// TCP flags.
+        TCP_FLAGS = 2;
+        /// An ICMP or ICMPv6 type and code.
+        ICMP = 4;
+    }
+}
+
+bits! {
+    /// The fragment fields of a packet.
+    Fragment: u8 {
+        /// The offset is not zero: a later fragment.
+        LATER = 1;
+        /// More fragments follow.
+        MORE = 2;
+        /// Must not be fragmented (IPv4 only).
+        DONT = 4;
+    }
+}
+
+impl Fragment {
+    /// Returns whether the packet is part of a fragmented one. An IPv6 atomic fragment is not.
+    pub fn is_fragment(self) -> bool {
+        self.has(Fragment::LATER) || self.has(Fragment::MORE)
+    }
+}
+
+/// Which way a packet crosses the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// Into the network.
+    Ingress,
+    /// Out of the network.
+    Egress,
+}
+
+/// What the recording says the traffic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label {
+    /// Nothing: legitimate for harm, not attack for success.
+    None,
+    /// Legitimate.
+    Legit,
+    /// Attack.
+    Attack,
+}
+
+/// The header fields that rules look at. Fields that are not known, or not carried, are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketHeader {
+    /// What is known of it.
+    pub known: Known,
+    /// What it carries.
+    pub layers: Layers,
+    /// The address family.
+    pub family: Family,
+    /// Source address as a number.
+    pub src: u128,
+    /// Destination address as a number.
+    pub dst: u128,
+    /// IP protocol; for IPv6 that of the upper layer, after all extension headers.
+    pub protocol: u8,
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128.
+    pub tcp_flags: u8,
+    /// ICMP or ICMPv6 type.
+    pub icmp_type: u8,
+    /// ICMP or ICMPv6 code.
+    pub icmp_code: u8,
+    /// IP total length in bytes, header included.
+    pub packet_length: u32,
+    /// DSCP, 0 to 63.
+    pub dscp: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// Fragment fields.
+    pub fragment: Fragment,
+}
+
+impl PacketHeader {
+    /// Makes a header of which nothing is known but the family.
+    pub fn unknown(family: Family) -> PacketHeader {
+        PacketHeader {
+            known: Known::NONE,
+            layers: Layers::NONE,
+            family,
+            src: 0,
+            dst: 0,
+            protocol: 0,
+            src_port: 0,
+            dst_port: 0,
+            tcp_flags: 0,
+            icmp_type: 0,
+            icmp_code: 0,
+            packet_length: 0,
+            dscp: 0,
+            ttl: 0,
+            fragment: Fragment::NONE,
+        }
+    }
+
+    /// Returns the source address.
+    pub fn src_address(&self) -> Address {
+        Address { family: self.family, bits: self.src }
+    }
+
+    /// Returns the destination address.
+    pub fn dst_address(&self) -> Address {
+        Address { family: self.family, bits: self.dst }
+    }
+}
+
+/// One packet, or the packets of one source in one second of a profile, or (later) one flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Start, in nanoseconds since 1970 UTC.
+    pub time_ns: i64,
+    /// Zero for a packet; otherwise how long it lasts.
+    pub duration_ns: u64,
+    /// The header. Its known bits say also whether `pop` and `direction` are known.
+    pub header: PacketHeader,
+    /// Where it was seen.
+    pub pop: Option<NameId>,
+    /// By which router.
+    pub exporter: Option<NameId>,
+    /// Which way it went.
+    pub direction: Direction,
+    /// Recorded packets, before any scaling.
+    pub packets: u64,
+    /// Recorded bytes of IP packets (layer 3), before any scaling.
+    pub bytes: u64,
+    /// One recorded packet stands for so many.
+    pub weight: u32,
+    /// What the recording says it is.
+    pub label: Label,
+    /// The customer that the recording names where no address can.
+    pub customer: Option<NameId>,
+    /// The file it came from.
+    pub source: SourceId,
+    /// Its number in that file, from 1: the frame, or the record.
+    pub number: u64,
+}
+
+/// A few thousand records, column by column.
+#[derive(Clone, Debug, Default)]
+pub struct RecordBatch {
+    records: Columns,
+}
+
+macro_rules! columns {
+    ($($field:ident: $type:ty = $from:expr;)*) => {
+        #[derive(Clone, Debug, Default)]
+        struct Columns { $($field: Vec<$type>,)* }
+
+        impl Columns {
+            fn push(&mut self, record: &Record) {
+                $(self.$field.push($from(record));)*
+            }
+            fn clear(&mut self) {
+                $(self.$field.clear();)*
+            }
+        }
+    };
+}
+
+columns! {
+    time_ns: i64 = |r: &Record| r.time_ns;
+    duration_ns: u64 = |r: &Record| r.duration_ns;
+    known: Known = |r: &Record| r.header.known;
+    layers: Layers = |r: &Record| r.header.layers;
+    family: Family = |r: &Record| r.header.family;
+    src: u128 = |r: &Record| r.header.src;
+    dst: u128 = |r: &Record| r.header.dst;
+    protocol: u8 = |r: &Record| r.header.protocol;
+    src_port: u16 = |r: &Record| r.header.src_port;
+    dst_port: u16 = |r: &Record| r.header.dst_port;
+    tcp_flags: u8 = |r: &Record| r.header.tcp_flags;
+    icmp_type: u8 = |r: &Record| r.header.icmp_type;
+    icmp_code: u8 = |r: &Record| r.header.icmp_code;
+    packet_length: u32 = |r: &Record| r.header.packet_length;
+    dscp: u8 = |r: &Record| r.header.dscp;
+    ttl: u8 = |r: &Record| r.header.ttl;
+    fragment: Fragment = |r: &Record| r.header.fragment;
+    pop: Option<NameId> = |r: &Record| r.pop;
+    exporter: Option<NameId> = |r: &Record| r.exporter;
+    direction: Direction = |r: &Record| r.direction;
+    packets: u64 = |r: &Record| r.packets;
+    bytes: u64 = |r: &Record| r.bytes;
+    weight: u32 = |r: &Record| r.weight;
+    label: Label = |r: &Record| r.label;
+    customer: Option<NameId> = |r: &Record| r.customer;
+    source: SourceId = |r: &Record| r.source;
+    number: u64 = |r: &Record| r.number;
+}
+
+impl RecordBatch {
+    /// How many records a reader puts into one batch unless told otherwise.
+    pub const CAPACITY: usize = 4096;
+
+    /// Makes an empty batch.
+    pub fn new() -> RecordBatch {
+        RecordBatch::default()
+    }
+
+    /// Returns how many records it holds.
+    pub fn len(&self) -> usize {
+        self.records.time_ns.len()
+    }
+
+    /// Returns whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets all records and keeps the memory.
+    pub fn clear(&mut self) {
+        self.records.clear();
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: &Record) {
+        self.records.push(record);
+    }
+
+    /// Returns the record at a position below [`RecordBatch::len`].
+    pub fn get(&self, at: usize) -> Record {
+        let c = &self.records;
+        Record {
+            time_ns: c.time_ns[at],
+            duration_ns: c.duration_ns[at],
+            header: PacketHeader {
+                known: c.known[at],
+                layers: c.layers[at],
+                family: c.family[at],
+                src: c.src[at],
+                dst: c.dst[at],
+                protocol: c.protocol[at],
+                src_port: c.src_port[at],
+                dst_port: c.dst_port[at],
+                tcp_flags: c.tcp_flags[at],
+                icmp_type: c.icmp_type[at],
+                icmp_code: c.icmp_code[at],
+                packet_length: c.packet_length[at],
+                dscp: c.dscp[at],
+                ttl: c.ttl[at],
+                fragment: c.fragment[at],
+            },
+            pop: c.pop[at],
+            exporter: c.exporter[at],
+            direction: c.direction[at],
+            packets: c.packets[at],
+            bytes: c.bytes[at],
+            weight: c.weight[at],
+            label: c.label[at],
+            customer: c.customer[at],
+            source: c.source[at],
+            number: c.number[at],
+        }
+    }
+
+    /// Returns the records in order.
+    pub fn iter(&self) -> impl Iterator<Item = Record> + '_ {
+        (0..self.len()).map(|at| self.get(at))
+    }
+}
+
+/// What became of the units of a recording: nothing read is ever silently nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadCounts {
+    /// Frames (or rows, or groups) met.
+    pub frames: u64,
+    /// Records made of them.
+    pub records: u64,
+    /// Frames that carry no IP and so are nobody's: ARP, spanning tree, … by kind.
+    pub other: std::collections::BTreeMap<String, u64>,
+    /// Frames (or bytes at the end) that should have been readable and were not, by reason.
+    pub unread: std::collections::BTreeMap<String, u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_hands_back_what_it_was_given() {
+        let mut header = PacketHeader::unknown(Family::V6);
+        header.known = Known::ALL.without(Known::TTL);
+        header.dst = 7;
+        let record = Record {
+            time_ns: -5,
+            duration_ns: 1,
+            header,
+            pop: Some(NameId(3)),
+            exporter: None,
+            direction: Direction::Egress,
+            packets: 2,
+            bytes: 3,
+            weight: 4,
+            label: Label::Attack,
+            customer: None,
+            source: SourceId(1),
+            number: 9,
+        };
+        let mut batch = RecordBatch::new();
+        batch.push(&record);
+        assert_eq!(batch.get(0), record);
+        assert_eq!(batch.iter().count(), 1);
+    }
+}

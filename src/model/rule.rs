@@ -1,0 +1,298 @@
+//! Rules as every language hands them over.
+
+use super::sets::{AddressSet, NumberSet};
+use super::source::{Location, Spanned};
+use super::time::Timestamp;
+use super::units::{Burst, Rate, Share};
+
+/// An ordered list of rules and what becomes of packets that no rule decides.
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    /// The rules, first to last.
+    pub rules: Vec<Rule>,
+    /// What no rule decides meets this.
+    pub default: Default,
+    /// How many files were read for it.
+    pub files: usize,
+}
+
+impl RuleSet {
+    /// Makes the set without rules that accepts everything.
+    pub fn empty() -> RuleSet {
+        RuleSet {
+            rules: Vec::new(),
+            default: Default { action: DefaultAction::Accept, location: None, intent: None },
+            files: 0,
+        }
+    }
+}
+
+/// The end of a rule set.
+#[derive(Clone, Debug)]
+pub struct Default {
+    /// Accept or drop.
+    pub action: DefaultAction,
+    /// Where it is written; none where it is the implied accept.
+    pub location: Option<Location>,
+    /// What a `default: drop` is for.
+    pub intent: Option<Intent>,
+}
+
+/// What happens to packets that no rule decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultAction {
+    /// They pass.
+    Accept,
+    /// They are lost.
+    Drop,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Unique in the set.
+    pub id: String,
+    /// The place to point at: its id, or its first line in other languages.
+    pub location: Location,
+    /// One line for people.
+    pub description: Option<String>,
+    /// Whom to ask.
+    pub owner: Option<String>,
+    /// Why it exists.
+    pub ticket: Option<String>,
+    /// From when on it should be gone.
+    pub expires: Option<Spanned<Timestamp>>,
+    /// Which packets it takes.
+    pub matches: Match,
+    /// What it does to them.
+    pub action: Spanned<Action>,
+    /// What it is for.
+    pub intent: Option<Intent>,
+}
+
+impl Rule {
+    /// Returns whether two rules treat every packet alike, whatever they are called or say they
+    /// are for.
+    pub fn same_effect(&self, other: &Rule) -> bool {
+        self.matches == other.matches && self.action == other.action
+    }
+}
+
+/// All terms must hold; no terms hold for every packet (written `any`, never by omission).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The conditions, each with the place of its value.
+    pub terms: Vec<Spanned<Term>>,
+}
+
+impl Match {
+    /// Makes the match that holds for every packet.
+    pub fn any() -> Match {
+        Match { terms: Vec::new() }
+    }
+}
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// The source address is in the set.
+    Src(AddressSet),
+    /// The destination address is in the set.
+    Dst(AddressSet),
+    /// The IP protocol (for IPv6 the upper-layer protocol) is in the set.
+    Protocol(NumberSet),
+    /// The source port is in the set; false without ports.
+    SrcPort(NumberSet),
+    /// The destination port is in the set; false without ports.
+    DstPort(NumberSet),
+    /// Either port is in the set; false without ports.
+    Port(NumberSet),
+    /// Any of these flag tests holds; false without TCP flags.
+    TcpFlags(Vec<FlagTest>),
+    /// The ICMP or ICMPv6 type is in the set; false for other protocols.
+    IcmpType(NumberSet),
+    /// The ICMP or ICMPv6 code is in the set; false for other protocols.
+    IcmpCode(NumberSet),
+    /// The IP total length in bytes is in the set.
+    PacketLength(NumberSet),
+    /// The DSCP is in the set.
+    Dscp(NumberSet),
+    /// The TTL or hop limit is in the set.
+    Ttl(NumberSet),
+    /// Any of these fragment tests holds.
+    Fragment(Vec<FragmentTest>),
+    /// The PoP is one of these.
+    Pop(Vec<String>),
+    /// The direction is one of these.
+    Direction(Vec<Direction>),
+    /// The inner match does not hold.
+    Not(Match),
+    /// Any of the inner matches holds.
+    AnyOf(Vec<Match>),
+}
+
+/// Which way a packet crosses the edge.
+pub use super::record::Direction;
+
+/// `flags & mask == value`, over the eight bits FIN SYN RST PSH ACK URG ECE CWR (1 to 128).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlagTest {
+    /// The bits looked at.
+    pub mask: u8,
+    /// What they must be.
+    pub value: u8,
+}
+
+/// A test of the fragment fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FragmentTest {
+    /// Part of a fragmented packet.
+    Any,
+    /// The first part: offset zero, more to come.
+    First,
+    /// A later part: offset not zero.
+    NotFirst,
+    /// The last part: offset not zero, no more to come.
+    Last,
+    /// A whole packet.
+    None,
+    /// The don't-fragment bit is set (IPv4 only).
+    DontFragment,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The packet passes; the walk ends.
+    Accept,
+    /// The packet is lost; the walk ends.
+    Drop,
+    /// The packet is lost and its sender told; the walk ends.
+    Reject,
+    /// The packet is noted; the walk goes on.
+    Log,
+    /// The sender must prove itself; the walk ends.
+    Challenge,
+    /// Conforming packets go on, exceeding ones meet `exceed`.
+    RateLimit(RateLimit),
+    /// The packet goes elsewhere; the walk ends.
+    Redirect {
+        /// Name of the place.
+        to: String,
+    },
+    /// The packet is marked; the walk goes on.
+    Mark {
+        /// The DSCP; above 63 it is no DSCP, which is a finding.
+        dscp: u64,
+    },
+}
+
+/// A rate limit: one policer for each instance of its scope and each value of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How much.
+    pub rate: Rate,
+    /// The depth of the bucket; never zero.
+    pub burst: Burst,
+    /// What has a bucket of its own; empty means one bucket for all that matches.
+    pub per: Vec<KeyPart>,
+    /// Who counts together.
+    pub scope: Scope,
+    /// What exceeding traffic meets.
+    pub exceed: Exceed,
+    /// How it counts.
+    pub algorithm: Algorithm,
+    /// Once over, act on everything of the key for so long.
+    pub timeout_ns: Option<u64>,
+}
+
+/// One part of a bucket key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyPart {
+    /// The source, cut to these prefix lengths.
+    Src {
+        /// For IPv4.
+        v4: u8,
+        /// For IPv6.
+        v6: u8,
+    },
+    /// The destination, cut to these prefix lengths.
+    Dst {
+        /// For IPv4.
+        v4: u8,
+        /// For IPv6.
+        v6: u8,
+    },
+    /// The source port.
+    SrcPort,
+    /// The destination port.
+    DstPort,
+    /// The protocol.
+    Protocol,
+    /// The customer (of the destination, else of the source).
+    Customer,
+}
+
+/// Who counts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Every PoP by itself.
+    Pop,
+    /// Every exporter (router) by itself.
+    Exporter,
+    /// All together.
+    Global,
+}
+
+/// What exceeding traffic meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exceed {
+    /// Nothing; it is noted.
+    Log,
+    /// A challenge.
+    Challenge,
+    /// A silent loss.
+    Drop,
+    /// A loss that the sender is told of.
+    Reject,
+}
+
+/// How a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Tokens flow in at the rate, up to the burst.
+    TokenBucket,
+    /// Counts restart every window.
+    FixedWindow {
+        /// Length of the window.
+        window_ns: u64,
+    },
+    /// Counts look back over the window.
+    SlidingWindow {
+        /// Length of the window.
+        window_ns: u64,
+    },
+}
+
+/// What a rule is for, as written; [`crate::intent`] resolves the selectors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// One line for people.
+    pub summary: Option<String>,
+    /// Whom the rule defends: selectors.
+    pub target: Vec<Spanned<String>>,
+    /// Who may lose traffic by it; none means the target.
+    pub may_affect: Option<Vec<Spanned<String>>>,
+    /// Whose traffic it may cover; none means `may_affect`.
+    pub may_reach: Option<Vec<Spanned<String>>>,
+    /// What anyone else may lose.
+    pub max_collateral: Share,
+    /// What each of `may_affect` may lose.
+    pub max_target_loss: Option<Share>,
+    /// The least share of the attack that must be stopped.
+    pub must_stop: Option<Spanned<Share>>,
+    /// Which of the attack traffic `must_stop` is about.
+    pub attack_match: Option<Match>,
+    /// Where the intent is written.
+    pub location: Location,
+}

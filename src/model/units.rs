@@ -1,0 +1,134 @@
+//! Quantities where a mix-up costs money: rates, bursts, shares, sampling.
+
+use std::fmt;
+
+/// What a rate counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RateUnit {
+    /// Bits of IP packets (layer 3).
+    Bits,
+    /// Bytes of IP packets (layer 3).
+    Bytes,
+    /// Packets.
+    Packets,
+    /// Requests.
+    Requests,
+}
+
+/// A rate as written: `amount` units every `per_ns` nanoseconds, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// How many units.
+    pub amount: u64,
+    /// Of what.
+    pub unit: RateUnit,
+    /// In how many nanoseconds; never zero.
+    pub per_ns: u64,
+}
+
+impl Rate {
+    /// Returns whether the rate counts bytes or bits rather than packets or requests.
+    pub fn counts_bytes(self) -> bool {
+        matches!(self.unit, RateUnit::Bits | RateUnit::Bytes)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            RateUnit::Bits => "bps",
+            RateUnit::Bytes => "Bps",
+            RateUnit::Packets => "pps",
+            RateUnit::Requests => "rps",
+        };
+        let per_second = u128::from(self.amount) * 1_000_000_000;
+        if per_second.is_multiple_of(u128::from(self.per_ns)) {
+            write_scaled(f, per_second / u128::from(self.per_ns), unit)
+        } else {
+            write!(f, "{} per {} ns ({unit})", self.amount, self.per_ns)
+        }
+    }
+}
+
+/// Writes a number with the largest decimal prefix that keeps it exact to three digits.
+fn write_scaled(f: &mut fmt::Formatter<'_>, value: u128, unit: &str) -> fmt::Result {
+    for (scale, prefix) in
+        [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")]
+    {
+        if value >= scale {
+            let whole = value / scale;
+            let thousandths = value % scale / (scale / 1_000);
+            if thousandths == 0 {
+                return write!(f, "{whole} {prefix}{unit}");
+            }
+            let digits = format!("{thousandths:03}");
+            return write!(f, "{whole}.{} {prefix}{unit}", digits.trim_end_matches('0'));
+        }
+    }
+    write!(f, "{value} {unit}")
+}
+
+/// The depth of a token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Burst {
+    /// In packets (or requests).
+    Packets(u64),
+    /// In bytes of IP packets.
+    Bytes(u64),
+}
+
+/// A share of something, in parts of a thousand million: `90%` is 900,000,000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Share(pub u32);
+
+impl Share {
+    /// The whole.
+    pub const ONE: u32 = 1_000_000_000;
+
+    /// Returns whether `part` of `whole` is more than this share. Nothing of nothing is not.
+    pub fn exceeded_by(self, part: u128, whole: u128) -> bool {
+        part * u128::from(Share::ONE) > whole * u128::from(self.0)
+    }
+
+    /// Returns the share as a number from 0 to 1.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.0) / f64::from(Share::ONE)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = f64::from(self.0) / f64::from(Share::ONE / 100);
+        write!(f, "{percent} %")
+    }
+}
+
+/// One record stands for N packets (or flows) of the wire: 1 in N.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SamplingRate(pub u32);
+
+impl SamplingRate {
+    /// Everything was recorded.
+    pub const UNSAMPLED: SamplingRate = SamplingRate(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_show_as_operators_write_them() {
+        let rate = |amount, unit| Rate { amount, unit, per_ns: 1_000_000_000 };
+        assert_eq!(rate(200_000_000, RateUnit::Bits).to_string(), "200 Mbps");
+        assert_eq!(rate(1_500_000, RateUnit::Bytes).to_string(), "1.5 MBps");
+        assert_eq!(rate(5, RateUnit::Packets).to_string(), "5 pps");
+    }
+
+    #[test]
+    fn a_share_is_exceeded_only_beyond_it() {
+        let tenth = Share(100_000_000);
+        assert!(!tenth.exceeded_by(10, 100));
+        assert!(tenth.exceeded_by(11, 100));
+        assert!(!Share(0).exceeded_by(0, 0));
+    }
+}

@@ -1,0 +1,192 @@
+//! The result of a run: everything that outputs may show, and nothing that computes.
+//!
+//! Invariant: outputs read this and never reach back into the run.
+
+use crate::finding::Finding;
+use crate::model::{Diagnostic, Share, Sources, Timestamp};
+
+/// The one word at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Judged, within intent.
+    Pass,
+    /// The rules are bad.
+    Fail,
+    /// Some material is missing, unreadable, not understood, empty, too old or too thin.
+    CannotJudge,
+}
+
+impl Verdict {
+    /// Returns the exit code, public interface.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Pass => 0,
+            Verdict::Fail => 1,
+            Verdict::CannotJudge => 3,
+        }
+    }
+
+    /// Returns the word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Pass => "PASS",
+            Verdict::Fail => "FAIL",
+            Verdict::CannotJudge => "CANNOT JUDGE",
+        }
+    }
+}
+
+/// The result of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The one word.
+    pub verdict: Verdict,
+    /// Why, in one line without its full stop.
+    pub summary: String,
+    /// What was compared.
+    pub change: ChangeSummary,
+    /// Everyone reached, touched or affected, worst first.
+    pub customers: Vec<CustomerImpact>,
+    /// What becomes of the recorded attack, per target.
+    pub attack: Vec<AttackOutcome>,
+    /// What the guardrails found about this change, worst first.
+    pub findings: Vec<Finding>,
+    /// How many findings concern rules that the change leaves alone: (guardrail, count).
+    pub unchanged: Vec<(&'static str, usize)>,
+    /// What the verdict rests on.
+    pub evidence: Evidence,
+    /// The situations judged: `recorded`, then scenarios.
+    pub scenarios: Vec<String>,
+    /// What the readers had to say about the materials.
+    pub problems: Vec<Diagnostic>,
+    /// The texts that findings and problems point into.
+    pub sources: Sources,
+    /// The one next command or step.
+    pub next: Option<String>,
+}
+
+/// What was compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeSummary {
+    /// Name of the running rule set; none if every rule is judged as new.
+    pub running: Option<String>,
+    /// Name of the candidate.
+    pub candidate: String,
+    /// How many rules the candidate has.
+    pub rules: usize,
+    /// In how many files.
+    pub files: usize,
+    /// Ids of new rules.
+    pub added: Vec<String>,
+    /// Ids of rules that are gone.
+    pub removed: Vec<String>,
+    /// Ids of rules whose match or action changed.
+    pub modified: Vec<String>,
+    /// Ids of rules whose place among the others changed.
+    pub moved: Vec<String>,
+    /// Widened intents: `rule: +selector`.
+    pub intents_widened: Vec<String>,
+    /// Whether no packet's fate can differ; then no traffic was read.
+    pub nothing: bool,
+}
+
+/// What the change does to one customer, infrastructure entry, `(control-plane)` or `(unowned)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomerImpact {
+    /// The id.
+    pub id: String,
+    /// The tier, if any.
+    pub tier: Option<String>,
+    /// The shared prefix through which it is concerned: `shared:198.51.100.10/32`.
+    pub group: Option<String>,
+    /// Ids of enclosing customers, innermost first.
+    pub inside: Vec<String>,
+    /// Whether every rule that harms it is meant to.
+    pub intended: bool,
+    /// Whether some packet charged to it could newly be harmed.
+    pub reached: bool,
+    /// Whether recorded traffic charged to it newly meets a harming rule.
+    pub touched: bool,
+    /// Whether it newly loses legitimate traffic beyond the limit.
+    pub affected: bool,
+    /// Whether it is infrastructure or control plane.
+    pub protected: bool,
+    /// Its worst group, if anything of it is newly lost.
+    pub worst: Option<WorstGroup>,
+    /// Ids of the rules that harm it.
+    pub rules: Vec<String>,
+    /// One example packet in words that `trace --packet` accepts, field by field.
+    pub witness: Vec<(String, String)>,
+}
+
+/// The group in which a customer loses most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorstGroup {
+    /// `recorded`, or a scenario.
+    pub scenario: String,
+    /// The PoP.
+    pub pop: String,
+    /// `tcp/443`, say.
+    pub service: String,
+    /// Newly lost part of what was offered, 0 to 1.
+    pub lost_share: f64,
+    /// How the loss comes about: `lost`, `challenged` or `redirected`.
+    pub how: &'static str,
+    /// What passed under the running rules.
+    pub before: Throughput,
+    /// What passes under the candidate.
+    pub after: Throughput,
+}
+
+/// A rate of traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Throughput {
+    /// Packets a second.
+    pub pps: f64,
+    /// Bits a second (layer 3).
+    pub bps: f64,
+}
+
+/// What becomes of the recorded attack on one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttackOutcome {
+    /// The target: a customer id, `(unowned)`, or the selector of the intent.
+    pub target: String,
+    /// How much the candidate stops, 0 to 1.
+    pub stopped_share: f64,
+    /// How much the running rules stop, 0 to 1.
+    pub running_share: f64,
+    /// What was asked for, if anything.
+    pub must_stop: Option<Share>,
+}
+
+/// What the verdict rests on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Records read.
+    pub records: u64,
+    /// Packets on the wire that they stand for.
+    pub packets_estimated: u64,
+    /// Bytes on the wire that they stand for.
+    pub bytes_estimated: u64,
+    /// Share of packets with a known owner at an end.
+    pub attributed_share: f64,
+    /// Share of packets for which some rule match cannot be told.
+    pub undecidable_share: f64,
+    /// Frames that should have been readable and were not, by reason.
+    pub unparsed: Vec<(String, u64)>,
+    /// Frames that carry no IP, by kind.
+    pub other: Vec<(String, u64)>,
+    /// Records whose PoP the inventory does not list.
+    pub unknown_pop_records: u64,
+    /// Time of the first record; none if the recordings have no age or no records.
+    pub oldest: Option<Timestamp>,
+    /// Time of the last record.
+    pub newest: Option<Timestamp>,
+    /// The recordings, in the order of their names.
+    pub files: Vec<String>,
+    /// Customers of the inventory.
+    pub customers: usize,
+    /// Reached customers that the recording is too thin for.
+    pub not_judged: Vec<String>,
+}

@@ -1,0 +1,82 @@
+//! Recorded forms of traffic: a reader in, batches of records out. One file a form, and its two
+//! adjacent lines here.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::model::{
+    Diagnostic, Direction, Label, NameId, Names, ReadCounts, RecordBatch, SamplingRate, SourceId, Timestamp,
+};
+
+mod pcap;
+mod profile;
+
+/// Every form, in the order of detection.
+pub const FORMS: &[&Form] = &[
+    &pcap::FORM,
+    &profile::FORM,
+];
+
+/// One recorded form.
+pub struct Form {
+    /// What `--format` calls it.
+    pub name: &'static str,
+    /// Returns whether the first bytes of a (decompressed) file look like this form.
+    pub detect: fn(start: &[u8]) -> bool,
+    /// Opens a file of this form. `input` is decompressed already.
+    pub open: fn(
+        input: Box<dyn Read + Send>,
+        settings: &Settings,
+    ) -> Result<Box<dyn TrafficReader>, Box<Diagnostic>>,
+}
+
+/// What the user said about a recording, and what readers share.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The number under which records name this file, and diagnostics their text.
+    pub source: SourceId,
+    /// The name of the file, for messages.
+    pub name: Arc<str>,
+    /// The PoP of all records that do not name one.
+    pub pop: Option<NameId>,
+    /// The direction of all records that do not name one.
+    pub direction: Option<Direction>,
+    /// The label of all records; overrides the file's own.
+    pub label: Option<Label>,
+    /// One record stands for so many; overrides the file's own.
+    pub sampling: Option<SamplingRate>,
+    /// Whether tunnels are looked through.
+    pub inner: bool,
+    /// When a profile without `start` ends.
+    pub now: Timestamp,
+    /// How many records go into a batch.
+    pub batch: usize,
+    /// Interned PoP and exporter names.
+    pub names: Arc<Names>,
+}
+
+/// Hands out the records of one file.
+pub trait TrafficReader: Send {
+    /// Clears the batch and fills it with the next records. Returns `false` at the end, when the
+    /// batch is empty. What cannot be read is counted and skipped; an error is only for a file
+    /// that is not what it claims to be, and ends the reading.
+    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<Diagnostic>>;
+
+    /// Returns what was met so far.
+    fn counts(&self) -> &ReadCounts;
+
+    /// Returns whether the records are even by definition (a profile) rather than packets.
+    fn even(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the recording has an age: a profile without `start` has none.
+    fn has_age(&self) -> bool {
+        true
+    }
+}
+
+/// Returns the form of a file by its first bytes.
+pub fn detect(start: &[u8]) -> Option<&'static Form> {
+    FORMS.iter().copied().find(|form| (form.detect)(start))
+}

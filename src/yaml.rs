@@ -1,0 +1,491 @@
+//! YAML with places: one tree of values that remember where they stand, and a decoder that
+//! collects every problem instead of stopping at the first.
+//!
+//! Rules, inventories, traffic profiles and the config are all read through it. Nothing is
+//! coerced: a plain scalar keeps its text, so that `007`, `1e3` and `=syn` are what was typed.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Spanned;
+
+use crate::model::{Diagnostic, Location, SourceId, Span};
+
+/// The deepest nesting that is read.
+pub const MAX_DEPTH: usize = 64;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// A YAML value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// Any other scalar, as typed.
+    Scalar {
+        /// Its text, without quotes.
+        text: String,
+        /// Whether YAML sees a string in it (quoted, or nothing else).
+        string: bool,
+    },
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in the order of the file; keys are unique.
+    Map(Vec<(Node, Node)>),
+}
+
+impl Value {
+    /// Returns what the value is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Null => "nothing",
+            Value::Scalar { string: true, .. } => "a text",
+            Value::Scalar { .. } => "a number or word",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+}
+
+//------------ Parsing -------------------------------------------------------------------------
+
+/// Parses a whole text. Nesting, alias expansion and size are bounded; a repeated key is an
+/// error.
+pub fn parse(source: SourceId, text: &str) -> Result<Node, Diagnostic> {
+    let budget = serde_yaml::budget! {
+        max_depth: MAX_DEPTH,
+        flow_nesting_limit: MAX_DEPTH,
+        // A million prefixes in one file are legitimate; expansion of aliases is bounded below.
+        max_events: 40_000_000,
+        max_nodes: 20_000_000,
+        max_total_scalar_bytes: 1 << 30,
+    };
+    let options = serde_yaml::options! {
+        budget: budget,
+        with_snippet: false,
+        emit_comments: false,
+    };
+    let raw: Result<Spanned<Raw>, _> = serde_yaml::from_str_with_options(text, options);
+    match raw {
+        Ok(raw) => Ok(node(source, text, raw)),
+        Err(error) => Err(syntax_error(source, text, &error)),
+    }
+}
+
+fn syntax_error(source: SourceId, text: &str, error: &serde_yaml::Error) -> Diagnostic {
+    let offset = error
+        .location()
+        .and_then(|location| location.span().byte_offset())
+        .map_or(0, |offset| (offset as usize).min(text.len()));
+    let end = text[offset..].chars().next().map_or(offset, |c| offset + c.len_utf8());
+    let location = Location { source, span: Span::new(offset, end) };
+    let mut message = error.without_snippet().render();
+    // The library appends its own idea of the place; ours is shown with the text.
+    if let Some(at) = message.rfind(" at line ") {
+        message.truncate(at);
+    }
+    let message: String = message.lines().next().unwrap_or("not YAML").to_owned();
+    Diagnostic::error(location, format!("cannot read this as YAML: {message}"))
+        .label("here")
+        .help("fix the syntax; anchors, aliases and nesting are limited on purpose")
+}
+
+fn node(source: SourceId, text: &str, raw: Spanned<Raw>) -> Node {
+    let span = |location: &serde_yaml::Location| {
+        let span = location.span();
+        let start = span.byte_offset().unwrap_or(0) as usize;
+        let end = start + span.byte_len().unwrap_or(0) as usize;
+        Span::new(start.min(text.len()), end.min(text.len()))
+    };
+    let location = Location { source, span: span(&raw.referenced) };
+    let value = match raw.value {
+        Raw::Null => Value::Null,
+        Raw::Plain => {
+            let text = text.get(span(&raw.defined).range()).unwrap_or("").to_owned();
+            Value::Scalar { text, string: false }
+        }
+        Raw::Text(text) => Value::Scalar { text, string: true },
+        Raw::List(items) => {
+            Value::List(items.into_iter().map(|item| node(source, text, item)).collect())
+        }
+        Raw::Map(entries) => Value::Map(
+            entries
+                .into_iter()
+                .map(|(key, value)| (node(source, text, key), node(source, text, value)))
+                .collect(),
+        ),
+    };
+    Node { value, location }
+}
+
+/// What serde hands over, before the text of plain scalars is fetched from the source.
+enum Raw {
+    Null,
+    Plain,
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
+        struct RawVisitor;
+
+        impl<'de> Visitor<'de> for RawVisitor {
+            type Value = Raw;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Raw, E> {
+                Ok(Raw::Plain)
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Raw, E> {
+                Ok(Raw::Plain)
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<Raw, E> {
+                Ok(Raw::Plain)
+            }
+
+            fn visit_i128<E: de::Error>(self, _: i128) -> Result<Raw, E> {
+                Ok(Raw::Plain)
+            }
+
+            fn visit_u128<E: de::Error>(self, _: u128) -> Result<Raw, E> {
+                Ok(Raw::Plain)
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Raw, E> {
+                Ok(Raw::Plain)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Raw, E> {
+                Ok(Raw::Text(text.to_owned()))
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Raw, E> {
+                Ok(Raw::Text(text))
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+
+            fn visit_none<E: de::Error>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Raw, D::Error> {
+                inner.deserialize_any(RawVisitor)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Raw::List(list))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+                let mut map = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    map.push(entry);
+                }
+                Ok(Raw::Map(map))
+            }
+        }
+
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+//------------ Decoding ------------------------------------------------------------------------
+
+/// Collects problems while a tree is taken apart.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// What was wrong so far, in the order of the text.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// The entries of a map whose keys are all known.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'n> {
+    entries: &'n [(Node, Node)],
+    /// Where the map stands.
+    pub location: Location,
+}
+
+impl<'n> Fields<'n> {
+    /// Returns the value of a key.
+    pub fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entries
+            .iter()
+            .find(|(name, _)| matches!(&name.value, Value::Scalar { text, .. } if text == key))
+            .map(|(_, value)| value)
+    }
+}
+
+impl Decoder {
+    /// Makes a decoder without problems.
+    pub fn new() -> Decoder {
+        Decoder::default()
+    }
+
+    /// Notes a problem.
+    pub fn report(&mut self, problem: Diagnostic) {
+        self.problems.push(problem);
+    }
+
+    /// Notes that a value is not of the kind wanted.
+    pub fn mismatch(&mut self, node: &Node, wanted: &str) {
+        self.report(
+            Diagnostic::error(
+                node.location,
+                format!("expected {wanted}, found {}", node.value.kind()),
+            )
+            .label(format!("should be {wanted}")),
+        );
+    }
+
+    /// Returns the fields of a map. Unknown keys are reported with the nearest known one; an
+    /// empty map, or something else than a map, is reported and gives nothing.
+    pub fn map<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            self.mismatch(node, &format!("a map ({what})"));
+            return None;
+        };
+        if entries.is_empty() {
+            self.report(
+                Diagnostic::error(node.location, format!("{what} is empty"))
+                    .label("nothing here")
+                    .help(
+                        "nothing ever means everything by being empty; write it out or remove it",
+                    ),
+            );
+            return None;
+        }
+        for (key, _) in entries {
+            match &key.value {
+                Value::Scalar { text, .. } if known.contains(&text.as_str()) => {}
+                Value::Scalar { text, .. } => {
+                    let problem =
+                        Diagnostic::error(key.location, format!("unknown key `{text}` in {what}"))
+                            .label("not known here");
+                    self.report(match nearest(text, known.iter().copied()) {
+                        Some(near) => problem.help(format!("did you mean `{near}`?")),
+                        None => problem.help(format!("known here: {}", known.join(", "))),
+                    });
+                }
+                _ => self.mismatch(key, "a key"),
+            }
+        }
+        Some(Fields { entries, location: node.location })
+    }
+
+    /// Returns the value of a key that must be there.
+    pub fn require<'n>(&mut self, fields: Fields<'n>, key: &str, what: &str) -> Option<&'n Node> {
+        let found = fields.get(key);
+        if found.is_none() {
+            self.report(
+                Diagnostic::error(fields.location, format!("{what} has no `{key}`"))
+                    .label(format!("`{key}` is missing"))
+                    .help(format!("add `{key}: …`")),
+            );
+        }
+        found
+    }
+
+    /// Returns a scalar's text; an empty one is reported.
+    pub fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
+        match &node.value {
+            Value::Scalar { text, .. } if !text.trim().is_empty() => Some(text),
+            Value::Scalar { .. } | Value::Null => {
+                self.report(
+                    Diagnostic::error(node.location, format!("{what} is empty"))
+                        .label("nothing here")
+                        .help("nothing ever means everything by being empty; write it out or remove it"),
+                );
+                None
+            }
+            _ => {
+                self.mismatch(node, what);
+                None
+            }
+        }
+    }
+
+    /// Returns a `true` or `false`.
+    pub fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        match self.text(node, what)? {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                self.mismatch(node, "`true` or `false`");
+                None
+            }
+        }
+    }
+
+    /// Returns a whole number.
+    pub fn number(&mut self, node: &Node, what: &str) -> Option<u64> {
+        let text = self.text(node, what)?;
+        let number = text.replace('_', "").parse().ok();
+        if number.is_none() {
+            self.report(
+                Diagnostic::error(node.location, format!("{what} is no whole number"))
+                    .label("should be a number such as 60"),
+            );
+        }
+        number
+    }
+
+    /// Returns the items of a list; an empty list, or something else, is reported.
+    pub fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        match &node.value {
+            Value::List(items) if !items.is_empty() => Some(items),
+            Value::List(_) | Value::Null => {
+                self.report(
+                    Diagnostic::error(node.location, format!("{what} is empty"))
+                        .label("nothing here")
+                        .help("nothing ever means everything by being empty; write it out or remove it"),
+                );
+                None
+            }
+            _ => {
+                self.mismatch(node, &format!("a list ({what})"));
+                None
+            }
+        }
+    }
+
+    /// Returns the items of a list, or a single value as a list of one.
+    pub fn one_or_more<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        match &node.value {
+            Value::List(_) | Value::Null => self.list(node, what),
+            _ => Some(std::slice::from_ref(node)),
+        }
+    }
+
+    /// Checks `version: 1`.
+    pub fn version(&mut self, fields: Fields<'_>, what: &str) {
+        let Some(node) = self.require(fields, "version", what) else { return };
+        if !matches!(&node.value, Value::Scalar { text, .. } if text == "1") {
+            self.report(
+                Diagnostic::error(node.location, format!("{what} has a version that is not known"))
+                    .label("this program reads version 1")
+                    .help("write `version: 1`"),
+            );
+        }
+    }
+}
+
+/// Returns the known word nearest to a mistyped one, if any is near.
+pub fn nearest<'k>(typed: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let lower = typed.to_lowercase();
+    known
+        .map(|word| (strsim::damerau_levenshtein(&lower, &word.to_lowercase()), word))
+        .filter(|(distance, word)| *distance <= 1 + word.chars().count() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Node {
+        parse(SourceId(0), text).expect("valid YAML")
+    }
+
+    #[test]
+    fn plain_scalars_keep_what_was_typed() {
+        let root = read("a: 007\nb: 1e3\nc: =syn\nd: \"80\"\ne: ~\nf: 203.0.113.10\ng: yes\n");
+        let Value::Map(entries) = &root.value else { panic!("a map") };
+        let texts: Vec<String> = entries
+            .iter()
+            .map(|(_, value)| match &value.value {
+                Value::Scalar { text, .. } => text.clone(),
+                other => other.kind().to_owned(),
+            })
+            .collect();
+        assert_eq!(texts, ["007", "1e3", "=syn", "80", "nothing", "203.0.113.10", "yes"]);
+    }
+
+    #[test]
+    fn every_value_knows_its_place() {
+        let text = "rules:\n  - id: ä-x\n    list: [1, two]\n";
+        let root = read(text);
+        let mut found = Vec::new();
+        walk(&root, &mut |node| {
+            if let Value::Scalar { text: value, .. } = &node.value {
+                found.push((value.clone(), text[node.location.span.range()].to_owned()));
+            }
+        });
+        for (value, slice) in &found {
+            assert_eq!(value, slice);
+        }
+        assert_eq!(found.len(), 6);
+    }
+
+    fn walk(node: &Node, visit: &mut impl FnMut(&Node)) {
+        visit(node);
+        match &node.value {
+            Value::List(items) => items.iter().for_each(|item| walk(item, visit)),
+            Value::Map(entries) => entries.iter().for_each(|(key, value)| {
+                walk(key, visit);
+                walk(value, visit);
+            }),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused() {
+        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let inner = format!("*a{}", level - 1);
+            let list = vec![inner; 10].join(",");
+            text.push_str(&format!("a{level}: &a{level} [{list}]\n"));
+        }
+        assert!(parse(SourceId(0), &text).is_err());
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        assert!(parse(SourceId(0), &"[".repeat(20_000)).is_err());
+        let closed = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+        assert!(parse(SourceId(0), &closed).is_err());
+        let block: String =
+            (0..20_000).map(|depth| format!("{}a:\n", " ".repeat(depth % 300))).collect();
+        assert!(parse(SourceId(0), &block).is_err());
+        let maps: String = (0..20_000).map(|_| "- ").collect();
+        assert!(parse(SourceId(0), &maps).is_err());
+    }
+
+    #[test]
+    fn a_repeated_key_is_refused_with_its_place() {
+        let problem = parse(SourceId(0), "a: 1\nb: 2\na: 3\n").expect_err("a repeated key");
+        assert_eq!(problem.location.map(|location| location.span.start), Some(10));
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let root = read("durration: 1\n");
+        let mut decoder = Decoder::new();
+        decoder.map(&root, "the profile", &["duration", "start"]);
+        assert_eq!(decoder.problems[0].help.as_deref(), Some("did you mean `duration`?"));
+    }
+}
