@@ -4,13 +4,11 @@
 use crate::model::{Diagnostic, Inventory, SourceId, Sources};
 
 mod csv;
+pub mod customers;
 mod yaml;
 
 /// Every form, in the order of detection.
-pub const FORMS: &[&Form] = &[
-    &yaml::FORM,
-    &csv::FORM,
-];
+pub const FORMS: &[&Form] = &[&yaml::FORM, &csv::FORM];
 
 /// One form of inventory.
 pub struct Form {

@@ -6,9 +6,7 @@ use crate::model::{Diagnostic, RuleSet, SourceId, Sources};
 mod native;
 
 /// Every language, in the order of detection.
-pub const LANGUAGES: &[&Language] = &[
-    &native::LANGUAGE,
-];
+pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE];
 
 /// One rule language.
 pub struct Language {

@@ -5,17 +5,15 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::model::{
-    Diagnostic, Direction, Label, NameId, Names, ReadCounts, RecordBatch, SamplingRate, SourceId, Timestamp,
+    Diagnostic, Direction, Label, NameId, Names, ReadCounts, RecordBatch, SamplingRate, SourceId,
+    Timestamp,
 };
 
 mod pcap;
 mod profile;
 
 /// Every form, in the order of detection.
-pub const FORMS: &[&Form] = &[
-    &pcap::FORM,
-    &profile::FORM,
-];
+pub const FORMS: &[&Form] = &[&pcap::FORM, &profile::FORM];
 
 /// One recorded form.
 pub struct Form {

@@ -1,0 +1,4 @@
+//! To come.
+use super::Form;
+pub(super) const FORM: Form =
+    Form { name: "csv", detect: |_, _| false, read: |_, _, _| Vec::new() };

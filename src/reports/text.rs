@@ -1,0 +1,3 @@
+//! To come.
+use super::Form;
+pub(super) const FORM: Form = Form { name: "text", write: |_, _, _| Ok(()) };

@@ -1,0 +1,8 @@
+//! To come.
+use super::Form;
+use crate::model::Diagnostic;
+pub(super) const FORM: Form = Form {
+    name: "profile",
+    detect: |_| false,
+    open: |_, _| Err(Box::new(Diagnostic::bare("to come"))),
+};
