@@ -1,5 +1,6 @@
 //! blastgate: the smoke test for network and DDoS mitigation rules.
 
+pub mod change;
 pub mod cli;
 pub mod finding;
 pub mod input;

@@ -79,7 +79,7 @@ impl Rule {
 }
 
 /// All terms must hold; no terms hold for every packet (written `any`, never by omission).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Match {
     /// The conditions, each with the place of its value.
     pub terms: Vec<Spanned<Term>>,
@@ -93,7 +93,7 @@ impl Match {
 }
 
 /// One condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Term {
     /// The source address is in the set.
     Src(AddressSet),
