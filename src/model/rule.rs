@@ -90,6 +90,45 @@ impl Match {
     pub fn any() -> Match {
         Match { terms: Vec::new() }
     }
+
+    /// Returns the sources that the match names, at least all that it can hold for; none if it
+    /// names none. What it excludes by `not` is not taken away.
+    pub fn sources(&self) -> Option<AddressSet> {
+        self.named(&|term| if let Term::Src(set) = term { Some(set.clone()) } else { None })
+    }
+
+    /// Returns the destinations that the match names, as [`Match::sources`] does.
+    pub fn destinations(&self) -> Option<AddressSet> {
+        self.named(&|term| if let Term::Dst(set) = term { Some(set.clone()) } else { None })
+    }
+
+    fn named(&self, of: &dyn Fn(&Term) -> Option<AddressSet>) -> Option<AddressSet> {
+        let mut named: Option<AddressSet> = None;
+        for term in &self.terms {
+            let found = match &term.value {
+                // A branch that names nothing makes the whole `any_of` name nothing.
+                Term::AnyOf(branches) => branches
+                    .iter()
+                    .map(|branch| branch.named(of))
+                    .collect::<Option<Vec<_>>>()
+                    .map(|sets| AddressSet::new(sets.iter().flat_map(AddressSet::iter))),
+                other => of(other),
+            };
+            named = match (named, found) {
+                (Some(a), Some(b)) => Some(a.intersection(&b)),
+                (a, b) => a.or(b),
+            };
+        }
+        named
+    }
+
+    /// Returns the PoPs to which the match is restricted; none if it is not.
+    pub fn pops(&self) -> Option<Vec<&str>> {
+        self.terms.iter().find_map(|term| match &term.value {
+            Term::Pop(pops) => Some(pops.iter().map(String::as_str).collect()),
+            _ => None,
+        })
+    }
 }
 
 /// One condition.

@@ -80,6 +80,22 @@ impl AddressSet {
         self.iter().any(|range| other.overlaps(range))
     }
 
+    /// Returns the addresses that both sets hold.
+    #[must_use]
+    pub fn intersection(&self, other: &AddressSet) -> AddressSet {
+        AddressSet::new(self.iter().flat_map(|range| {
+            let others = other.ranges(range.family);
+            let from = others.partition_point(|(_, last)| *last < range.first);
+            others[from..].iter().take_while(move |(first, _)| *first <= range.last).map(
+                move |(first, last)| AddressRange {
+                    family: range.family,
+                    first: range.first.max(*first),
+                    last: range.last.min(*last),
+                },
+            )
+        }))
+    }
+
     /// Returns whether the set holds every address of a range.
     pub fn covers(&self, range: AddressRange) -> bool {
         let ranges = self.ranges(range.family);
@@ -155,6 +171,24 @@ mod tests {
                 .count() as u128;
             prop_assert_eq!(set.overlaps(range), inside > 0);
             prop_assert_eq!(set.covers(range), inside == length + 1);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_intersection_holds_what_both_hold(
+            a in prop::collection::vec((0u128..32, 0u128..32), 0..6),
+            b in prop::collection::vec((0u128..32, 0u128..32), 0..6),
+            bits in 0u128..32,
+        ) {
+            let family = Family::V4;
+            let set = |ranges: &[(u128, u128)]| AddressSet::new(
+                ranges.iter().map(|(a, b)| AddressRange { family, first: *a, last: *b }));
+            let (a, b) = (set(&a), set(&b));
+            let address = Address { family, bits };
+            prop_assert_eq!(
+                a.intersection(&b).contains(address), a.contains(address) && b.contains(address));
+            prop_assert_eq!(a.intersects(&b), !a.intersection(&b).is_empty());
         }
     }
 

@@ -1,0 +1,292 @@
+//! What replay produces: counters that add up in any order, and the offers that policers meet.
+//!
+//! Numbers of paths, ends and buckets depend on the order of reading and never show: a finished
+//! tally is sorted by content.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::attribution::Ends;
+use crate::matcher::Step;
+use crate::model::{Label, NameId};
+use crate::service::Service;
+
+/// Hands out small numbers for values.
+#[derive(Clone, Debug)]
+pub struct Interner<T> {
+    numbers: HashMap<T, u32, foldhash::fast::FixedState>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Interner { numbers: HashMap::default(), values: Vec::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Interner<T> {
+    /// Returns the number of a value, new or old.
+    pub fn intern(&mut self, value: &T) -> u32 {
+        if let Some(number) = self.numbers.get(value) {
+            return *number;
+        }
+        let number = self.values.len() as u32;
+        self.values.push(value.clone());
+        self.numbers.insert(value.clone(), number);
+        number
+    }
+
+    /// Returns the value of a number.
+    pub fn value(&self, number: u32) -> &T {
+        &self.values[number as usize]
+    }
+
+    /// Returns all values, by number.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+}
+
+/// The ways of a record through the running and the candidate rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pair {
+    /// Through the running rules.
+    pub running: Vec<Step>,
+    /// Through the candidate rules.
+    pub candidate: Vec<Step>,
+}
+
+/// What records are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Number of the pair of paths.
+    pub pair: u32,
+    /// Number of the ends.
+    pub ends: u32,
+    /// The PoP; none if unknown.
+    pub pop: Option<NameId>,
+    /// The service.
+    pub service: Service,
+    /// The label.
+    pub label: Label,
+    /// Which `attack_match`es of intents the record meets, a bit each.
+    pub attack: u32,
+    /// The window: start time divided by its length.
+    pub window: i64,
+}
+
+/// How much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records.
+    pub records: u64,
+    /// Recorded packets, before any scaling.
+    pub raw: u64,
+    /// Packets on the wire that they stand for.
+    pub packets: u64,
+    /// Bytes on the wire that they stand for.
+    pub bytes: u64,
+}
+
+impl Counts {
+    /// Adds another count.
+    pub fn add(&mut self, other: Counts) {
+        self.records += other.records;
+        self.raw = self.raw.saturating_add(other.raw);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// The instance of a policer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BucketKey {
+    /// Whether it is a candidate's.
+    pub candidate: bool,
+    /// The rule.
+    pub rule: u32,
+    /// PoP or exporter, by the scope.
+    pub scope: Option<NameId>,
+    /// The values of the key's parts.
+    pub parts: Vec<u128>,
+}
+
+/// A record that meets at least one policer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// When.
+    pub time_ns: i64,
+    /// The rank of its file by name.
+    pub source: u32,
+    /// Its number in the file.
+    pub number: u64,
+    /// What it is counted by.
+    pub key: u32,
+    /// Recorded packets.
+    pub packets: u64,
+    /// Recorded bytes.
+    pub bytes: u64,
+    /// One recorded packet stands for so many.
+    pub weight: u32,
+    /// Whether its packets are even over its second.
+    pub even: bool,
+    /// Where its buckets start in [`Tally::buckets_met`]: one for each policer step of the
+    /// running path, then of the candidate's; [`NO_BUCKET`] where the key is unknown.
+    pub buckets: u32,
+}
+
+/// Stands for a bucket whose key the record does not know.
+pub const NO_BUCKET: u32 = u32::MAX;
+
+/// Everything that replay counts.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Pairs of paths by number.
+    pub pairs: Interner<Pair>,
+    /// Ends by number.
+    pub ends: Interner<Ends>,
+    /// Buckets by number.
+    pub buckets: Interner<BucketKey>,
+    keys: Interner<Key>,
+    counts: Vec<Counts>,
+    /// Offers, in the order of reading until the tally is finished.
+    pub offers: Vec<Offer>,
+    /// The buckets of all offers.
+    pub buckets_met: Vec<u32>,
+    /// Time of the earliest record.
+    pub oldest_ns: Option<i64>,
+    /// Time of the latest record's end.
+    pub newest_ns: Option<i64>,
+    /// Records whose PoP the inventory does not list.
+    pub unknown_pop_records: u64,
+}
+
+impl Tally {
+    /// Counts a record and returns the number of its key.
+    pub fn count(&mut self, key: &Key, counts: Counts) -> u32 {
+        let number = self.keys.intern(key);
+        if number as usize == self.counts.len() {
+            self.counts.push(Counts::default());
+        }
+        self.counts[number as usize].add(counts);
+        number
+    }
+
+    /// Notes when a record was.
+    pub fn seen(&mut self, start_ns: i64, end_ns: i64) {
+        self.oldest_ns = Some(self.oldest_ns.map_or(start_ns, |oldest| oldest.min(start_ns)));
+        self.newest_ns = Some(self.newest_ns.map_or(end_ns, |newest| newest.max(end_ns)));
+    }
+
+    /// Returns all keys and counts.
+    pub fn entries(&self) -> impl Iterator<Item = (u32, &Key, Counts)> {
+        self.keys
+            .values()
+            .iter()
+            .zip(&self.counts)
+            .enumerate()
+            .map(|(number, (key, counts))| (number as u32, key, *counts))
+    }
+
+    /// Returns the key with this number.
+    pub fn key(&self, number: u32) -> &Key {
+        self.keys.value(number)
+    }
+
+    /// Returns how many keys there are.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Returns whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Adds another tally; the numbers of the other are translated.
+    pub fn merge(&mut self, other: Tally) {
+        let pairs = renumber(&mut self.pairs, &other.pairs);
+        let ends = renumber(&mut self.ends, &other.ends);
+        let buckets = renumber(&mut self.buckets, &other.buckets);
+        let mut keys = Vec::with_capacity(other.len());
+        for (_, key, counts) in other.entries() {
+            let key = Key {
+                pair: pairs[key.pair as usize],
+                ends: ends[key.ends as usize],
+                ..key.clone()
+            };
+            keys.push(self.count(&key, counts));
+        }
+        let shift = self.buckets_met.len() as u32;
+        self.buckets_met.extend(other.buckets_met.iter().map(|bucket| match *bucket {
+            NO_BUCKET => NO_BUCKET,
+            number => buckets[number as usize],
+        }));
+        self.offers.extend(other.offers.into_iter().map(|offer| Offer {
+            key: keys[offer.key as usize],
+            buckets: offer.buckets + shift,
+            ..offer
+        }));
+        if let (Some(oldest), Some(newest)) = (other.oldest_ns, other.newest_ns) {
+            self.seen(oldest, newest);
+        }
+        self.unknown_pop_records += other.unknown_pop_records;
+    }
+
+    /// Sorts everything by content, so that the same records give the same bytes whatever the
+    /// threads, the order of files and the size of batches. `pop_rank` orders PoPs by name.
+    pub fn finish(self, pop_rank: &dyn Fn(Option<NameId>) -> usize) -> Tally {
+        let pairs = sorted(&self.pairs);
+        let ends = sorted(&self.ends);
+        let mut entries: Vec<(u32, &Key, Counts)> = self.entries().collect();
+        let by_content = |a: &Key, b: &Key| -> Ordering {
+            let rank =
+                |key: &Key| (pairs[key.pair as usize], ends[key.ends as usize], pop_rank(key.pop));
+            rank(a).cmp(&rank(b)).then_with(|| {
+                (a.service, a.label, a.attack, a.window)
+                    .cmp(&(b.service, b.label, b.attack, b.window))
+            })
+        };
+        entries.sort_by(|a, b| by_content(a.1, b.1));
+        let mut done = Tally {
+            oldest_ns: self.oldest_ns,
+            newest_ns: self.newest_ns,
+            unknown_pop_records: self.unknown_pop_records,
+            ..Tally::default()
+        };
+        let mut keys = vec![0; entries.len()];
+        for (number, key, counts) in entries {
+            let key = Key {
+                pair: done.pairs.intern(self.pairs.value(key.pair)),
+                ends: done.ends.intern(self.ends.value(key.ends)),
+                ..key.clone()
+            };
+            keys[number as usize] = done.count(&key, counts);
+        }
+        let mut offers = self.offers;
+        offers.sort_by_key(|offer| (offer.time_ns, offer.source, offer.number));
+        for offer in &mut offers {
+            offer.key = keys[offer.key as usize];
+        }
+        done.offers = offers;
+        done.buckets = self.buckets;
+        done.buckets_met = self.buckets_met;
+        done
+    }
+}
+
+fn renumber<T: Clone + Eq + Hash>(into: &mut Interner<T>, from: &Interner<T>) -> Vec<u32> {
+    from.values().iter().map(|value| into.intern(value)).collect()
+}
+
+/// Returns the rank by content of every number.
+fn sorted<T: Clone + Eq + Hash + Ord>(interner: &Interner<T>) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..interner.values().len() as u32).collect();
+    order.sort_by(|a, b| interner.value(*a).cmp(interner.value(*b)));
+    let mut ranks = vec![0; order.len()];
+    for (rank, number) in order.into_iter().enumerate() {
+        ranks[number as usize] = rank as u32;
+    }
+    ranks
+}
