@@ -15,4 +15,5 @@ pub mod report;
 pub mod reports;
 pub mod run;
 pub mod traffic;
+pub mod words;
 pub mod yaml;
