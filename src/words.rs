@@ -10,7 +10,7 @@ use crate::model::{
     Address, AddressRange, Burst, Diagnostic, FlagTest, FragmentTest, Location, Prefix, Rate,
     RateUnit, Share, Timestamp,
 };
-use crate::yaml::nearest;
+use crate::yaml::{Decoder, Node, nearest};
 
 /// Why a text is no value of the kind wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -580,6 +580,44 @@ pub fn fragment(text: &str) -> Result<FragmentTest, Wrong> {
     Err(match nearest(text, known.clone()) {
         Some(near) => wrong.help(format!("did you mean `{near}`?")),
         None => wrong.help(format!("known: {}", known.collect::<Vec<_>>().join(", "))),
+    })
+}
+
+//------------ Reading nodes ---------------------------------------------------
+
+/// Reads the scalar of a node by one of the functions above; what is wrong is reported.
+pub fn read<T>(
+    decoder: &mut Decoder,
+    node: &Node,
+    what: &str,
+    parse: impl FnOnce(&str) -> Result<T, Wrong>,
+) -> Option<T> {
+    match parse(decoder.text(node, what)?) {
+        Ok(value) => Some(value),
+        Err(wrong) => {
+            decoder.report(wrong.at(node.location));
+            None
+        }
+    }
+}
+
+/// Reads one of a few words; another one is reported with the nearest.
+pub fn choice<T: Copy>(
+    decoder: &mut Decoder,
+    node: &Node,
+    what: &str,
+    known: &[(&str, T)],
+) -> Option<T> {
+    read(decoder, node, what, |text| {
+        if let Some((_, value)) = known.iter().find(|(word, _)| *word == text) {
+            return Ok(*value);
+        }
+        let words = known.iter().map(|(word, _)| *word);
+        let wrong = Wrong::new(format!("unknown {what} `{text}`"), format!("not a {what}"));
+        Err(match nearest(text, words.clone()) {
+            Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None => wrong.help(format!("known: {}", words.collect::<Vec<_>>().join(", "))),
+        })
     })
 }
 

@@ -21,12 +21,13 @@ pub struct Form {
     pub name: &'static str,
     /// Returns whether the first bytes of a (decompressed) file look like this form.
     pub detect: fn(start: &[u8]) -> bool,
-    /// Opens a file of this form. `input` is decompressed already.
-    pub open: fn(
-        input: Box<dyn Read + Send>,
-        settings: &Settings,
-    ) -> Result<Box<dyn TrafficReader>, Box<Diagnostic>>,
+    /// Opens a file of this form. `input` is decompressed already. A form that is text returns
+    /// all that is wrong with it; places are in the text of [`Settings::source`].
+    pub open: fn(input: Box<dyn Read + Send>, settings: &Settings) -> Opened,
 }
+
+/// A reader, or all that is wrong with the file.
+pub type Opened = Result<Box<dyn TrafficReader>, Vec<Diagnostic>>;
 
 /// What the user said about a recording, and what readers share.
 #[derive(Clone, Debug)]

@@ -1,8 +1,5 @@
 //! To come.
 use super::Form;
 use crate::model::Diagnostic;
-pub(super) const FORM: Form = Form {
-    name: "pcap",
-    detect: |_| false,
-    open: |_, _| Err(Box::new(Diagnostic::bare("to come"))),
-};
+pub(super) const FORM: Form =
+    Form { name: "pcap", detect: |_| false, open: |_, _| Err(vec![Diagnostic::bare("to come")]) };
