@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod cli;
+pub mod config;
 pub mod finding;
 pub mod input;
 pub mod intent;
