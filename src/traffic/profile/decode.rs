@@ -1,33 +1,23 @@
 //! The text of a profile into groups of packets, with every problem at its place.
 
+mod header;
+
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::expand::Group;
 use super::{MAX_RECORDS, Settings};
 use crate::model::{
-    AddressRange, Diagnostic, Direction, Family, Fragment, FragmentTest, Known, Label, Layers,
-    Location, PacketHeader, Rate, RateUnit, Record,
+    Diagnostic, Direction, Known, Label, Location, PacketHeader, Rate, RateUnit, Record,
 };
 use crate::words::{self, Wrong};
 use crate::yaml::{self, Decoder, Fields, Node};
+use header::{only_known, step};
 
 /// The most bytes that a profile may stand for, so that no sum can overflow.
 const MAX_TRAFFIC_BYTES: u128 = 1 << 62;
 
-/// Nobody's addresses: 45.0.0.1 and 2a00::1.
-const NOBODY_V4: u128 = 0x2d00_0001;
-const NOBODY_V6: u128 = (0x2a00 << 112) | 1;
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
-const SCTP: u8 = 132;
-const UDPLITE: u8 = 136;
-/// ACK.
-const ACK: u8 = 16;
-
+/// Every key of a flow.
 pub(super) const FLOW_KEYS: &[&str] = &[
     "id",
     "pop",
@@ -91,7 +81,10 @@ pub(super) fn decode(text: &str, settings: &Settings) -> Result<Profile, Vec<Dia
     let mut decoder = Decoder::new();
     match profile(&mut decoder, &root, settings) {
         Some(profile) if decoder.problems.is_empty() => Ok(profile),
-        _ => Err(decoder.problems),
+        _ => {
+            decoder.problems.sort_by_key(|problem| problem.location);
+            Err(decoder.problems)
+        }
     }
 }
 
@@ -166,26 +159,6 @@ fn check_size(decoder: &mut Decoder, flows: Location, groups: &[Group], settings
     }
 }
 
-/// The addresses of a group.
-struct Ends {
-    family: Family,
-    src: AddressRange,
-    dst: u128,
-    /// Those that are known.
-    known: Known,
-}
-
-/// What stands above the IP header.
-#[derive(Clone, Copy)]
-struct Upper {
-    layers: Layers,
-    src_port: u16,
-    dst_port: u16,
-    tcp_flags: u8,
-    icmp_type: u8,
-    icmp_code: u8,
-}
-
 /// One entry of `flows` while it is decoded.
 struct Flow<'a, 'n> {
     decoder: &'a mut Decoder,
@@ -228,18 +201,8 @@ impl<'n> Flow<'_, 'n> {
         let ttl = self.number("ttl", "TTL", 0..=255, 64, words::plain_range);
         let dscp = self.number("dscp", "DSCP", 0..=63, 0, words::plain_range);
         let family = ends.as_ref().map(|ends| ends.family);
-        let upper = match (protocol, family, fragment) {
-            (Some(protocol), Some(family), Some(fragment)) => {
-                self.upper(protocol, family, fragment)
-            }
-            _ => None,
-        };
-        let length = match (protocol, family, fragment) {
-            (Some(protocol), Some(family), Some(fragment)) => {
-                self.length(protocol, family, fragment)
-            }
-            _ => self.number("packet_length", "length", 0..=65_575, 1_000, words::plain_range),
-        };
+        let upper = self.upper(protocol, family, fragment);
+        let length = self.length(protocol.flatten(), family, fragment);
         let sources = self.sources(ends.as_ref(), unknown);
         let time = self.time(profile_ns);
         let rate = self.rate();
@@ -248,25 +211,27 @@ impl<'n> Flow<'_, 'n> {
         };
         let packets = self.packets(rate, duration_ns, length);
 
+        // Every field has been read, and what was wrong has been reported.
         let (ends, upper, sources) = (ends?, upper?, sources?);
-        let pop = pop?.map(|pop| self.settings.names.intern(pop)).or(self.settings.pop);
-        let mut known = unknown?;
-        known = known.without(Known::SRC.with(Known::DST)).with(Known(known.0 & ends.known.0));
+        let (protocol, pop, exporter, customer) = (protocol?, pop?, exporter?, customer?);
+        let intern = |name: &str| self.settings.names.intern(name);
+        let pop = pop.map(intern).or(self.settings.pop);
+        let mut known = unknown?.without(ends.unknown);
         if pop.is_none() {
             known = known.without(Known::POP);
         }
-        if protocol?.is_none() {
+        if protocol.is_none() {
             // Whether there are ports, flags or a type depends on the protocol.
             let above = Known::PORTS.with(Known::TCP_FLAGS).with(Known::ICMP);
             known = known.without(Known::PROTOCOL).without(above);
         }
-        let header = PacketHeader {
+        let header = only_known(PacketHeader {
             known,
             layers: upper.layers,
             family: ends.family,
             src: ends.src.first,
             dst: ends.dst,
-            protocol: protocol?.unwrap_or(0),
+            protocol: protocol.unwrap_or(0),
             src_port: upper.src_port,
             dst_port: upper.dst_port,
             tcp_flags: upper.tcp_flags,
@@ -276,20 +241,19 @@ impl<'n> Flow<'_, 'n> {
             dscp: u8::try_from(dscp?).ok()?,
             ttl: u8::try_from(ttl?).ok()?,
             fragment: fragment?,
-        };
-        let known_src = known.has(Known::SRC);
+        });
         let record = Record {
             time_ns: 0,
             duration_ns: 0,
-            header: only_known(header),
+            header,
             pop: pop.filter(|_| known.has(Known::POP)),
-            exporter: exporter?.map(|exporter| self.settings.names.intern(exporter)),
+            exporter: exporter.map(intern),
             direction: direction?,
             packets: 0,
             bytes: 0,
             weight: self.settings.sampling.map_or(1, |sampling| sampling.0.max(1)),
             label: self.settings.label.unwrap_or(label?),
-            customer: customer?.map(|customer| self.settings.names.intern(customer)),
+            customer: customer.map(intern),
             source: self.settings.source,
             number: 0,
         };
@@ -300,7 +264,7 @@ impl<'n> Flow<'_, 'n> {
             packets: packets?,
             packet_bytes: length,
             sources,
-            step: if known_src { step(ends.src, sources) } else { 0 },
+            step: if known.has(Known::SRC) { step(ends.src, sources) } else { 0 },
         })
     }
 
@@ -398,233 +362,6 @@ impl<'n> Flow<'_, 'n> {
         None
     }
 
-    //-------- Header fields
-
-    /// Returns the protocol; none where it is left out because it is unknown.
-    fn protocol(&mut self, unknown: Option<Known>) -> Option<Option<u8>> {
-        let left_out = self.fields.get("protocol").is_none();
-        if left_out && unknown.is_some_and(|known| !known.has(Known::PROTOCOL)) {
-            return Some(None);
-        }
-        self.decoder.require(self.fields, "protocol", "a flow")?;
-        let number = self.number("protocol", "protocol", 0..=255, 0, words::protocol)?;
-        u8::try_from(number).ok().map(Some)
-    }
-
-    fn ends(&mut self, protocol: Option<u8>) -> Option<Ends> {
-        let (src, dst) = (self.fields.get("src"), self.fields.get("dst"));
-        let mut read = |node: Option<&Node>| match node {
-            Some(node) => {
-                words::read(self.decoder, node, "the address", words::address_range).map(Some)
-            }
-            None => Some(None),
-        };
-        let (src_range, dst_range) = (read(src), read(dst));
-        if let (Some(node), Some(Some(range))) = (dst, dst_range)
-            && range.first != range.last
-        {
-            self.decoder.report(
-                Diagnostic::error(node.location, "a flow has one destination")
-                    .label("should be one address")
-                    .help("write one flow for each destination; only sources are spread"),
-            );
-            return None;
-        }
-        let (src_range, dst_range) = (src_range?, dst_range?);
-        if let (Some(a), Some(b)) = (src_range, dst_range)
-            && a.family != b.family
-        {
-            let place = |node: Option<&Node>| node.map_or(self.fields.location, |n| n.location);
-            self.decoder.report(
-                Diagnostic::error(place(dst), "a packet has both addresses in one family")
-                    .label("IPv4 and IPv6 mixed")
-                    .also(place(src), "the source is of the other family")
-                    .help("write both as IPv4 or both as IPv6"),
-            );
-            return None;
-        }
-        let written = src_range.or(dst_range).map(|range| range.family);
-        let family = match (written, protocol) {
-            (Some(family), _) => family,
-            (None, Some(ICMPV6)) => Family::V6,
-            (None, _) => Family::V4,
-        };
-        let nobody = if family == Family::V4 { NOBODY_V4 } else { NOBODY_V6 };
-        let nobody = AddressRange { family, first: nobody, last: nobody };
-        // A customer is named where no address can: then neither end is known.
-        let by_name = self.fields.get("customer").is_some() && written.is_none();
-        let known = if by_name { Known::NONE } else { Known::SRC.with(Known::DST) };
-        let (src, dst) = (src_range.unwrap_or(nobody), dst_range.unwrap_or(nobody));
-        Some(Ends { family, src, dst: dst.first, known })
-    }
-
-    fn sources(&mut self, ends: Option<&Ends>, unknown: Option<Known>) -> Option<u64> {
-        let Some(node) = self.fields.get("sources") else { return Some(1) };
-        let sources = self.decoder.number(node, "the number of sources")?;
-        if sources == 0 {
-            self.decoder.report(
-                Diagnostic::error(node.location, "a flow has at least one source")
-                    .label("nobody would send it")
-                    .help("write `sources: 1`, or remove the flow"),
-            );
-            return None;
-        }
-        let (ends, known) = (ends?, unknown?);
-        let last = ends.src.last - ends.src.first;
-        if known.has(Known::SRC) && ends.known.has(Known::SRC) && u128::from(sources - 1) > last {
-            let have = last.saturating_add(1);
-            self.decoder.report(
-                Diagnostic::error(
-                    node.location,
-                    format!("{sources} sources do not fit into {have} addresses of `src`"),
-                )
-                .label(format!("at most {have}"))
-                .help("write a wider `src`, such as `100.64.0.0/10`, or fewer sources"),
-            );
-            return None;
-        }
-        Some(sources)
-    }
-
-    fn fragment(&mut self, ends: Option<&Ends>) -> Option<Fragment> {
-        let Some(node) = self.fields.get("fragment") else { return Some(Fragment::NONE) };
-        let test = words::read(self.decoder, node, "the fragment", words::fragment)?;
-        let problem = match test {
-            FragmentTest::First => return Some(Fragment::MORE),
-            FragmentTest::NotFirst => return Some(Fragment::LATER.with(Fragment::MORE)),
-            FragmentTest::Last => return Some(Fragment::LATER),
-            FragmentTest::None => return Some(Fragment::NONE),
-            FragmentTest::DontFragment if ends.is_none_or(|ends| ends.family == Family::V4) => {
-                return Some(Fragment::DONT);
-            }
-            FragmentTest::DontFragment => {
-                Diagnostic::error(node.location, "IPv6 packets have no don't-fragment bit")
-                    .label("only in IPv4")
-                    .help("leave it out")
-            }
-            FragmentTest::Any => {
-                Diagnostic::error(node.location, "a packet is one part of a fragmented one")
-                    .label("which part?")
-                    .help("write `first`, `not_first` or `last`")
-            }
-        };
-        self.decoder.report(problem);
-        None
-    }
-
-    /// Returns the IP total length of each packet.
-    fn length(&mut self, protocol: Option<u8>, family: Family, fragment: Fragment) -> Option<u64> {
-        let (header, most) = match family {
-            Family::V4 => (20, 65_535),
-            Family::V6 if fragment.is_fragment() => (48, 65_575),
-            Family::V6 => (40, 65_575),
-        };
-        let upper = match protocol {
-            _ if fragment.has(Fragment::LATER) => 0,
-            Some(TCP) => 20,
-            Some(SCTP) => 12,
-            Some(UDP | UDPLITE | ICMP | ICMPV6) => 8,
-            _ => 0,
-        };
-        let domain = header + upper..=most;
-        self.number("packet_length", "length", domain, 1_000, words::plain_range)
-    }
-
-    fn upper(&mut self, protocol: Option<u8>, family: Family, fragment: Fragment) -> Option<Upper> {
-        let later = fragment.has(Fragment::LATER);
-        let ports = matches!(protocol, Some(TCP | UDP | SCTP | UDPLITE)) && !later;
-        let flags = protocol == Some(TCP) && !later;
-        let icmp = matches!(protocol, Some(ICMP | ICMPV6)) && !later;
-        let mut fine = true;
-        for (key, carried) in [
-            ("src_port", ports),
-            ("dst_port", ports),
-            ("tcp_flags", flags),
-            ("icmp_type", icmp),
-            ("icmp_code", icmp),
-        ] {
-            fine &= carried || self.not_carried(key, protocol, later);
-        }
-        if let Some(node) = self.fields.get("protocol")
-            && matches!((protocol, family), (Some(ICMP), Family::V6) | (Some(ICMPV6), Family::V4))
-        {
-            fine = false;
-            let (has, other) = if family == Family::V6 { ("v6", "") } else { ("", "v6") };
-            self.decoder.report(
-                Diagnostic::error(
-                    node.location,
-                    format!("there is no icmp{other} between these addresses"),
-                )
-                .label("of the other family")
-                .help(format!("write `icmp{has}`, or other addresses")),
-            );
-        }
-        if !fine {
-            return None;
-        }
-        let echo = if family == Family::V4 { 8 } else { 128 };
-        // The names are those of ICMP for IPv4.
-        let types = if family == Family::V4 { words::icmp_type } else { words::plain_range };
-        let values = [
-            self.number("src_port", "port", 0..=65_535, 50_000, words::port),
-            self.number("dst_port", "port", 0..=65_535, 50_000, words::port),
-            self.number("icmp_type", "ICMP type", 0..=255, echo, types),
-            self.number("icmp_code", "ICMP code", 0..=255, 0, words::plain_range),
-        ];
-        let tcp_flags = match self.fields.get("tcp_flags") {
-            Some(node) => words::read(self.decoder, node, "the TCP flags", words::tcp_flags)?.value,
-            None => ACK,
-        };
-        let [src_port, dst_port, icmp_type, icmp_code] = values;
-        let mut upper = Upper {
-            layers: Layers::NONE,
-            src_port: u16::try_from(src_port?).ok()?,
-            dst_port: u16::try_from(dst_port?).ok()?,
-            tcp_flags,
-            icmp_type: u8::try_from(icmp_type?).ok()?,
-            icmp_code: u8::try_from(icmp_code?).ok()?,
-        };
-        if ports {
-            upper.layers = upper.layers.with(Layers::PORTS);
-        } else {
-            (upper.src_port, upper.dst_port) = (0, 0);
-        }
-        if flags {
-            upper.layers = upper.layers.with(Layers::TCP_FLAGS);
-        } else {
-            upper.tcp_flags = 0;
-        }
-        if icmp {
-            upper.layers = upper.layers.with(Layers::ICMP);
-        } else {
-            (upper.icmp_type, upper.icmp_code) = (0, 0);
-        }
-        Some(upper)
-    }
-
-    /// Reports a field that such packets do not carry; returns whether it is not written.
-    fn not_carried(&mut self, key: &str, protocol: Option<u8>, later: bool) -> bool {
-        let Some(node) = self.fields.get(key) else { return true };
-        let (message, help) = match protocol {
-            None => (
-                format!("whether there is a {key} depends on the protocol"),
-                "write `protocol`; it may still be listed in `unknown`".to_owned(),
-            ),
-            Some(_) if later => (
-                format!("later fragments carry no {key}"),
-                format!("remove `{key}`, or write `fragment: first`"),
-            ),
-            Some(protocol) => (
-                format!("packets of protocol {protocol} carry no {key}"),
-                format!("remove `{key}`, or change the protocol"),
-            ),
-        };
-        self.decoder.report(
-            Diagnostic::error(node.location, message).label("not in these packets").help(help),
-        );
-        false
-    }
-
     //-------- Time and volume
 
     /// Returns when the group starts after the profile does, and how long it lasts.
@@ -715,50 +452,4 @@ fn offset(text: &str) -> Result<u64, Wrong> {
         return words::duration(&format!("1{}", text.trim())).map(|_| 0);
     }
     words::duration(text)
-}
-
-/// Returns the distance between N addresses that stand evenly in a range: its size ÷ N.
-fn step(range: AddressRange, sources: u64) -> u128 {
-    let sources = u128::from(sources);
-    // The size itself may be 2^128.
-    (range.last - range.first).checked_sub(sources - 1).map_or(0, |rest| rest / sources + 1)
-}
-
-/// Returns the header with zeros in what is not known.
-fn only_known(mut header: PacketHeader) -> PacketHeader {
-    let known = header.known;
-    if !known.has(Known::SRC) {
-        header.src = 0;
-    }
-    if !known.has(Known::DST) {
-        header.dst = 0;
-    }
-    if !known.has(Known::PROTOCOL) {
-        header.protocol = 0;
-    }
-    if !known.has(Known::PORTS) {
-        header.layers = header.layers.without(Layers::PORTS);
-        (header.src_port, header.dst_port) = (0, 0);
-    }
-    if !known.has(Known::TCP_FLAGS) {
-        header.layers = header.layers.without(Layers::TCP_FLAGS);
-        header.tcp_flags = 0;
-    }
-    if !known.has(Known::ICMP) {
-        header.layers = header.layers.without(Layers::ICMP);
-        (header.icmp_type, header.icmp_code) = (0, 0);
-    }
-    if !known.has(Known::LENGTH) {
-        header.packet_length = 0;
-    }
-    if !known.has(Known::DSCP) {
-        header.dscp = 0;
-    }
-    if !known.has(Known::TTL) {
-        header.ttl = 0;
-    }
-    if !known.has(Known::FRAGMENT) {
-        header.fragment = Fragment::NONE;
-    }
-    header
 }

@@ -362,6 +362,42 @@ fn a_customer_stands_where_no_address_can() {
     assert_eq!(records_with(many, &settings()).len(), 60);
 }
 
+#[test]
+fn the_example_of_the_manual_is_read() {
+    let text = "version: 1
+start: 2026-03-01T16:30:00Z
+duration: 60s
+flows:
+  - {id: ams-flood, pop: ams, label: attack, src: 100.64.0.0/12, sources: 5000, dst: 203.0.113.10, protocol: udp, dst_port: 80, packet_length: 1400, rate: 40 Gbps}
+  - {id: ams-b, pop: ams, dst: 203.0.113.70, protocol: tcp, tcp_flags: ack, dst_port: 443, rate: 4 Gbps}
+";
+    let records = records_with(text, &settings());
+    assert_eq!(records.len(), 60 * 5_001);
+    let bytes = |label| -> u64 {
+        let of = records.iter().filter(|record| record.label == label);
+        of.map(|record| record.bytes).sum()
+    };
+    assert_eq!(bytes(Label::Attack), 214_285_714 * 1_400);
+    assert_eq!(bytes(Label::None), 30_000_000_000);
+    // The same text with other line ends and a byte order mark.
+    let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    assert_eq!(records_with(&windows, &settings()), records);
+}
+
+#[test]
+fn a_second_document_is_not_passed_over() {
+    let text = flow("protocol: udp");
+    assert!(open_text(&format!("---\n{text}"), &settings()).is_ok());
+    assert!(open_text(&format!("{text}---\n{text}"), &settings()).is_err());
+}
+
+#[test]
+fn anchors_share_what_they_hold() {
+    let text = "version: 1\nduration: 1s\nflows:\n  - &a {protocol: udp, rate: 2 pps}\n  - *a\n";
+    let records = records_with(text, &settings());
+    assert_eq!(records.iter().map(|record| record.packets).sum::<u64>(), 4);
+}
+
 //------------ Problems ------------------------------------------------------
 
 #[test]
@@ -369,11 +405,11 @@ fn every_problem_of_a_profile_has_its_place() {
     refused(
         "version: 2\nstart: noon\nduration: 1\nfloes: []\n",
         &[
-            ("floes", "unknown key `floes`"),
-            ("2", "a version that is not known"),
-            ("1", "needs a unit"),
-            ("noon", "no date or time"),
             ("", "has no `flows`"),
+            ("2", "a version that is not known"),
+            ("noon", "no date or time"),
+            ("1", "needs a unit"),
+            ("floes", "unknown key `floes`"),
         ],
     );
     refused("version: 1\nduration: 1s\nflows: []\n", &[("[", "empty")]);
@@ -393,19 +429,21 @@ fn every_problem_of_a_profile_has_its_place() {
 fn all_problems_of_all_flows_are_told_at_once() {
     refused(
         "version: 1\nduration: 10s\nflows:\n  - {protocol: udp, src_port: 70000, dscp: 64, ttl: \
-         256, packet_length: 27, rate: 1 mbps, labl: legit}\n  - {id: a, protocol: tcpp, rate: 1 \
-         pps}\n  - {id: a, host: www.example.org, path: /, rate: 9 krps}\n  - {protocol: tcp}\n",
+         256, packet_length: 27, rate: 1 mbps, labl: legit}\n  - {id: a, protocol: tcpp, dst_port: 70001, rate: 1 \
+         pps}\n  - {id: a, host: www.example.org, path: /, packet_length: 19, rate: 9 krps}\n  - {protocol: tcp}\n",
         &[
-            ("labl", "unknown key `labl`"),
-            ("256", "no such packet has the TTL 256"),
-            ("64", "no such packet has the DSCP 64"),
             ("70000", "no such packet has the port 70000"),
+            ("64", "no such packet has the DSCP 64"),
+            ("256", "no such packet has the TTL 256"),
             ("27", "no such packet has the length 27"),
             ("1 mbps", "unknown unit"),
+            ("labl", "unknown key `labl`"),
             ("tcpp", "unknown protocol"),
+            ("70001", "no such packet has the port 70001"),
             ("a", "two flows are called `a`"),
             ("www.example.org", "requests are not judged yet"),
             ("/", "requests are not judged yet"),
+            ("19", "no such packet has the length 19"),
             ("9 krps", "requests are not judged yet"),
             ("{", "has no `rate`"),
         ],
