@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::Spanned;
+use serde_yaml::{Spanned, Tagged};
 
 use crate::model::{Diagnostic, Location, SourceId, Span};
 
@@ -20,8 +20,31 @@ pub const MAX_DEPTH: usize = 64;
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// Where it stands.
+    /// Where it stands. Of a list or map this is its opening bracket, or its first item or key;
+    /// [`Node::extent`] is all of it.
     pub location: Location,
+}
+
+impl Node {
+    /// Returns the place of the whole value: of a list or map, from its start to the end of its
+    /// last item.
+    pub fn extent(&self) -> Location {
+        let mut whole = self.location;
+        let mut include = |inner: &Node| {
+            let inner = inner.extent().span;
+            whole.span.start = whole.span.start.min(inner.start);
+            whole.span.end = whole.span.end.max(inner.end);
+        };
+        match &self.value {
+            Value::Null | Value::Scalar { .. } => {}
+            Value::List(items) => items.iter().for_each(include),
+            Value::Map(entries) => entries.iter().for_each(|(key, value)| {
+                include(key);
+                include(value);
+            }),
+        }
+        whole
+    }
 }
 
 /// A YAML value.
@@ -73,40 +96,96 @@ pub fn parse(source: SourceId, text: &str) -> Result<Node, Diagnostic> {
         with_snippet: false,
         emit_comments: false,
     };
-    let raw: Result<Spanned<Raw>, _> = serde_yaml::from_str_with_options(text, options);
-    match raw {
-        Ok(raw) => Ok(node(source, text, raw)),
-        Err(error) => Err(syntax_error(source, text, &error)),
+    let raw: Result<Placed, _> = serde_yaml::from_str_with_options(text, options);
+    let raw = raw.map_err(|error| syntax_error(source, text, &error))?;
+    let mut tag = None;
+    let root = node(source, text, raw, &mut tag);
+    match tag {
+        None => Ok(root),
+        Some(tag) => Err(tag_error(text, tag)),
     }
+}
+
+/// A tag would be dropped in silence: `[syn, !ack]` is a text and nothing to YAML.
+fn tag_error(text: &str, value: Location) -> Diagnostic {
+    // The place is that of the tagged value; the tag stands before it.
+    let before = text.get(..value.span.start as usize).unwrap_or("").trim_end();
+    let start = before
+        .char_indices()
+        .rfind(|(_, c)| c.is_whitespace() || "[{,".contains(*c))
+        .map_or(0, |(at, c)| at + c.len_utf8());
+    let (location, tag) = if before[start..].starts_with('!') {
+        let span = Span::new(start, before.len());
+        (Location { span, ..value }, &before[start..])
+    } else {
+        (value, "!")
+    };
+    Diagnostic::error(location, format!("YAML reads `{tag}` as a tag, not as a text"))
+        .label("needs quotes")
+        .help(
+            "tags have no meaning here; write quotes around a text with `!`, as in `\"syn,!ack\"`",
+        )
 }
 
 fn syntax_error(source: SourceId, text: &str, error: &serde_yaml::Error) -> Diagnostic {
-    let offset = error
-        .location()
-        .and_then(|location| location.span().byte_offset())
-        .map_or(0, |offset| (offset as usize).min(text.len()));
+    let offset = error.location().map_or(0, |place| offset(text, &place));
     let end = text[offset..].chars().next().map_or(offset, |c| offset + c.len_utf8());
     let location = Location { source, span: Span::new(offset, end) };
     let mut message = error.without_snippet().render();
-    // The library appends its own idea of the place; ours is shown with the text.
-    if let Some(at) = message.rfind(" at line ") {
-        message.truncate(at);
+    // The library appends its own idea of the place, which is shown with the text, and of the
+    // calls that would have worked.
+    for end in [" at line ", "; use ", ", set "] {
+        if let Some(at) = message.find(end) {
+            message.truncate(at);
+        }
     }
     let message: String = message.lines().next().unwrap_or("not YAML").to_owned();
+    let line = text[offset..].lines().next().unwrap_or("");
+    let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[start..offset + line.len()].trim();
+    let help = if line.contains(['>', '@', '`', '*', '&', '%', '|']) {
+        "write quotes around a text that starts with a sign of YAML, as in `\">=1024\"`"
+    } else {
+        "fix the syntax; anchors, aliases and nesting are limited on purpose"
+    };
     Diagnostic::error(location, format!("cannot read this as YAML: {message}"))
         .label("here")
-        .help("fix the syntax; anchors, aliases and nesting are limited on purpose")
+        .help(help)
 }
 
-fn node(source: SourceId, text: &str, raw: Spanned<Raw>) -> Node {
+/// Returns the byte offset of the start of a place; scanner errors know only line and column.
+fn offset(text: &str, place: &serde_yaml::Location) -> usize {
+    let offset = match place.span().byte_offset() {
+        Some(offset) => usize::try_from(offset).unwrap_or(usize::MAX),
+        None => {
+            let lines = usize::try_from(place.line().saturating_sub(1)).unwrap_or(usize::MAX);
+            let columns = usize::try_from(place.column().saturating_sub(1)).unwrap_or(usize::MAX);
+            let before: usize = text.split_inclusive('\n').take(lines).map(str::len).sum();
+            let line = text[before..].lines().next().unwrap_or("");
+            before + line.char_indices().nth(columns).map_or(line.len(), |(at, _)| at)
+        }
+    };
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// Makes a node, and notes the first value with a tag.
+fn node(source: SourceId, text: &str, raw: Placed, tag: &mut Option<Location>) -> Node {
     let span = |location: &serde_yaml::Location| {
         let span = location.span();
         let start = span.byte_offset().unwrap_or(0) as usize;
         let end = start + span.byte_len().unwrap_or(0) as usize;
         Span::new(start.min(text.len()), end.min(text.len()))
     };
-    let location = Location { source, span: span(&raw.referenced) };
-    let value = match raw.value {
+    let mut location = Location { source, span: span(&raw.referenced) };
+    let Tagged(value, tagged) = raw.value;
+    if tagged.is_some() && tag.is_none() {
+        *tag = Some(location);
+    }
+    let value = match value {
         Raw::Null => Value::Null,
         Raw::Plain => {
             let text = text.get(span(&raw.defined).range()).unwrap_or("").to_owned();
@@ -114,25 +193,39 @@ fn node(source: SourceId, text: &str, raw: Spanned<Raw>) -> Node {
         }
         Raw::Text(text) => Value::Scalar { text, string: true },
         Raw::List(items) => {
-            Value::List(items.into_iter().map(|item| node(source, text, item)).collect())
+            Value::List(items.into_iter().map(|item| node(source, text, item, tag)).collect())
         }
         Raw::Map(entries) => Value::Map(
             entries
                 .into_iter()
-                .map(|(key, value)| (node(source, text, key), node(source, text, value)))
+                .map(|(key, value)| (node(source, text, key, tag), node(source, text, value, tag)))
                 .collect(),
         ),
     };
+    // A block has no bracket of its own to point at.
+    let first = match &value {
+        Value::List(items) => items.first(),
+        Value::Map(entries) => entries.first().map(|(key, _)| key),
+        _ => None,
+    };
+    if let Some(first) = first
+        && location.span.start == location.span.end
+    {
+        location = first.location;
+    }
     Node { value, location }
 }
+
+/// A raw value, its tag and its place.
+type Placed = Spanned<Tagged<Raw>>;
 
 /// What serde hands over, before the text of plain scalars is fetched from the source.
 enum Raw {
     Null,
     Plain,
     Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+    List(Vec<Placed>),
+    Map(Vec<(Placed, Placed)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -231,10 +324,15 @@ pub struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// Returns a key and its value.
+    pub fn entry(&self, key: &str) -> Option<(&'n Node, &'n Node)> {
         self.entries
             .iter()
             .find(|(name, _)| matches!(&name.value, Value::Scalar { text, .. } if text == key))
-            .map(|(_, value)| value)
+            .map(|(name, value)| (name, value))
     }
 }
 
@@ -263,6 +361,18 @@ impl Decoder {
     /// Returns the fields of a map. Unknown keys are reported with the nearest known one; an
     /// empty map, or something else than a map, is reported and gives nothing.
     pub fn map<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<Fields<'n>> {
+        self.map_or_help(node, what, known, |_| None)
+    }
+
+    /// Returns the fields of a map as [`Decoder::map`] does; `help` may know where an unknown key
+    /// belongs.
+    pub fn map_or_help<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        known: &[&str],
+        help: impl Fn(&str) -> Option<String>,
+    ) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             self.mismatch(node, &format!("a map ({what})"));
             return None;
@@ -284,9 +394,10 @@ impl Decoder {
                     let problem =
                         Diagnostic::error(key.location, format!("unknown key `{text}` in {what}"))
                             .label("not known here");
-                    self.report(match nearest(text, known.iter().copied()) {
-                        Some(near) => problem.help(format!("did you mean `{near}`?")),
-                        None => problem.help(format!("known here: {}", known.join(", "))),
+                    self.report(match (help(text), nearest(text, known.iter().copied())) {
+                        (Some(help), _) => problem.help(help),
+                        (None, Some(near)) => problem.help(format!("did you mean `{near}`?")),
+                        (None, None) => problem.help(format!("known here: {}", known.join(", "))),
                     });
                 }
                 _ => self.mismatch(key, "a key"),

@@ -3,7 +3,7 @@
 
 use crate::model::{Diagnostic, RuleSet, SourceId, Sources};
 
-mod native;
+pub mod native;
 
 /// Every language, in the order of detection.
 pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE];
