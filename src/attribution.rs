@@ -164,6 +164,19 @@ impl<'a> Attribution<'a> {
         }
         parties
     }
+
+    /// Returns at whom a packet is aimed: the owner of its destination; where that is nobody's, of
+    /// its source (an attack that a customer sends).
+    pub fn victim(&self, ends: &Ends) -> Party {
+        let party = |owner: Owner| match owner {
+            Owner::Customer(id) => Some(Party::Customer(id)),
+            Owner::Shared(id) => Some(Party::Shared(id)),
+            Owner::Nobody => None,
+        };
+        let owners: Vec<Owner> = self.owners(ends).collect();
+        let protected = || protected_parties(ends).next();
+        owners.into_iter().rev().find_map(party).or_else(protected).unwrap_or(Party::Unowned)
+    }
 }
 
 /// Returns what is charged besides the owners.

@@ -35,3 +35,17 @@ pub struct Finding {
     /// Whether someone accepted it until a date.
     pub waived: bool,
 }
+
+impl Finding {
+    /// Sets whom it concerns.
+    #[must_use]
+    pub fn with_customers(mut self, customers: Vec<String>) -> Finding {
+        self.customers = customers;
+        self
+    }
+}
+
+/// Writes a count with its noun: `1 customer`, `13 customers`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,1 +1,349 @@
-//! To come.
+//! Opens things: files, folders, standard input, gzip and zstd; and puts outputs in their place.
+//!
+//! Invariant: nothing else in the crate touches the file system. What is handed out carries the
+//! name under which it is shown.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// The largest text that is read: rules, inventories, configs.
+pub const MAX_TEXT_BYTES: u64 = 1 << 30;
+
+/// How many first bytes of a recording are looked at to tell its form.
+pub const START_BYTES: usize = 4096;
+
+/// Why something could not be opened or read.
+#[derive(Debug, Error)]
+pub enum InputError {
+    /// The system says no.
+    #[error("cannot read {name}: {reason}")]
+    Read {
+        /// What was to be read.
+        name: String,
+        /// Why not, in the system's words.
+        reason: String,
+        /// The same as a source.
+        #[source]
+        source: io::Error,
+    },
+    /// Text was expected.
+    #[error("{name} is not UTF-8 text (byte {at})")]
+    NotText {
+        /// What was to be read.
+        name: String,
+        /// Where the text ends.
+        at: usize,
+    },
+    /// Too large to be held.
+    #[error("{name} is larger than {} MiB, the most that is read as text", MAX_TEXT_BYTES >> 20)]
+    TooLarge {
+        /// What was to be read.
+        name: String,
+    },
+    /// A folder without anything to read.
+    #[error("{name} holds no rule file (*.{extensions})")]
+    NoFiles {
+        /// The folder.
+        name: String,
+        /// What was looked for.
+        extensions: String,
+    },
+    /// Standard input was asked for twice.
+    #[error("standard input can be read only once")]
+    StdinTwice,
+}
+
+impl InputError {
+    fn read(name: impl Into<String>, source: io::Error) -> InputError {
+        let reason = match source.kind() {
+            io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => source.to_string(),
+        };
+        InputError::Read { name: name.into(), reason, source }
+    }
+}
+
+/// Returns the name under which a path is shown.
+pub fn shown(path: &Path) -> String {
+    if is_stdin(path) { "<stdin>".to_owned() } else { path.display().to_string() }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+//------------ Reading -------------------------------------------------------
+
+/// Reads a whole text; a byte order mark is dropped.
+pub fn text(path: &Path) -> Result<String, InputError> {
+    let name = shown(path);
+    let reader: Box<dyn Read> =
+        if is_stdin(path) { Box::new(io::stdin().lock()) } else { Box::new(open_file(path)?) };
+    let mut bytes = Vec::new();
+    reader
+        .take(MAX_TEXT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| InputError::read(&name, source))?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        return Err(InputError::TooLarge { name });
+    }
+    into_text(name, bytes)
+}
+
+fn into_text(name: String, bytes: Vec<u8>) -> Result<String, InputError> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        }),
+        Err(error) => Err(InputError::NotText { name, at: error.utf8_error().valid_up_to() }),
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, InputError> {
+    let name = shown(path);
+    let file = File::open(path).map_err(|source| InputError::read(&name, source))?;
+    let is_folder = file.metadata().is_ok_and(|metadata| metadata.is_dir());
+    if is_folder {
+        let source = io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, not a file");
+        return Err(InputError::read(&name, source));
+    }
+    Ok(file)
+}
+
+/// A recording, decompressed.
+pub struct Recording {
+    /// Its first bytes.
+    pub start: Vec<u8>,
+    /// All of it, from the first byte.
+    pub reader: Box<dyn Read + Send>,
+}
+
+/// Opens a recording: a file or standard input, plain, gzip or zstd (told by their first bytes).
+pub fn recording(path: &Path) -> Result<Recording, InputError> {
+    let name = shown(path);
+    let raw: Box<dyn Read + Send> =
+        if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(open_file(path)?) };
+    let fault = |source| InputError::read(&name, source);
+    let (start, raw) = peek(raw).map_err(fault)?;
+    let plain: Box<dyn Read + Send> = if start.starts_with(&[0x1f, 0x8b]) {
+        Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, raw)))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Box::new(zstd::stream::read::Decoder::new(raw).map_err(fault)?)
+    } else {
+        return Ok(Recording { start, reader: raw });
+    };
+    let (start, reader) = peek(plain).map_err(fault)?;
+    Ok(Recording { start, reader })
+}
+
+/// Returns the first bytes of a reader, and a reader that still has them. An error after the
+/// first byte is left for the one who reads on.
+fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let mut start = vec![0; START_BYTES];
+    let mut filled = 0;
+    while filled < start.len() {
+        match reader.read(&mut start[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if filled == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    start.truncate(filled);
+    Ok((start.clone(), Box::new(Cursor::new(start).chain(reader))))
+}
+
+/// Reads a recording that is text to its end.
+pub fn recorded_text(name: &str, recording: Recording, most: u64) -> Result<String, InputError> {
+    let mut bytes = Vec::new();
+    recording
+        .reader
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| InputError::read(name, source))?;
+    if bytes.len() as u64 > most {
+        return Err(InputError::TooLarge { name: name.to_owned() });
+    }
+    into_text(name.to_owned(), bytes)
+}
+
+//------------ Finding -------------------------------------------------------
+
+/// Returns the files of a rule set: files as named, folders with all they hold, in the byte-wise
+/// order of their paths. Hidden files and folders are left out.
+pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>, InputError> {
+    let mut files = Vec::new();
+    let mut stdin = false;
+    for path in paths {
+        if is_stdin(path) {
+            if std::mem::replace(&mut stdin, true) {
+                return Err(InputError::StdinTwice);
+            }
+            files.push(path.clone());
+            continue;
+        }
+        let metadata =
+            fs::metadata(path).map_err(|source| InputError::read(shown(path), source))?;
+        if !metadata.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        walk(path, extensions, &mut files)?;
+        if files.len() == before {
+            return Err(InputError::NoFiles {
+                name: shown(path),
+                extensions: extensions.join(", *."),
+            });
+        }
+    }
+    files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+    files.dedup();
+    Ok(files)
+}
+
+fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<(), InputError> {
+    let fault = |source| InputError::read(shown(folder), source);
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let kind = entry.file_type().map_err(fault)?;
+        if kind.is_dir() {
+            walk(&path, extensions, files)?;
+        } else {
+            // A link that leads nowhere is named by the reader; one to a folder is not followed,
+            // so that no walk is endless.
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let is_folder = kind.is_symlink() && path.is_dir();
+            if !is_folder && extension.is_some_and(|own| extensions.contains(&own)) {
+                files.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the nearest file of a name, from a folder upwards to the first that holds `.git`.
+pub fn find_upwards(from: &Path, name: &str) -> Option<PathBuf> {
+    for folder in from.ancestors() {
+        let file = folder.join(name);
+        if file.is_file() {
+            return Some(file);
+        }
+        if folder.join(".git").exists() {
+            return None;
+        }
+    }
+    None
+}
+
+/// Returns the current folder.
+pub fn current_folder() -> io::Result<PathBuf> {
+    std::env::current_dir()
+}
+
+//------------ Writing -------------------------------------------------------
+
+/// A file that appears under its name only when it is whole.
+pub struct Output {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: Option<File>,
+}
+
+impl Output {
+    /// Opens an output, so that a path that cannot be written is found before the work starts.
+    pub fn open(path: &Path) -> io::Result<Output> {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "the name of a file is wanted")
+        })?);
+        name.push(format!(".{}.tmp", std::process::id()));
+        let temporary = path.with_file_name(name);
+        if path.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        }
+        let file = File::create(&temporary)?;
+        Ok(Output { path: path.to_owned(), temporary, file: Some(file) })
+    }
+
+    /// Writes everything and puts the file in its place.
+    pub fn finish(mut self, content: &[u8]) -> io::Result<()> {
+        if let Some(mut file) = self.file.take() {
+            file.write_all(content)?;
+            file.sync_all()?;
+        }
+        fs::rename(&self.temporary, &self.path)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // After a rename there is nothing left to remove; any other failure leaves a hidden file.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_files_come_in_the_byte_wise_order_of_their_paths() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["b.yaml", "a/z.yml", "B.yaml", ".hidden.yaml", "notes.txt", "a.yaml"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+            fs::write(path, "x").expect("a file");
+        }
+        let files = rule_files(&[folder.path().to_owned()], &["yaml", "yml"]).expect("files");
+        let names: Vec<String> = files
+            .iter()
+            .map(|path| path.strip_prefix(folder.path()).expect("inside").display().to_string())
+            .collect();
+        assert_eq!(names, ["B.yaml", "a.yaml", "a/z.yml", "b.yaml"]);
+    }
+
+    #[test]
+    fn compressed_recordings_read_like_plain_ones() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let content: Vec<u8> = (0..20_000u32).flat_map(u32::to_le_bytes).collect();
+        let plain = folder.path().join("plain");
+        fs::write(&plain, &content).expect("a file");
+        let gz = folder.path().join("gz");
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&content).expect("compressed");
+        fs::write(&gz, encoder.finish().expect("compressed")).expect("a file");
+        let zst = folder.path().join("zst");
+        fs::write(&zst, zstd::encode_all(content.as_slice(), 3).expect("compressed"))
+            .expect("a file");
+        for path in [plain, gz, zst] {
+            let mut recording = recording(&path).expect("a recording");
+            assert_eq!(recording.start, content[..START_BYTES]);
+            let mut read = Vec::new();
+            recording.reader.read_to_end(&mut read).expect("all of it");
+            assert!(read == content, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn an_output_appears_only_when_it_is_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.json");
+        drop(Output::open(&path).expect("open"));
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+        Output::open(&path).expect("open").finish(b"{}").expect("written");
+        assert_eq!(fs::read(&path).expect("a file"), b"{}");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        assert!(Output::open(&folder.path().join("none/out.json")).is_err());
+    }
+}

@@ -1,20 +1,33 @@
 //! blastgate: the smoke test for network and DDoS mitigation rules.
 
+pub mod affected;
+pub mod attribution;
+pub mod bank;
 pub mod change;
 pub mod cli;
 pub mod config;
+pub mod fate;
 pub mod finding;
+pub mod guardrails;
+pub mod impact;
 pub mod input;
 pub mod intent;
 pub mod inventory;
+pub mod judge;
 pub mod languages;
 pub mod matcher;
 pub mod model;
 pub mod packet;
 pub mod policer;
+pub mod reach;
+pub mod replay;
 pub mod report;
 pub mod reports;
 pub mod run;
+pub mod service;
+pub mod summary;
+pub mod tally;
 pub mod traffic;
+pub mod verdict;
 pub mod words;
 pub mod yaml;

@@ -1,1 +1,21 @@
-fn main() {}
+//! The program: parse, run, print, exit.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match blastgate::cli::main(std::env::args_os()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // Nobody is left to read what we say.
+            let closed = error
+                .chain()
+                .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+                .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe);
+            if closed {
+                return ExitCode::SUCCESS;
+            }
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

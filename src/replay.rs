@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::attribution::Attribution;
 use crate::inventory::customers::Owner;
-use crate::matcher::{Matcher, Step, Test, Truth};
+use crate::matcher::{Matcher, Test, Truth};
 use crate::model::{
     Action, Address, Algorithm, Diagnostic, Family, KeyPart, Known, Label, Layers, NameId, Prefix,
     RateLimit, Record, RecordBatch, RuleSet, Scope,
@@ -18,10 +18,13 @@ use crate::service::Service;
 use crate::tally::{BucketKey, Counts, Key, NO_BUCKET, Offer, Pair, Tally};
 use crate::traffic::TrafficReader;
 
-/// The bit of [`Step::missing`] that says: how this limit counts is not simulated.
+/// The bit of [`crate::matcher::Step::missing`] that says: how this limit counts is not simulated.
 pub const ALGORITHM: u16 = 1 << 15;
-/// The bit of [`Step::missing`] that says: the exporter is not recorded.
+/// The bit of [`crate::matcher::Step::missing`] that says: the exporter is not recorded.
 pub const EXPORTER: u16 = 1 << 14;
+
+/// The bit of [`crate::matcher::Step::missing`] that says: which bucket the record meets cannot be told.
+pub const BUCKET: u16 = 1 << 13;
 
 /// How many `attack_match`es one run can tell apart.
 pub const MAX_ATTACK_MATCHES: usize = 32;
@@ -38,6 +41,8 @@ pub struct Replay<'a> {
     pub attack: Vec<Test>,
     /// What labels records that carry none; the first that holds decides.
     pub labels: Vec<(Label, Test)>,
+    /// Ports that name a service besides the well-known ones.
+    pub named_ports: Vec<u16>,
     /// Length of a window.
     pub window_ns: i64,
     /// The PoPs of the inventory, if it lists any.
@@ -50,6 +55,14 @@ pub struct Input {
     pub reader: Box<dyn TrafficReader>,
     /// Its rank by name: breaks ties in time.
     pub rank: u32,
+}
+
+/// What a batch inherits from its recording.
+#[derive(Clone, Copy)]
+struct Origin {
+    rank: u32,
+    even: bool,
+    aged: bool,
 }
 
 /// Returns the rate limits of a rule set, rule by rule.
@@ -77,23 +90,23 @@ impl Replay<'_> {
             let mut worker = Worker::new(self);
             let mut batch = RecordBatch::new();
             for input in &mut inputs {
-                let mut send = |batch: &mut RecordBatch, rank, even| {
-                    worker.count(batch, rank, even);
+                let mut send = |batch: &mut RecordBatch, origin| {
+                    worker.count(batch, origin);
                     true
                 };
                 problems.extend(read(input, &mut batch, progress, &mut send));
             }
             return (inputs, worker.tally, problems);
         }
-        let (sender, receiver) = sync_channel::<(RecordBatch, u32, bool)>(threads * 4);
+        let (sender, receiver) = sync_channel::<(RecordBatch, Origin)>(threads * 4);
         let receiver = Mutex::new(receiver);
         let tally = std::thread::scope(|scope| {
             let workers: Vec<_> =
                 (0..threads).map(|_| scope.spawn(|| self.work(&receiver))).collect();
             let mut batch = RecordBatch::new();
             for input in &mut inputs {
-                let mut send = |batch: &mut RecordBatch, rank, even| {
-                    sender.send((std::mem::take(batch), rank, even)).is_ok()
+                let mut send = |batch: &mut RecordBatch, origin| {
+                    sender.send((std::mem::take(batch), origin)).is_ok()
                 };
                 problems.extend(read(input, &mut batch, progress, &mut send));
             }
@@ -110,12 +123,12 @@ impl Replay<'_> {
         (inputs, tally, problems)
     }
 
-    fn work(&self, receiver: &Mutex<Receiver<(RecordBatch, u32, bool)>>) -> Tally {
+    fn work(&self, receiver: &Mutex<Receiver<(RecordBatch, Origin)>>) -> Tally {
         let mut worker = Worker::new(self);
         loop {
             let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok((batch, rank, even)) = next else { return worker.tally };
-            worker.count(&batch, rank, even);
+            let Ok((batch, origin)) = next else { return worker.tally };
+            worker.count(&batch, origin);
         }
     }
 }
@@ -124,14 +137,15 @@ fn read(
     input: &mut Input,
     batch: &mut RecordBatch,
     progress: &(dyn Fn(u64) + Sync),
-    send: &mut dyn FnMut(&mut RecordBatch, u32, bool) -> bool,
+    send: &mut dyn FnMut(&mut RecordBatch, Origin) -> bool,
 ) -> Option<Diagnostic> {
-    let even = input.reader.even();
+    let origin =
+        Origin { rank: input.rank, even: input.reader.even(), aged: input.reader.has_age() };
     loop {
         match input.reader.read(batch) {
             Ok(true) => {
                 progress(batch.len() as u64);
-                if !send(batch, input.rank, even) {
+                if !send(batch, origin) {
                     return None;
                 }
             }
@@ -153,13 +167,13 @@ impl<'r, 'a> Worker<'r, 'a> {
         Worker { replay, tally: Tally::default(), pair: Pair::default() }
     }
 
-    fn count(&mut self, batch: &RecordBatch, rank: u32, even: bool) {
+    fn count(&mut self, batch: &RecordBatch, origin: Origin) {
         for record in batch.iter() {
-            self.count_record(record, rank, even);
+            self.count_record(record, origin);
         }
     }
 
-    fn count_record(&mut self, mut record: Record, rank: u32, even: bool) {
+    fn count_record(&mut self, mut record: Record, origin: Origin) {
         let replay = self.replay;
         if let (Some(pop), Some(pops)) = (record.pop, &replay.pops)
             && !pops.contains(&pop)
@@ -191,7 +205,7 @@ impl<'r, 'a> Worker<'r, 'a> {
                         self.tally.buckets.intern(&key)
                     }
                     Err(missing) => {
-                        step.missing |= missing;
+                        step.missing |= missing | BUCKET;
                         NO_BUCKET
                     }
                 };
@@ -214,7 +228,7 @@ impl<'r, 'a> Worker<'r, 'a> {
             pair: self.tally.pairs.intern(&self.pair),
             ends: self.tally.ends.intern(&ends),
             pop: record.pop,
-            service: Service::of(&record.header),
+            service: Service::of(&record.header, &replay.named_ports),
             label: record.label,
             attack,
             window: record.time_ns.div_euclid(replay.window_ns),
@@ -227,17 +241,17 @@ impl<'r, 'a> Worker<'r, 'a> {
         };
         let key = self.tally.count(&key, counts);
         let duration = i64::try_from(record.duration_ns).unwrap_or(i64::MAX);
-        self.tally.seen(record.time_ns, record.time_ns.saturating_add(duration));
+        self.tally.seen(record.time_ns, record.time_ns.saturating_add(duration), origin.aged);
         if limited {
             self.tally.offers.push(Offer {
                 time_ns: record.time_ns,
-                source: rank,
+                source: origin.rank,
                 number: record.number,
                 key,
                 packets: record.packets,
                 bytes: record.bytes,
                 weight: record.weight,
-                even,
+                even: origin.even,
                 buckets,
             });
         }

@@ -1,1 +1,586 @@
-//! To come.
+//! The wiring: a checked plan in, a report out.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::affected;
+use crate::attribution::Attribution;
+use crate::bank::{World, simulate};
+use crate::change::Change;
+use crate::fate::Sets;
+use crate::guardrails::{self, Evidence, Standards};
+use crate::impact::{Assessment, Impact};
+use crate::input;
+use crate::inventory;
+use crate::judge;
+use crate::languages::Language;
+use crate::matcher::{self, Test};
+use crate::model::{
+    Diagnostic, Direction, Inventory, Label, Match, Names, RuleSet, SamplingRate, Severity,
+    SourceId, Sources, Term, Timestamp,
+};
+use crate::reach::Reach;
+use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Replay};
+use crate::report::{self, ChangeSummary, Report, Verdict};
+use crate::summary;
+use crate::traffic::{self, Settings};
+use crate::verdict;
+
+/// What to do: everything that the command line and the config say, checked.
+#[derive(Clone)]
+pub struct Plan {
+    /// The candidate: files and folders.
+    pub rules: Vec<PathBuf>,
+    /// The rules in force: a file or folder.
+    pub running: Option<PathBuf>,
+    /// The rule language, where it cannot be told from the file.
+    pub language: &'static Language,
+    /// Inventory files.
+    pub inventory: Vec<PathBuf>,
+    /// Recordings.
+    pub traffic: Vec<Recording>,
+    /// What labels records that carry no label.
+    pub labels: Vec<(Label, Match)>,
+    /// Names of redirects that hand legitimate traffic on.
+    pub clean: BTreeSet<String>,
+    /// Ports that name a service besides the well-known ones.
+    pub named_ports: Vec<u16>,
+    /// What counts as enough.
+    pub standards: Standards,
+    /// Whether warnings fail.
+    pub strict: bool,
+    /// How many threads count.
+    pub threads: usize,
+    /// How many records go into a batch.
+    pub batch: usize,
+    /// Problems with the plan itself that make a verdict impossible.
+    pub problems: Vec<Diagnostic>,
+    /// The texts read so far.
+    pub sources: Sources,
+}
+
+/// A recording, and what the user says about it.
+#[derive(Clone)]
+pub struct Recording {
+    /// The file, or `-`.
+    pub path: PathBuf,
+    /// Its form, where it cannot be told from the file.
+    pub form: Option<&'static traffic::Form>,
+    /// The PoP of records that name none.
+    pub pop: Option<String>,
+    /// The direction of records that name none.
+    pub direction: Option<Direction>,
+    /// The label of all its records.
+    pub label: Option<Label>,
+    /// One record stands for so many.
+    pub sampling: Option<SamplingRate>,
+    /// Whether tunnels are looked through.
+    pub inner: bool,
+}
+
+/// Judges a change.
+pub fn check(plan: Plan, progress: &(dyn Fn(u64) + Sync)) -> Report {
+    let mut run = Run { sources: plan.sources.clone(), problems: plan.problems.clone(), plan };
+    run.check(progress)
+}
+
+struct Run {
+    plan: Plan,
+    sources: Sources,
+    problems: Vec<Diagnostic>,
+}
+
+impl Run {
+    fn check(&mut self, progress: &(dyn Fn(u64) + Sync)) -> Report {
+        let paths = self.plan.rules.clone();
+        let candidate = self.rules(&paths, "the candidate rules");
+        let running = match self.plan.running.clone() {
+            Some(path) => self.rules(&[path], "the running rules"),
+            None => RuleSet::empty(),
+        };
+        let inventory = self.inventory();
+        if self.failed() {
+            return self.cannot_judge(None);
+        }
+        if candidate.rules.is_empty() && running.rules.is_empty() {
+            self.problems.push(
+                Diagnostic::bare("there are no rules on either side")
+                    .help("name files that hold rules, or a running set with `--running`"),
+            );
+            return self.cannot_judge(None);
+        }
+        self.check_pops(&candidate, &inventory);
+        let change = Change::between(&running, &candidate);
+        let (judges, customers, problems) = judge::resolve(&running, &candidate, &inventory);
+        self.problems.extend(problems);
+        if judges.attack_matches.len() > MAX_ATTACK_MATCHES {
+            self.problems.push(Diagnostic::bare(format!(
+                "{} different `attack_match`es are more than {MAX_ATTACK_MATCHES}",
+                judges.attack_matches.len()
+            )));
+        }
+        let names = Arc::new(Names::new());
+        let attribution = Attribution::new(&inventory, &customers, &names);
+        let nothing = change.nothing && self.plan.running.is_some();
+        if self.failed() {
+            return self.cannot_judge(None);
+        }
+
+        let clean = self.plan.clean.clone();
+        let sets = Sets { sets: [&running, &candidate], clean: &clean };
+        let replayed = if nothing {
+            Replayed::default()
+        } else {
+            match self.replay(sets.sets, &judges, &attribution, &names, progress) {
+                Some(replayed) => replayed,
+                None => return self.cannot_judge(None),
+            }
+        };
+        let tally = &replayed.tally;
+        let losses = [World::Least, World::Greatest].map(|world| simulate(tally, sets.sets, world));
+        let assessment = Assessment {
+            sets,
+            change: &change,
+            judges: &judges,
+            attribution: &attribution,
+            tally,
+            losses: [&losses[0], &losses[1]],
+        };
+        let impact = if nothing {
+            Impact::without_traffic(candidate.rules.len())
+        } else {
+            assessment.assess()
+        };
+        let reach = Reach {
+            running: &running,
+            candidate: &candidate,
+            change: &change,
+            inventory: &inventory,
+            customers: &customers,
+        };
+        let reached = reach.find();
+        let affected = affected::find(&impact, &judges, self.plan.standards.min_samples);
+        let evidence = Evidence {
+            running: &running,
+            candidate: &candidate,
+            has_running: self.plan.running.is_some(),
+            change: &change,
+            judges: &judges,
+            attribution: &attribution,
+            ends: tally.ends.values(),
+            names: &names,
+            reached: &reached,
+            impact: &impact,
+            affected: &affected,
+            newest: replayed.newest,
+            standards: &self.plan.standards,
+        };
+        let mut findings = guardrails::check(&evidence);
+        verdict::sort(&mut findings.list);
+        let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
+        let rows = summary::customers(&evidence, replayed.seconds());
+        let attack = summary::attack(&evidence);
+        let change = summary::change(
+            &evidence,
+            self.plan.running.as_deref().map(input::shown),
+            self.candidate_name(),
+        );
+        let summary = if nothing {
+            "nothing changed: no packet fares otherwise than before".to_owned()
+        } else {
+            summary::summary(verdict, &findings.list, &rows, &attack)
+        };
+        let next = next(verdict, &findings.list);
+        Report {
+            verdict,
+            summary,
+            change,
+            customers: rows,
+            attack,
+            unchanged: findings.unchanged.into_iter().collect(),
+            findings: findings.list,
+            evidence: self.evidence(
+                &replayed,
+                &impact,
+                &inventory,
+                guardrails::not_judged(&evidence),
+            ),
+            scenarios: vec!["recorded".to_owned()],
+            problems: std::mem::take(&mut self.problems),
+            sources: std::mem::take(&mut self.sources),
+            next,
+        }
+    }
+
+    //-------- Materials
+
+    fn failed(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    fn refuse(&mut self, error: &input::InputError) {
+        self.problems.push(Diagnostic::bare(error.to_string()));
+    }
+
+    fn rules(&mut self, paths: &[PathBuf], what: &str) -> RuleSet {
+        let language = self.plan.language;
+        let files = match input::rule_files(paths, language.extensions) {
+            Ok(files) => files,
+            Err(error) => {
+                self.problems.push(Diagnostic::bare(format!("{what}: {error}")));
+                return RuleSet::empty();
+            }
+        };
+        let mut texts = Vec::new();
+        for path in files {
+            texts.extend(self.text(&path));
+        }
+        let (set, problems) = (language.parse)(&self.sources, &texts);
+        self.problems.extend(problems);
+        set
+    }
+
+    fn text(&mut self, path: &Path) -> Option<SourceId> {
+        match input::text(path) {
+            Ok(text) => Some(self.sources.add(input::shown(path), text)),
+            Err(error) => {
+                self.refuse(&error);
+                None
+            }
+        }
+    }
+
+    fn inventory(&mut self) -> Inventory {
+        if self.plan.inventory.is_empty() {
+            self.problems.push(
+                Diagnostic::bare("no inventory is named: who could be hurt?")
+                    .help("name one with `--inventory FILE`, or in `blastgate.yaml`"),
+            );
+            return Inventory::default();
+        }
+        let mut files = Vec::new();
+        for path in self.plan.inventory.clone() {
+            files.extend(self.text(&path));
+        }
+        if files.is_empty() {
+            return Inventory::default();
+        }
+        let (inventory, problems) = inventory::load(&self.sources, &files);
+        self.problems.extend(problems);
+        inventory
+    }
+
+    /// Where the inventory lists PoPs, rules and recordings may name no others.
+    fn check_pops(&mut self, candidate: &RuleSet, inventory: &Inventory) {
+        let Some(pops) = &inventory.pops else { return };
+        let known: BTreeSet<&str> = pops.iter().map(|pop| pop.id.value.as_str()).collect();
+        let unknown = |name: &str, problem: Diagnostic| match crate::yaml::nearest(
+            name,
+            known.iter().copied(),
+        ) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("add it to `pops:` in the inventory"),
+        };
+        fn named<'m>(matches: &'m Match, found: &mut Vec<(&'m str, crate::model::Location)>) {
+            for term in &matches.terms {
+                match &term.value {
+                    Term::Pop(pops) => {
+                        found.extend(pops.iter().map(|pop| (pop.as_str(), term.location)));
+                    }
+                    Term::Not(inner) => named(inner, found),
+                    Term::AnyOf(branches) => {
+                        branches.iter().for_each(|branch| named(branch, found));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for rule in &candidate.rules {
+            let mut found = Vec::new();
+            named(&rule.matches, &mut found);
+            for (name, location) in found.into_iter().filter(|(name, _)| !known.contains(name)) {
+                let problem = Diagnostic::error(location, format!("unknown PoP `{name}`"))
+                    .label("not in the inventory");
+                self.problems.push(unknown(name, problem));
+            }
+        }
+        for recording in &self.plan.traffic {
+            if let Some(name) = recording.pop.as_deref().filter(|name| !known.contains(name)) {
+                let shown = input::shown(&recording.path);
+                let problem = Diagnostic::bare(format!("unknown PoP `{name}` for {shown}"));
+                self.problems.push(unknown(name, problem));
+            }
+        }
+    }
+
+    //-------- Replay
+
+    fn replay(
+        &mut self,
+        sets: [&RuleSet; 2],
+        judges: &judge::Judges,
+        attribution: &Attribution<'_>,
+        names: &Arc<Names>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Option<Replayed> {
+        if self.plan.traffic.is_empty() {
+            self.problems.push(
+                Diagnostic::bare("no traffic is named: what would be hurt?")
+                    .help("name a recording with `--traffic FILE`, or in `blastgate.yaml`"),
+            );
+            return None;
+        }
+        let mut recordings = self.plan.traffic.clone();
+        recordings.sort_by_key(|recording| input::shown(&recording.path));
+        if recordings.iter().filter(|recording| recording.path.as_os_str() == "-").count() > 1 {
+            self.refuse(&input::InputError::StdinTwice);
+        }
+        let mut inputs = Vec::new();
+        for (rank, recording) in recordings.iter().enumerate() {
+            if let Some(reader) = self.open(recording, names) {
+                inputs.push(Input { reader, rank: rank as u32 });
+            }
+        }
+        if self.failed() {
+            return None;
+        }
+        let pops = attribution.inventory.pops.as_ref().map(|pops| {
+            pops.iter().map(|pop| names.intern(&pop.id.value)).collect::<BTreeSet<_>>()
+        });
+        let replay = Replay {
+            attribution,
+            matchers: matcher::compile(sets, names),
+            limits: sets.map(replay::limits),
+            attack: judges.attack_matches.iter().map(|one| Test::compile(one, names)).collect(),
+            labels: self
+                .plan
+                .labels
+                .iter()
+                .map(|(label, matches)| (*label, Test::compile(matches, names)))
+                .collect(),
+            named_ports: self.plan.named_ports.clone(),
+            window_ns: self.plan.standards.window_ns,
+            pops,
+        };
+        let (inputs, tally, problems) = replay.run(inputs, self.plan.threads, progress);
+        self.problems.extend(problems);
+        let mut replayed = Replayed::default();
+        for (input, recording) in inputs.iter().zip(&recordings) {
+            let name = input::shown(&recording.path);
+            let counts = input.reader.counts();
+            replayed.add(&name, counts, input.reader.has_age());
+            if counts.records == 0 {
+                let why: Vec<String> = counts
+                    .unread
+                    .iter()
+                    .chain(&counts.other)
+                    .map(|(what, count)| format!("{count} {what}"))
+                    .collect();
+                let why = if why.is_empty() { "it is empty".to_owned() } else { why.join(", ") };
+                self.problems.push(
+                    Diagnostic::bare(format!("{name} yields no record: {why}"))
+                        .help("a recording that shows nothing proves nothing; name another one"),
+                );
+            }
+        }
+        if self.failed() {
+            return None;
+        }
+        let rank = |pop: Option<crate::model::NameId>| pop.map(|pop| names.name(pop));
+        let tally = tally.finish(&rank);
+        replayed.newest = tally.newest_aged_ns.map(Timestamp);
+        replayed.tally = tally;
+        let owned = replayed.tally.ends.values().iter().any(|ends| {
+            attribution.charged(ends) != [crate::attribution::Party::Unowned]
+                || !ends.protected.is_empty()
+        });
+        let unowned_is_judged = judges.prefixes.iter().next().is_some();
+        if !owned && !unowned_is_judged {
+            self.problems.push(
+                Diagnostic::bare("no recorded packet is to or from anyone in the inventory")
+                    .help("the inventory and the recording are not of the same network"),
+            );
+            return None;
+        }
+        Some(replayed)
+    }
+
+    fn open(
+        &mut self,
+        recording: &Recording,
+        names: &Arc<Names>,
+    ) -> Option<Box<dyn traffic::TrafficReader>> {
+        let name = input::shown(&recording.path);
+        let opened = match input::recording(&recording.path) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.refuse(&error);
+                return None;
+            }
+        };
+        if opened.start.is_empty() {
+            self.problems.push(
+                Diagnostic::bare(format!("{name} is empty"))
+                    .help("a recording that shows nothing proves nothing; name another one"),
+            );
+            return None;
+        }
+        let Some(form) = recording.form.or_else(|| traffic::detect(&opened.start)) else {
+            let forms: Vec<&str> = traffic::FORMS.iter().map(|form| form.name).collect();
+            self.problems.push(
+                Diagnostic::bare(format!("{name} is no recording that is known"))
+                    .help(format!("known forms: {}; name one with `--format`", forms.join(", "))),
+            );
+            return None;
+        };
+        let (source, reader): (SourceId, Box<dyn std::io::Read + Send>) = if form.is_text {
+            match input::recorded_text(&name, opened, traffic::MAX_TEXT_BYTES) {
+                Ok(text) => {
+                    let reader = Box::new(std::io::Cursor::new(text.clone().into_bytes()));
+                    (self.sources.add(name.as_str(), text), reader)
+                }
+                Err(error) => {
+                    self.refuse(&error);
+                    return None;
+                }
+            }
+        } else {
+            (self.sources.add(name.as_str(), ""), opened.reader)
+        };
+        let settings = Settings {
+            source,
+            name: name.as_str().into(),
+            pop: recording.pop.as_deref().map(|pop| names.intern(pop)),
+            direction: recording.direction,
+            label: recording.label,
+            sampling: recording.sampling,
+            inner: recording.inner,
+            now: self.plan.standards.now,
+            batch: self.plan.batch,
+            names: Arc::clone(names),
+        };
+        match (form.open)(reader, &settings) {
+            Ok(reader) => Some(reader),
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    //-------- Reporting
+
+    fn candidate_name(&self) -> String {
+        self.plan.rules.iter().map(|path| input::shown(path)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn evidence(
+        &self,
+        replayed: &Replayed,
+        impact: &Impact,
+        inventory: &Inventory,
+        not_judged: Vec<String>,
+    ) -> report::Evidence {
+        let share = |part: u64| {
+            if impact.offered.packets == 0 {
+                0.0
+            } else {
+                part as f64 / impact.offered.packets as f64
+            }
+        };
+        report::Evidence {
+            records: replayed.records,
+            packets_estimated: impact.offered.packets,
+            bytes_estimated: impact.offered.bytes,
+            attributed_share: share(impact.attributed.packets),
+            undecidable_share: share(impact.undecidable.packets),
+            unparsed: replayed.unread.clone().into_iter().collect(),
+            other: replayed.other.clone().into_iter().collect(),
+            unknown_pop_records: replayed.tally.unknown_pop_records,
+            oldest: replayed.newest.and(replayed.tally.oldest_ns).map(Timestamp),
+            newest: replayed.newest,
+            files: replayed.files.clone(),
+            customers: inventory.customers.len(),
+            not_judged,
+        }
+    }
+
+    fn cannot_judge(&mut self, summary: Option<String>) -> Report {
+        let errors =
+            self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        let first = self
+            .problems
+            .iter()
+            .find(|problem| problem.severity == Severity::Error)
+            .map(|problem| problem.message.clone());
+        let summary = summary.or_else(|| match errors {
+            0 | 1 => first,
+            several => first.map(|first| format!("{several} problems; the first: {first}")),
+        });
+        Report {
+            verdict: Verdict::CannotJudge,
+            summary: summary.unwrap_or_else(|| "the materials cannot be used".to_owned()),
+            change: ChangeSummary {
+                running: self.plan.running.as_deref().map(input::shown),
+                candidate: self.candidate_name(),
+                ..ChangeSummary::default()
+            },
+            customers: Vec::new(),
+            attack: Vec::new(),
+            findings: Vec::new(),
+            unchanged: Vec::new(),
+            evidence: report::Evidence::default(),
+            scenarios: vec!["recorded".to_owned()],
+            problems: std::mem::take(&mut self.problems),
+            sources: std::mem::take(&mut self.sources),
+            next: None,
+        }
+    }
+}
+
+/// What replay produced, and what was read for it.
+#[derive(Default)]
+struct Replayed {
+    tally: crate::tally::Tally,
+    newest: Option<Timestamp>,
+    records: u64,
+    unread: std::collections::BTreeMap<String, u64>,
+    other: std::collections::BTreeMap<String, u64>,
+    files: Vec<String>,
+}
+
+impl Replayed {
+    fn add(&mut self, name: &str, counts: &crate::model::ReadCounts, _has_age: bool) {
+        self.files.push(name.to_owned());
+        self.records += counts.records;
+        for (why, count) in &counts.unread {
+            *self.unread.entry(why.clone()).or_default() += count;
+        }
+        for (what, count) in &counts.other {
+            *self.other.entry(what.clone()).or_default() += count;
+        }
+    }
+
+    /// Returns how long the recording is, at least a second.
+    fn seconds(&self) -> f64 {
+        match (self.tally.oldest_ns, self.tally.newest_ns) {
+            (Some(oldest), Some(newest)) => (newest.abs_diff(oldest) as f64 / 1e9).max(1.0),
+            _ => 1.0,
+        }
+    }
+}
+
+/// Names the one next step.
+fn next(verdict: Verdict, findings: &[crate::finding::Finding]) -> Option<String> {
+    match verdict {
+        Verdict::Pass => None,
+        Verdict::Fail | Verdict::CannotJudge => {
+            let first = findings.iter().find(|finding| !finding.waived)?;
+            Some(match &first.help {
+                Some(help) => format!("{help}; `blastgate explain {}`", first.guardrail),
+                None => format!("`blastgate explain {}`", first.guardrail),
+            })
+        }
+    }
+}

@@ -36,8 +36,8 @@ pub enum Service {
 }
 
 impl Service {
-    /// Names the service of a packet.
-    pub fn of(header: &PacketHeader) -> Service {
+    /// Names the service of a packet; `named` are ports that name one besides the well-known ones.
+    pub fn of(header: &PacketHeader, named: &[u16]) -> Service {
         if !header.known.has(Known::PROTOCOL) {
             return Service::Unknown;
         }
@@ -51,7 +51,10 @@ impl Service {
             }
             protocol @ (6 | 17 | 132 | 136) => {
                 let carried = header.known.has(Known::PORTS) && header.layers.has(Layers::PORTS);
-                match [header.dst_port, header.src_port].into_iter().find(|port| names(*port)) {
+                match [header.dst_port, header.src_port]
+                    .into_iter()
+                    .find(|port| names(*port) || named.contains(port))
+                {
                     Some(port) if carried => Service::Port(protocol, port),
                     _ => Service::OtherPort(protocol),
                 }
@@ -177,9 +180,9 @@ mod tests {
 
     #[test]
     fn the_destination_port_names_the_service_before_the_source_port() {
-        assert_eq!(Service::of(&packet(6, 179, 443)).to_string(), "tcp/443");
-        assert_eq!(Service::of(&packet(17, 53, 40_000)).to_string(), "udp/53");
-        assert_eq!(Service::of(&packet(17, 40_000, 50_000)).to_string(), "udp/other");
+        assert_eq!(Service::of(&packet(6, 179, 443), &[]).to_string(), "tcp/443");
+        assert_eq!(Service::of(&packet(17, 53, 40_000), &[]).to_string(), "udp/53");
+        assert_eq!(Service::of(&packet(17, 40_000, 50_000), &[]).to_string(), "udp/other");
     }
 
     #[test]

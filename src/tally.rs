@@ -158,6 +158,8 @@ pub struct Tally {
     pub oldest_ns: Option<i64>,
     /// Time of the latest record's end.
     pub newest_ns: Option<i64>,
+    /// The same, of recordings that have an age.
+    pub newest_aged_ns: Option<i64>,
     /// Records whose PoP the inventory does not list.
     pub unknown_pop_records: u64,
 }
@@ -173,8 +175,11 @@ impl Tally {
         number
     }
 
-    /// Notes when a record was.
-    pub fn seen(&mut self, start_ns: i64, end_ns: i64) {
+    /// Notes when a record was; `aged` says whether its recording has an age.
+    pub fn seen(&mut self, start_ns: i64, end_ns: i64, aged: bool) {
+        if aged {
+            self.newest_aged_ns = self.newest_aged_ns.max(Some(end_ns));
+        }
         self.oldest_ns = Some(self.oldest_ns.map_or(start_ns, |oldest| oldest.min(start_ns)));
         self.newest_ns = Some(self.newest_ns.map_or(end_ns, |newest| newest.max(end_ns)));
     }
@@ -229,14 +234,15 @@ impl Tally {
             ..offer
         }));
         if let (Some(oldest), Some(newest)) = (other.oldest_ns, other.newest_ns) {
-            self.seen(oldest, newest);
+            self.seen(oldest, newest, false);
         }
+        self.newest_aged_ns = self.newest_aged_ns.max(other.newest_aged_ns);
         self.unknown_pop_records += other.unknown_pop_records;
     }
 
     /// Sorts everything by content, so that the same records give the same bytes whatever the
     /// threads, the order of files and the size of batches. `pop_rank` orders PoPs by name.
-    pub fn finish(self, pop_rank: &dyn Fn(Option<NameId>) -> usize) -> Tally {
+    pub fn finish<R: Ord>(self, pop_rank: &dyn Fn(Option<NameId>) -> R) -> Tally {
         let pairs = sorted(&self.pairs);
         let ends = sorted(&self.ends);
         let mut entries: Vec<(u32, &Key, Counts)> = self.entries().collect();
@@ -252,6 +258,7 @@ impl Tally {
         let mut done = Tally {
             oldest_ns: self.oldest_ns,
             newest_ns: self.newest_ns,
+            newest_aged_ns: self.newest_aged_ns,
             unknown_pop_records: self.unknown_pop_records,
             ..Tally::default()
         };

@@ -272,6 +272,19 @@ pub enum KeyPart {
     Customer,
 }
 
+impl KeyPart {
+    /// Returns whether buckets told apart by `other` are told apart by this part as well.
+    pub fn is_as_fine_as(self, other: KeyPart) -> bool {
+        match (self, other) {
+            (KeyPart::Src { v4, v6 }, KeyPart::Src { v4: other_v4, v6: other_v6 })
+            | (KeyPart::Dst { v4, v6 }, KeyPart::Dst { v4: other_v4, v6: other_v6 }) => {
+                v4 >= other_v4 && v6 >= other_v6
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// Who counts together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
@@ -281,6 +294,17 @@ pub enum Scope {
     Exporter,
     /// All together.
     Global,
+}
+
+impl Scope {
+    /// Returns how much counts together: a router, a PoP, all of them.
+    pub fn width(self) -> u8 {
+        match self {
+            Scope::Exporter => 0,
+            Scope::Pop => 1,
+            Scope::Global => 2,
+        }
+    }
 }
 
 /// What exceeding traffic meets.

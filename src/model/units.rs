@@ -112,6 +112,19 @@ impl SamplingRate {
     pub const UNSAMPLED: SamplingRate = SamplingRate(1);
 }
 
+/// Writes a share as people do: `100 %`, `0.4 %`, `less than 0.1 %`.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.1 {
+        return "less than 0.1 %".to_owned();
+    }
+    if percent < 100.0 && percent >= 99.95 {
+        return "more than 99.9 %".to_owned();
+    }
+    let text = format!("{percent:.1}");
+    format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +143,14 @@ mod tests {
         assert!(!tenth.exceeded_by(10, 100));
         assert!(tenth.exceeded_by(11, 100));
         assert!(!Share(0).exceeded_by(0, 0));
+    }
+
+    #[test]
+    fn shares_read_as_people_write_them() {
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(0.004), "0.4 %");
+        assert_eq!(percent(0.000_01), "less than 0.1 %");
+        assert_eq!(percent(0.999_99), "more than 99.9 %");
     }
 }

@@ -1,3 +1,266 @@
-//! To come.
-use super::Form;
-pub(super) const FORM: Form = Form { name: "json", write: |_, _, _| Ok(()) };
+//! The result as JSON, `blastgate/result/v1`: its own frozen structs, not a dump of inner types.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+
+use super::{Form, Style};
+use crate::finding::Level;
+use crate::model::{Location, Severity, Sources};
+use crate::report::{Report, Throughput, Verdict};
+
+pub(super) const FORM: Form = Form { name: "json", write };
+
+/// The version of this form.
+const SCHEMA: &str = "blastgate/result/v1";
+
+#[derive(Serialize)]
+struct Result<'r> {
+    schema: &'static str,
+    verdict: &'static str,
+    exit_code: u8,
+    summary: &'r str,
+    change: Change<'r>,
+    customers: Vec<Customer<'r>>,
+    attack: Vec<Attack<'r>>,
+    findings: Vec<Finding<'r>>,
+    unchanged_findings: BTreeMap<&'static str, usize>,
+    evidence: Evidence<'r>,
+    scenarios: &'r [String],
+    problems: Vec<Problem<'r>>,
+    next: Option<&'r str>,
+}
+
+#[derive(Serialize)]
+struct Change<'r> {
+    running: Option<&'r str>,
+    candidate: &'r str,
+    rules: usize,
+    files: usize,
+    added: &'r [String],
+    removed: &'r [String],
+    modified: &'r [String],
+    moved: &'r [String],
+    intents_widened: &'r [String],
+    nothing: bool,
+}
+
+#[derive(Serialize)]
+struct Customer<'r> {
+    id: &'r str,
+    tier: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'r str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    inside: &'r [String],
+    intended: bool,
+    reached: bool,
+    touched: bool,
+    affected: bool,
+    protected: bool,
+    worst: Option<Worst<'r>>,
+    rules: &'r [String],
+    witness: BTreeMap<&'r str, &'r str>,
+}
+
+#[derive(Serialize)]
+struct Worst<'r> {
+    scenario: &'r str,
+    pop: &'r str,
+    service: &'r str,
+    lost_share: f64,
+    how: &'static str,
+    before: Rate,
+    after: Rate,
+}
+
+#[derive(Serialize)]
+struct Rate {
+    pps: f64,
+    bps: f64,
+}
+
+#[derive(Serialize)]
+struct Attack<'r> {
+    target: &'r str,
+    stopped_share: f64,
+    running_share: f64,
+    must_stop: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Finding<'r> {
+    guardrail: &'static str,
+    severity: &'static str,
+    rule: Option<&'r str>,
+    location: Option<Place>,
+    customers: &'r [String],
+    message: &'r str,
+    help: Option<&'r str>,
+    waived: bool,
+}
+
+#[derive(Serialize)]
+struct Place {
+    file: String,
+    line: usize,
+    column: usize,
+}
+
+#[derive(Serialize)]
+struct Evidence<'r> {
+    records: u64,
+    packets_estimated: u64,
+    bytes_estimated: u64,
+    attributed_share: f64,
+    undecidable_share: f64,
+    unparsed_records: u64,
+    unparsed: BTreeMap<&'r str, u64>,
+    not_ip: BTreeMap<&'r str, u64>,
+    unknown_pop_records: u64,
+    oldest: Option<String>,
+    newest: Option<String>,
+    files: &'r [String],
+    customers: usize,
+    not_judged: &'r [String],
+}
+
+#[derive(Serialize)]
+struct Problem<'r> {
+    severity: &'static str,
+    location: Option<Place>,
+    message: &'r str,
+    help: Option<&'r str>,
+}
+
+fn write(report: &Report, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &result(report))?;
+    out.write_all(b"\n")
+}
+
+fn result(report: &Report) -> Result<'_> {
+    let change = &report.change;
+    let evidence = &report.evidence;
+    Result {
+        schema: SCHEMA,
+        verdict: match report.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::CannotJudge => "cannot_judge",
+        },
+        exit_code: report.verdict.exit_code(),
+        summary: &report.summary,
+        change: Change {
+            running: change.running.as_deref(),
+            candidate: &change.candidate,
+            rules: change.rules,
+            files: change.files,
+            added: &change.added,
+            removed: &change.removed,
+            modified: &change.modified,
+            moved: &change.moved,
+            intents_widened: &change.intents_widened,
+            nothing: change.nothing,
+        },
+        customers: report
+            .customers
+            .iter()
+            .map(|row| Customer {
+                id: &row.id,
+                tier: row.tier.as_deref(),
+                group: row.group.as_deref(),
+                inside: &row.inside,
+                intended: row.intended,
+                reached: row.reached,
+                touched: row.touched,
+                affected: row.affected,
+                protected: row.protected,
+                worst: row.worst.as_ref().map(|worst| Worst {
+                    scenario: &worst.scenario,
+                    pop: &worst.pop,
+                    service: &worst.service,
+                    lost_share: worst.lost_share,
+                    how: worst.how,
+                    before: rate(worst.before),
+                    after: rate(worst.after),
+                }),
+                rules: &row.rules,
+                witness: row
+                    .witness
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect(),
+            })
+            .collect(),
+        attack: report
+            .attack
+            .iter()
+            .map(|outcome| Attack {
+                target: &outcome.target,
+                stopped_share: outcome.stopped_share,
+                running_share: outcome.running_share,
+                must_stop: outcome.must_stop.map(|share| share.as_f64()),
+            })
+            .collect(),
+        findings: report
+            .findings
+            .iter()
+            .map(|finding| Finding {
+                guardrail: finding.guardrail,
+                severity: match finding.level {
+                    Level::Error => "error",
+                    Level::Unknown => "unknown",
+                    Level::Warning => "warning",
+                },
+                rule: finding.rule.as_deref(),
+                location: finding.location.map(|place| at(place, &report.sources)),
+                customers: &finding.customers,
+                message: &finding.message,
+                help: finding.help.as_deref(),
+                waived: finding.waived,
+            })
+            .collect(),
+        unchanged_findings: report.unchanged.iter().copied().collect(),
+        evidence: Evidence {
+            records: evidence.records,
+            packets_estimated: evidence.packets_estimated,
+            bytes_estimated: evidence.bytes_estimated,
+            attributed_share: evidence.attributed_share,
+            undecidable_share: evidence.undecidable_share,
+            unparsed_records: evidence.unparsed.iter().map(|(_, count)| count).sum(),
+            unparsed: evidence.unparsed.iter().map(|(why, count)| (why.as_str(), *count)).collect(),
+            not_ip: evidence.other.iter().map(|(what, count)| (what.as_str(), *count)).collect(),
+            unknown_pop_records: evidence.unknown_pop_records,
+            oldest: evidence.oldest.map(|time| time.to_string()),
+            newest: evidence.newest.map(|time| time.to_string()),
+            files: &evidence.files,
+            customers: evidence.customers,
+            not_judged: &evidence.not_judged,
+        },
+        scenarios: &report.scenarios,
+        problems: report
+            .problems
+            .iter()
+            .map(|problem| Problem {
+                severity: match problem.severity {
+                    Severity::Error => "error",
+                    Severity::Warning => "warning",
+                },
+                location: problem.location.map(|place| at(place, &report.sources)),
+                message: &problem.message,
+                help: problem.help.as_deref(),
+            })
+            .collect(),
+        next: report.next.as_deref(),
+    }
+}
+
+fn rate(throughput: Throughput) -> Rate {
+    Rate { pps: throughput.pps, bps: throughput.bps }
+}
+
+fn at(location: Location, sources: &Sources) -> Place {
+    let (line, column) = sources.line_column(location);
+    Place { file: sources.get(location.source).name.to_string(), line, column }
+}

@@ -5,6 +5,7 @@ use std::io;
 
 use crate::report::Report;
 
+pub mod diagnostics;
 mod json;
 mod text;
 
@@ -30,4 +31,45 @@ pub struct Style {
     pub quiet: bool,
     /// Whether characters beyond ASCII may be written.
     pub unicode: bool,
+}
+
+/// Makes untrusted text harmless: control characters (and bidirectional overrides) are escaped,
+/// and so is everything beyond ASCII where the terminal may not know it.
+pub fn clean(text: &str, style: Style) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        let hidden = character.is_control()
+            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
+        match character {
+            '\t' => safe.push_str("    "),
+            '…' if !style.unicode => safe.push_str("..."),
+            '–' if !style.unicode => safe.push('-'),
+            _ if hidden || (!style.unicode && !character.is_ascii()) => {
+                safe.extend(character.escape_unicode());
+            }
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_names_are_unique() {
+        let mut names: Vec<&str> = FORMS.iter().map(|form| form.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FORMS.len());
+    }
+
+    #[test]
+    fn untrusted_text_is_made_harmless() {
+        let unicode = Style { unicode: true, ..Style::default() };
+        assert_eq!(clean("Häme\u{1b}[1m", unicode), "Häme\\u{1b}[1m");
+        assert_eq!(clean("Häme…", Style::default()), "H\\u{e4}me...");
+        assert_eq!(clean("a\u{202e}b\n", unicode), "a\\u{202e}b\\u{a}");
+    }
 }

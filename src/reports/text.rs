@@ -1,3 +1,336 @@
-//! To come.
-use super::Form;
-pub(super) const FORM: Form = Form { name: "text", write: |_, _, _| Ok(()) };
+//! One screen for people: worst first, the cause as `file:line`, one next command, the verdict
+//! last.
+
+use std::io;
+
+use comfy_table::{ColumnConstraint, Table, Width};
+
+use super::{Form, Style, clean};
+use crate::finding::{Finding, Level};
+use crate::model::units::percent;
+use crate::report::{CustomerImpact, Report, Throughput, Verdict};
+
+pub(super) const FORM: Form = Form { name: "text", write };
+
+/// The width of the screen, in columns.
+const WIDTH: usize = 80;
+/// How many lines of findings are shown unless all are wanted.
+const FINDING_LINES: usize = 9;
+/// How many customers are shown unless all are wanted.
+const CUSTOMERS: usize = 5;
+/// How many attacks are shown unless all are wanted.
+const ATTACKS: usize = 2;
+
+fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut screen = Screen { style, lines: Vec::new() };
+    if !style.quiet {
+        screen.header(report);
+        screen.findings(report);
+        screen.customers(report);
+        screen.attack(report);
+        screen.evidence(report);
+        if let Some(next) = &report.next {
+            screen.wrap("next: ", "      ", next, usize::MAX);
+        }
+    }
+    screen.verdict(report);
+    for line in screen.lines {
+        out.write_all(line.trim_end().as_bytes())?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+struct Screen {
+    style: Style,
+    lines: Vec<String>,
+}
+
+impl Screen {
+    /// Adds a text, broken into lines at spaces; at most `most` of them.
+    fn wrap(&mut self, first: &str, rest: &str, text: &str, most: usize) {
+        let text = clean(text, self.style);
+        let mut line = first.to_owned();
+        let mut empty = true;
+        let mut lines = Vec::new();
+        for word in text.split(' ') {
+            let length = line.chars().count() + usize::from(!empty) + word.chars().count();
+            if !empty && length > WIDTH {
+                lines.push(std::mem::replace(&mut line, rest.to_owned()));
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        lines.push(line);
+        if lines.len() > most && most > 0 {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                let dots = if self.style.unicode { "…" } else { "..." };
+                while last.chars().count() + 3 > WIDTH {
+                    last.pop();
+                }
+                last.push_str(dots);
+            }
+        }
+        self.lines.extend(lines);
+    }
+
+    fn paint(&self, text: &str, code: &str) -> String {
+        if self.style.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn header(&mut self, report: &Report) {
+        let change = &report.change;
+        let files = match change.files {
+            1 => "1 file".to_owned(),
+            files => format!("{files} files"),
+        };
+        let what = match &change.running {
+            None => "every rule judged as new".to_owned(),
+            Some(running) => {
+                let parts: Vec<String> = [
+                    ("added", &change.added),
+                    ("removed", &change.removed),
+                    ("modified", &change.modified),
+                    ("moved", &change.moved),
+                ]
+                .into_iter()
+                .filter(|(_, ids)| !ids.is_empty())
+                .map(|(word, ids)| match ids.as_slice() {
+                    [one] => format!("{word} {one}"),
+                    several => format!("{} {word}", several.len()),
+                })
+                .collect();
+                let parts =
+                    if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") };
+                format!("against {running}: {parts}")
+            }
+        };
+        if change.rules == 0 && change.files == 0 {
+            return;
+        }
+        let rules = if change.rules == 1 { "1 rule" } else { "rules" };
+        let rules =
+            if change.rules == 1 { rules.to_owned() } else { format!("{} {rules}", change.rules) };
+        self.wrap("", "  ", &format!("{}: {rules} in {files}, {what}", change.candidate), 2);
+        if !change.intents_widened.is_empty() {
+            let widened = format!("intent widened: {}", change.intents_widened.join("; "));
+            self.wrap("  ", "    ", &widened, 1);
+        }
+    }
+
+    fn findings(&mut self, report: &Report) {
+        let start = self.lines.len();
+        let mut hidden = 0;
+        for finding in &report.findings {
+            if finding.waived {
+                continue;
+            }
+            let before = self.lines.len();
+            self.finding(report, finding);
+            if !self.style.verbose && self.lines.len() - start > FINDING_LINES {
+                self.lines.truncate(before);
+                hidden += 1;
+            }
+        }
+        if hidden > 0 {
+            let noun = if hidden == 1 { "finding" } else { "findings" };
+            self.lines.push(format!("  and {hidden} more {noun} (-v shows all)"));
+        }
+        let unchanged: usize = report.unchanged.iter().map(|(_, count)| count).sum();
+        if unchanged > 0 {
+            let names: Vec<&str> = report.unchanged.iter().map(|(name, _)| *name).collect();
+            let text =
+                format!("{unchanged} on rules that the change leaves alone: {}", names.join(", "));
+            self.wrap("  ", "    ", &text, 1);
+        }
+    }
+
+    fn finding(&mut self, report: &Report, finding: &Finding) {
+        let (word, code) = match finding.level {
+            Level::Error => ("error", "1;31"),
+            Level::Unknown => ("unknown", "1;35"),
+            Level::Warning => ("warning", "33"),
+        };
+        let place = finding.location.map(|location| {
+            let (line, column) = report.sources.line_column(location);
+            format!(" {}:{line}:{column}", report.sources.get(location.source).name)
+        });
+        let rule = finding.rule.as_ref().map(|rule| format!(" {rule}"));
+        let title = format!(
+            "[{}]{}{}",
+            finding.guardrail,
+            place.unwrap_or_default(),
+            rule.unwrap_or_default()
+        );
+        let title = clean(&title, self.style);
+        self.lines.push(format!("{} {title}", self.paint(word, code)));
+        let most = if self.style.verbose { usize::MAX } else { 3 };
+        self.wrap("  ", "  ", &finding.message, most);
+        if self.style.verbose
+            && let Some(help) = &finding.help
+        {
+            self.wrap("  help: ", "  ", help, most);
+        }
+    }
+
+    fn customers(&mut self, report: &Report) {
+        let hurt: Vec<&CustomerImpact> = report
+            .customers
+            .iter()
+            .filter(|row| row.affected || (self.style.verbose && row.touched))
+            .collect();
+        if hurt.is_empty() {
+            return;
+        }
+        let shown = if self.style.verbose { hurt.len() } else { CUSTOMERS };
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        table.set_header(["customer", "tier", "loses", "of", "before", "after", ""]);
+        for row in hurt.iter().take(shown) {
+            let worst = row.worst.as_ref();
+            let name = clean(&row.id, self.style);
+            let name = shorten(&name, 24, self.style);
+            let note = match (row.intended, row.protected) {
+                (_, true) => "protected",
+                (true, _) => "as meant",
+                (false, _) => "",
+            };
+            table.add_row([
+                name,
+                shorten(&clean(row.tier.as_deref().unwrap_or("-"), self.style), 8, self.style),
+                worst.map_or_else(|| "-".to_owned(), |worst| percent(worst.lost_share)),
+                worst.map_or_else(String::new, |worst| {
+                    let place = format!("{} {}", worst.service, clean(&worst.pop, self.style));
+                    shorten(&place, 18, self.style)
+                }),
+                worst.map_or_else(String::new, |worst| throughput(worst.before)),
+                worst.map_or_else(String::new, |worst| throughput(worst.after)),
+                note.to_owned(),
+            ]);
+        }
+        for column in 0..table.column_count() {
+            if let Some(column) = table.column_mut(column) {
+                column.set_padding((0, 1));
+                column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(26)));
+            }
+        }
+        for line in table.lines() {
+            self.lines.push(format!("  {}", line.trim_end()));
+        }
+        if hurt.len() > shown {
+            self.lines.push(format!("  and {} more (-v shows all)", hurt.len() - shown));
+        }
+    }
+
+    fn attack(&mut self, report: &Report) {
+        let shown = if self.style.verbose { report.attack.len() } else { ATTACKS };
+        for outcome in report.attack.iter().take(shown) {
+            let mut text =
+                format!("attack on {}: {} stopped", outcome.target, percent(outcome.stopped_share));
+            if report.change.running.is_some() {
+                text.push_str(&format!(" (running: {})", percent(outcome.running_share)));
+            }
+            if let Some(share) = outcome.must_stop {
+                text.push_str(&format!(", {} must be", percent(share.as_f64())));
+            }
+            self.wrap("", "  ", &text, 1);
+        }
+        if report.attack.len() > shown {
+            self.lines.push(format!("  and {} more attacks", report.attack.len() - shown));
+        }
+    }
+
+    fn evidence(&mut self, report: &Report) {
+        let evidence = &report.evidence;
+        if evidence.files.is_empty() {
+            return;
+        }
+        let files = match evidence.files.as_slice() {
+            [one] => one.clone(),
+            several => format!("{} recordings", several.len()),
+        };
+        let mut text = format!(
+            "evidence: {} records of {files}, {} attributed",
+            grouped(evidence.records),
+            percent(evidence.attributed_share)
+        );
+        let unread: u64 = evidence.unparsed.iter().map(|(_, count)| count).sum();
+        if unread > 0 {
+            let why = evidence.unparsed.first().map_or("", |(why, _)| why.as_str());
+            text.push_str(&format!("; {} unread ({why})", grouped(unread)));
+        }
+        let other: u64 = evidence.other.iter().map(|(_, count)| count).sum();
+        if other > 0 {
+            text.push_str(&format!("; {} not IP", grouped(other)));
+        }
+        if evidence.undecidable_share > 0.0 {
+            text.push_str(&format!("; {} undecidable", percent(evidence.undecidable_share)));
+        }
+        if evidence.unknown_pop_records > 0 {
+            text.push_str(&format!("; {} of unknown PoPs", grouped(evidence.unknown_pop_records)));
+        }
+        self.wrap("", "  ", &text, 2);
+        if !evidence.not_judged.is_empty() {
+            let text = format!(
+                "not judged: {} reached but without enough records: {}",
+                evidence.not_judged.len(),
+                evidence.not_judged.join(", ")
+            );
+            self.wrap("", "  ", &text, if self.style.verbose { usize::MAX } else { 1 });
+        }
+    }
+
+    fn verdict(&mut self, report: &Report) {
+        let code = match report.verdict {
+            Verdict::Pass => "1;32",
+            Verdict::Fail => "1;31",
+            Verdict::CannotJudge => "1;35",
+        };
+        let word = report.verdict.word();
+        let start = self.lines.len();
+        self.wrap(&format!("{word}: "), "  ", &report.summary, 2);
+        if let Some(line) = self.lines.get_mut(start)
+            && self.style.color
+        {
+            *line = line.replacen(word, &format!("\u{1b}[{code}m{word}\u{1b}[0m"), 1);
+        }
+    }
+}
+
+/// Cuts a text to so many characters.
+fn shorten(text: &str, most: usize, style: Style) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let dots = if style.unicode { "…" } else { "..." };
+    let kept: String = text.chars().take(most.saturating_sub(dots.chars().count())).collect();
+    kept + dots
+}
+
+/// Writes a number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn throughput(rate: Throughput) -> String {
+    for (scale, unit) in [(1e12, "Tbps"), (1e9, "Gbps"), (1e6, "Mbps"), (1e3, "kbps")] {
+        if rate.bps >= scale {
+            let text = format!("{:.1}", rate.bps / scale);
+            return format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text));
+        }
+    }
+    format!("{:.0} bps", rate.bps)
+}

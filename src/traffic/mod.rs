@@ -15,10 +15,15 @@ mod profile;
 /// Every form, in the order of detection.
 pub const FORMS: &[&Form] = &[&pcap::FORM, &profile::FORM];
 
+/// The largest recording that is text.
+pub const MAX_TEXT_BYTES: u64 = 64 << 20;
+
 /// One recorded form.
 pub struct Form {
     /// What `--format` calls it.
     pub name: &'static str,
+    /// Whether files of this form are text, to be read whole so that problems can be shown in it.
+    pub is_text: bool,
     /// Returns whether the first bytes of a (decompressed) file look like this form.
     pub detect: fn(start: &[u8]) -> bool,
     /// Opens a file of this form. `input` is decompressed already. A form that is text returns

@@ -24,7 +24,7 @@ use crate::model::{
 use crate::packet::{self, Frame, LinkType, Reason};
 use window::Window;
 
-pub(super) const FORM: Form = Form { name: "pcap", detect, open };
+pub(super) const FORM: Form = Form { name: "pcap", is_text: false, detect, open };
 
 fn detect(start: &[u8]) -> bool {
     classic::detect(start) || ng::detect(start)

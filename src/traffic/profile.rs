@@ -26,7 +26,7 @@ const MAX_BYTES: u64 = 16 << 20;
 /// The largest number of records to which one profile may expand: 5,000 sources for a day.
 const MAX_RECORDS: u64 = 500_000_000;
 
-pub(super) const FORM: Form = Form { name: "profile", detect, open };
+pub(super) const FORM: Form = Form { name: "profile", is_text: true, detect, open };
 
 /// Returns whether a file starts like a profile: text with a key of one at its left edge. Other
 /// YAML files of ours look alike and are refused by what is in them.

@@ -1,0 +1,246 @@
+//! What was typed and what the config says, checked and joined into a plan.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::check::CheckArguments;
+use crate::config::{self, Config, Observed, RedirectEffect};
+use crate::guardrails::Standards;
+use crate::input;
+use crate::languages::{self, Language, native};
+use crate::model::{
+    Diagnostic, Direction, Label, RecordBatch, SamplingRate, Severity, Sources, Spanned, Timestamp,
+};
+use crate::run::{Plan, Recording};
+use crate::traffic;
+use crate::words;
+use crate::yaml::nearest;
+
+/// What is wrong with a config, and the text that it points into.
+type ConfigProblems = (Vec<Diagnostic>, Sources);
+
+/// Makes the plan of a check. The outer error is one of usage; the inner one of the config.
+pub(super) fn plan(
+    arguments: &CheckArguments,
+    here: &Path,
+) -> Result<std::result::Result<Plan, ConfigProblems>> {
+    let mut sources = Sources::new();
+    let (config, folder) = match find(arguments, here)? {
+        Some(path) => {
+            let text = input::text(&path)?;
+            let source = sources.add(input::shown(&path), text.as_str());
+            let (config, problems) = config::parse(source, &text, &mut native::parse_match);
+            let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
+            match config {
+                Some(config) if !broken => {
+                    (config, path.parent().map(Path::to_owned).unwrap_or_default())
+                }
+                _ => return Ok(Err((problems, sources))),
+            }
+        }
+        None => (Config::default(), PathBuf::new()),
+    };
+    let mut problems = Vec::new();
+    not_yet(&config, &mut problems);
+    let inside = |path: &Spanned<String>| {
+        if path.value == "-" { PathBuf::from("-") } else { folder.join(&path.value) }
+    };
+
+    let mut rules = arguments.rules.clone();
+    if rules.is_empty()
+        && let Some(of_config) = &config.rules
+    {
+        rules = of_config.paths.iter().map(inside).collect();
+    }
+    if rules.is_empty() {
+        bail!("no rules are named; name files or folders, or put them into `blastgate.yaml`");
+    }
+    let of_config = config.rules.as_ref().and_then(|rules| rules.language.as_ref());
+    let language = arguments.language.as_deref().or(of_config.map(|name| name.value.as_str()));
+    let inventory = if arguments.inventory.is_empty() {
+        config.inventory.iter().map(inside).collect()
+    } else {
+        arguments.inventory.clone()
+    };
+    let attack = config.labels.attack.iter().map(|one| (Label::Attack, one.clone()));
+    let legit = config.labels.legit.iter().map(|one| (Label::Legit, one.clone()));
+    let threads = match arguments.threads {
+        Some(threads) => usize::from(threads),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    Ok(Ok(Plan {
+        rules,
+        running: arguments.running.clone(),
+        language: language_named(language)?,
+        inventory,
+        traffic: recordings(arguments, &config, &inside)?,
+        labels: attack.chain(legit).collect(),
+        clean: config
+            .redirects
+            .iter()
+            .filter(|redirect| redirect.effect == RedirectEffect::Clean)
+            .map(|redirect| redirect.name.value.clone())
+            .collect(),
+        named_ports: config.services.iter().map(|port| port.value).collect(),
+        standards: standards(arguments, &config)?,
+        strict: arguments.strict,
+        threads,
+        batch: arguments.batch.map_or(RecordBatch::CAPACITY, |batch| batch as usize),
+        problems,
+        sources,
+    }))
+}
+
+/// Finds the config: the one named, or the nearest from here upwards.
+fn find(arguments: &CheckArguments, here: &Path) -> Result<Option<PathBuf>> {
+    if arguments.no_config {
+        return Ok(None);
+    }
+    if let Some(path) = &arguments.config {
+        return Ok(Some(path.clone()));
+    }
+    let Some(found) = input::find_upwards(here, config::FILE_NAME) else { return Ok(None) };
+    // Shown as the user would type it from here.
+    let folder = found.parent().unwrap_or(here);
+    let depth = here.ancestors().take_while(|ancestor| *ancestor != folder).count();
+    let mut relative = PathBuf::new();
+    (0..depth).for_each(|_| relative.push(".."));
+    Ok(Some(relative.join(config::FILE_NAME)))
+}
+
+/// What a config may say and is not acted on yet must not be passed over in silence: it could
+/// only make the verdict worse.
+fn not_yet(config: &Config, problems: &mut Vec<Diagnostic>) {
+    for scenario in &config.scenarios {
+        problems.push(
+            Diagnostic::error(scenario.name.location, "scenarios are not simulated yet")
+                .label("this would be left out")
+                .help("remove `scenarios`, or wait for a version that simulates them"),
+        );
+    }
+    for recording in config.traffic.iter().filter(|one| one.observed == Observed::After) {
+        problems.push(
+            Diagnostic::error(
+                recording.path.location,
+                "a recording made after the running rules cannot be judged yet",
+            )
+            .label("what those rules hid is unknown")
+            .help("record before the rules"),
+        );
+    }
+    for waivers in &config.waivers {
+        problems.push(
+            Diagnostic::warning(waivers.location, "waivers are not read yet")
+                .label("nothing is waived")
+                .help("findings count as if there were no waivers"),
+        );
+    }
+}
+
+fn language_named(name: Option<&str>) -> Result<&'static Language> {
+    let Some(name) = name else { return Ok(languages::LANGUAGES[0]) };
+    let known = languages::LANGUAGES.iter().copied();
+    known
+        .clone()
+        .find(|language| language.name == name)
+        .ok_or_else(|| unknown("rule language", name, known.map(|language| language.name)))
+}
+
+fn form_named(name: &str) -> Result<&'static traffic::Form> {
+    let known = traffic::FORMS.iter().copied();
+    known
+        .clone()
+        .find(|form| form.name == name)
+        .ok_or_else(|| unknown("traffic form", name, known.map(|form| form.name)))
+}
+
+fn unknown<'k>(
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'k str> + Clone,
+) -> anyhow::Error {
+    match nearest(name, known.clone()) {
+        Some(near) => anyhow!("unknown {what} `{name}`; did you mean `{near}`?"),
+        None => {
+            let known: Vec<&str> = known.collect();
+            anyhow!("unknown {what} `{name}`; known: {}", known.join(", "))
+        }
+    }
+}
+
+/// Joins the recordings named on the command line (else in the config) with what the flags say.
+fn recordings(
+    arguments: &CheckArguments,
+    config: &Config,
+    inside: &dyn Fn(&Spanned<String>) -> PathBuf,
+) -> Result<Vec<Recording>> {
+    let label = match arguments.label.as_deref() {
+        None => None,
+        Some("attack") => Some(Label::Attack),
+        Some("legit") => Some(Label::Legit),
+        Some(other) => bail!("unknown label `{other}`; it is `attack` or `legit`"),
+    };
+    let direction = match arguments.direction.as_deref() {
+        None => None,
+        Some("ingress") => Some(Direction::Ingress),
+        Some("egress") => Some(Direction::Egress),
+        Some(other) => bail!("unknown direction `{other}`; it is `ingress` or `egress`"),
+    };
+    let form = arguments.format.as_deref().map(form_named).transpose()?;
+    let sampling = arguments.sampling.map(SamplingRate);
+    let mut recordings = Vec::new();
+    if arguments.traffic.is_empty() {
+        for one in &config.traffic {
+            let of_config = one.format.as_ref().map(|name| form_named(&name.value)).transpose()?;
+            recordings.push(Recording {
+                path: inside(&one.path),
+                form: form.or(of_config),
+                pop: arguments.pop.clone().or(one.pop.as_ref().map(|pop| pop.value.clone())),
+                direction: direction.or(one.direction),
+                label: label.or(one.label),
+                sampling: sampling.or(one.sampling),
+                inner: arguments.inner || one.inner,
+            });
+        }
+    } else {
+        for path in &arguments.traffic {
+            recordings.push(Recording {
+                path: path.clone(),
+                form,
+                pop: arguments.pop.clone(),
+                direction,
+                label,
+                sampling,
+                inner: arguments.inner,
+            });
+        }
+    }
+    Ok(recordings)
+}
+
+fn standards(arguments: &CheckArguments, config: &Config) -> Result<Standards> {
+    let said = |flag: &str, wrong: words::Wrong| {
+        let help = wrong.help.map(|help| format!("; {help}")).unwrap_or_default();
+        anyhow!("{flag}: {}{help}", wrong.message)
+    };
+    let now = match &arguments.now {
+        Some(text) => words::time(text).map_err(|wrong| said("--now", wrong))?,
+        None => {
+            let now = jiff::Timestamp::now().as_nanosecond();
+            Timestamp(i64::try_from(now).context("the system clock is out of range")?)
+        }
+    };
+    let max_traffic_age_ns = match &arguments.max_age {
+        Some(text) => words::duration(text).map_err(|wrong| said("--max-age", wrong))?,
+        None => config.evidence.max_traffic_age_ns,
+    };
+    Ok(Standards {
+        now,
+        max_traffic_age_ns,
+        min_samples: config.evidence.min_samples,
+        max_unjudged: config.evidence.max_unjudged,
+        must_judge: config.evidence.must_judge.iter().map(|tier| tier.value.clone()).collect(),
+        window_ns: i64::try_from(config.evidence.window_ns).context("the window is too long")?,
+    })
+}

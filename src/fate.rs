@@ -1,0 +1,341 @@
+//! What becomes of the packets of one pair of paths: who stops them, under which of the ways that
+//! the record leaves open.
+//!
+//! Every rule match that a record cannot tell is one Boolean, the same for both rule sets: the
+//! same packet has the same flags on both sides. All assignments are tried up to
+//! [`MAX_UNKNOWNS`]; beyond that each side is bounded by its own best and worst.
+
+use std::collections::BTreeSet;
+
+use crate::bank::Taken;
+use crate::matcher::Step;
+use crate::model::{Action, DefaultAction, Exceed, RateLimit, RuleSet};
+use crate::replay::BUCKET;
+use crate::tally::Pair;
+
+/// How many unknown matches of one pair are tried in all combinations.
+pub const MAX_UNKNOWNS: usize = 6;
+
+/// The order of harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Harm {
+    /// Accepted, logged or marked.
+    None,
+    /// The sender must prove itself.
+    Challenged,
+    /// It goes elsewhere.
+    Redirected,
+    /// It meets a policer.
+    Limited,
+    /// Dropped or rejected.
+    Dropped,
+}
+
+/// How a packet is kept from its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Dropped or rejected.
+    Lost,
+    /// Challenged.
+    Challenged,
+    /// Sent elsewhere.
+    Redirected,
+    /// Sent to a place that hands on legitimate traffic.
+    Cleaned,
+}
+
+/// How a walk ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// The packet passes; by this rule, or by default.
+    Passes(Option<u32>),
+    /// The packet is kept from its way; by this rule, or by default.
+    Stopped(Option<u32>, Kind),
+}
+
+/// One way of a packet through one rule set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Walk {
+    /// The rules whose policers it meets, in order.
+    pub limits: Vec<u32>,
+    /// How it ends, for what the policers leave.
+    pub end: End,
+    /// The worst it meets.
+    pub harm: Harm,
+}
+
+/// Part of a loss: what one rule (or the default) keeps from its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleLoss {
+    /// The rule; none is the default.
+    pub rule: Option<u32>,
+    /// How.
+    pub kind: Kind,
+    /// Packets on the wire.
+    pub packets: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+}
+
+/// The rule sets, and which redirects hand legitimate traffic on.
+#[derive(Clone, Copy, Debug)]
+pub struct Sets<'a> {
+    /// Running and candidate.
+    pub sets: [&'a RuleSet; 2],
+    /// Names of redirects with `effect: clean`.
+    pub clean: &'a BTreeSet<String>,
+}
+
+impl Sets<'_> {
+    /// Returns the ways that a record leaves open, running and candidate together; at least one,
+    /// without repetition.
+    pub fn walks(&self, pair: &Pair) -> Vec<(Walk, Walk)> {
+        let unknown: BTreeSet<u32> = pair
+            .running
+            .iter()
+            .chain(&pair.candidate)
+            .filter(|step| !step.certain())
+            .map(|step| step.matches)
+            .collect();
+        let unknown: Vec<u32> = unknown.into_iter().collect();
+        let walk = |side: usize, steps: &[Step], holds: &dyn Fn(u32) -> bool| {
+            self.walk(side, steps, holds)
+        };
+        let mut walks = Vec::new();
+        if unknown.len() <= MAX_UNKNOWNS {
+            for assignment in 0..1u32 << unknown.len() {
+                let holds = |matches: u32| {
+                    unknown
+                        .iter()
+                        .position(|one| *one == matches)
+                        .is_some_and(|bit| assignment >> bit & 1 == 1)
+                };
+                walks.push((walk(0, &pair.running, &holds), walk(1, &pair.candidate, &holds)));
+            }
+        } else if self.same_walk(pair) {
+            // Whatever the record is, both sets do the same with it: one way stands for all.
+            walks.push((walk(0, &pair.running, &|_| true), walk(1, &pair.candidate, &|_| true)));
+        } else {
+            let sides = |side: usize, steps: &[Step]| {
+                let all = self.open_walks(side, steps);
+                let best = all.iter().min_by_key(|walk| (walk.harm, walk.end)).cloned();
+                let worst = all.iter().max_by_key(|walk| (walk.harm, walk.end)).cloned();
+                [best, worst].into_iter().flatten().collect::<Vec<Walk>>()
+            };
+            for running in sides(0, &pair.running) {
+                for candidate in sides(1, &pair.candidate) {
+                    walks.push((running.clone(), candidate));
+                }
+            }
+        }
+        walks.sort();
+        walks.dedup();
+        walks
+    }
+
+    /// Returns whether both paths hold the same rules (same match, same action) in the same
+    /// order, so that the same becomes of the record whatever it is.
+    fn same_walk(&self, pair: &Pair) -> bool {
+        let action = |side: usize, step: &Step| &self.sets[side].rules[step.rule as usize].action;
+        pair.running.len() == pair.candidate.len()
+            && self.sets[0].default.action == self.sets[1].default.action
+            && pair
+                .running
+                .iter()
+                .zip(&pair.candidate)
+                .all(|(a, b)| a.matches == b.matches && action(0, a) == action(1, b))
+    }
+
+    /// Returns every way to end at one of the steps that may end the walk, or at the default:
+    /// with all policers before it, and with none.
+    fn open_walks(&self, side: usize, steps: &[Step]) -> Vec<Walk> {
+        let mut walks = Vec::new();
+        for at in 0..=steps.len() {
+            for limits in [false, true] {
+                let is_limit = |step: &Step| {
+                    let action = &self.sets[side].rules[step.rule as usize].action.value;
+                    matches!(action, Action::RateLimit(_))
+                };
+                let open: Vec<Step> = steps
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, step)| {
+                        step.certain() || *place == at || (limits && *place < at && is_limit(step))
+                    })
+                    .map(|(_, step)| Step { missing: step.missing & BUCKET, ..*step })
+                    .collect();
+                walks.push(self.walk(side, &open, &|_| true));
+            }
+        }
+        walks
+    }
+
+    fn walk(&self, side: usize, steps: &[Step], holds: &dyn Fn(u32) -> bool) -> Walk {
+        let set = self.sets[side];
+        let mut walk = Walk { limits: Vec::new(), end: End::Passes(None), harm: Harm::None };
+        for step in steps {
+            let taken = step.certain() || holds(step.matches);
+            let rule = Some(step.rule);
+            let unknown_bucket = step.missing & BUCKET != 0;
+            match &set.rules[step.rule as usize].action.value {
+                Action::RateLimit(limit) if taken || unknown_bucket => {
+                    let Some((kind, harm)) = exceed(limit) else { continue };
+                    walk.harm = walk.harm.max(harm);
+                    if taken && unknown_bucket {
+                        // Which bucket it meets cannot be told: it may take all.
+                        walk.end = End::Stopped(rule, kind);
+                        return walk;
+                    }
+                    if taken {
+                        walk.limits.push(step.rule);
+                    }
+                }
+                Action::Accept if taken => {
+                    walk.end = End::Passes(rule);
+                    return walk;
+                }
+                action if taken => {
+                    let Some((kind, harm)) = stops(action, self.clean) else { continue };
+                    walk.harm = walk.harm.max(harm);
+                    walk.end = End::Stopped(rule, kind);
+                    return walk;
+                }
+                _ => {}
+            }
+        }
+        if set.default.action == DefaultAction::Drop {
+            walk.harm = Harm::Dropped;
+            walk.end = End::Stopped(None, Kind::Lost);
+        }
+        walk
+    }
+
+    /// Returns what the rules on a walk keep from their way, of so many packets and bytes;
+    /// `taken` is what policers took of them.
+    pub fn losses(
+        &self,
+        side: usize,
+        walk: &Walk,
+        taken: &[Taken],
+        packets: u64,
+        bytes: u64,
+    ) -> Vec<RuleLoss> {
+        let mut losses = Vec::new();
+        let (mut packets_left, mut bytes_left) = (packets, bytes);
+        for rule in &walk.limits {
+            let Action::RateLimit(limit) = &self.sets[side].rules[*rule as usize].action.value
+            else {
+                continue;
+            };
+            let Some((kind, _)) = exceed(limit) else { continue };
+            let of_rule =
+                taken.iter().find(|one| one.candidate == (side == 1) && one.rule == *rule);
+            if let Some(one) = of_rule {
+                let (packets, bytes) = (one.packets.min(packets_left), one.bytes.min(bytes_left));
+                packets_left -= packets;
+                bytes_left -= bytes;
+                losses.push(RuleLoss { rule: Some(*rule), kind, packets, bytes });
+            }
+        }
+        if let End::Stopped(rule, kind) = walk.end
+            && (packets_left > 0 || bytes_left > 0)
+        {
+            losses.push(RuleLoss { rule, kind, packets: packets_left, bytes: bytes_left });
+        }
+        losses
+    }
+
+    /// Returns the candidate rules (none is the default) by which a packet newly meets harm:
+    /// the end of its walk if that is worse than before, and every policer that is not at least
+    /// as generous as one it met before.
+    pub fn newly_met(&self, running: &Walk, candidate: &Walk) -> Vec<Option<u32>> {
+        let mut met = Vec::new();
+        for rule in self.stricter_limits(running, candidate) {
+            if running.harm < Harm::Dropped {
+                met.push(Some(rule));
+            }
+        }
+        if let End::Stopped(rule, kind) = candidate.end {
+            let harm = match kind {
+                Kind::Lost => Harm::Dropped,
+                Kind::Challenged => Harm::Challenged,
+                Kind::Redirected | Kind::Cleaned => Harm::Redirected,
+            };
+            if harm > running.harm && !met.contains(&rule) {
+                met.push(rule);
+            }
+        }
+        met
+    }
+
+    fn stricter_limits(&self, running: &Walk, candidate: &Walk) -> Vec<u32> {
+        let limit =
+            |side: usize, rule: u32| match &self.sets[side].rules[rule as usize].action.value {
+                Action::RateLimit(limit) => Some(limit),
+                _ => None,
+            };
+        // A packet that a rule stopped after its policers was not let through by them.
+        let mut before: Vec<u32> = running.limits.clone();
+        candidate
+            .limits
+            .iter()
+            .copied()
+            .filter(|rule| {
+                let Some(after) = limit(1, *rule) else { return false };
+                let as_strict = before.iter().position(|old| {
+                    limit(0, *old).is_some_and(|old| at_least_as_generous(after, old))
+                });
+                match as_strict {
+                    Some(at) => {
+                        before.remove(at);
+                        false
+                    }
+                    None => true,
+                }
+            })
+            .collect()
+    }
+}
+
+/// Returns how an action that ends a walk keeps a packet from its way, and how harmful that is.
+fn stops(action: &Action, clean: &BTreeSet<String>) -> Option<(Kind, Harm)> {
+    match action {
+        Action::Drop | Action::Reject => Some((Kind::Lost, Harm::Dropped)),
+        Action::Challenge => Some((Kind::Challenged, Harm::Challenged)),
+        Action::Redirect { to } if clean.contains(to) => Some((Kind::Cleaned, Harm::Redirected)),
+        Action::Redirect { .. } => Some((Kind::Redirected, Harm::Redirected)),
+        Action::Accept | Action::Log | Action::Mark { .. } | Action::RateLimit(_) => None,
+    }
+}
+
+/// Returns what exceeding a limit means; nothing if it is only logged.
+fn exceed(limit: &RateLimit) -> Option<(Kind, Harm)> {
+    match limit.exceed {
+        Exceed::Log => None,
+        Exceed::Challenge => Some((Kind::Challenged, Harm::Limited)),
+        Exceed::Drop | Exceed::Reject => Some((Kind::Lost, Harm::Limited)),
+    }
+}
+
+/// Returns whether a limit is at least as generous as another in everything: rate, burst, key as
+/// fine, scope as narrow, timeout as short, `exceed` as mild. Limits that count differently are
+/// not comparable.
+pub fn at_least_as_generous(after: &RateLimit, before: &RateLimit) -> bool {
+    let per_second = |limit: &RateLimit| {
+        // Cross products stay below 2^128: amounts and intervals are 64 bits each.
+        let bits = if limit.rate.unit == crate::model::RateUnit::Bytes { 8 } else { 1 };
+        (u128::from(limit.rate.amount) * bits, u128::from(limit.rate.per_ns))
+    };
+    let ((amount, interval), (old_amount, old_interval)) = (per_second(after), per_second(before));
+    let depth = |limit: &RateLimit| match limit.burst {
+        crate::model::Burst::Packets(depth) | crate::model::Burst::Bytes(depth) => depth,
+    };
+    after.rate.counts_bytes() == before.rate.counts_bytes()
+        && after.algorithm == before.algorithm
+        && amount.saturating_mul(old_interval) >= old_amount.saturating_mul(interval)
+        && depth(after) >= depth(before)
+        && before.per.iter().all(|part| after.per.iter().any(|own| own.is_as_fine_as(*part)))
+        && after.scope.width() <= before.scope.width()
+        && after.timeout_ns.unwrap_or(0) <= before.timeout_ns.unwrap_or(0)
+        && after.exceed <= before.exceed
+}

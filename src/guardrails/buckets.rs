@@ -1,0 +1,114 @@
+//! Who can meet in one bucket: shared by the guardrails about limits.
+
+use super::Evidence;
+use crate::attribution::Party;
+use crate::inventory::customers::{EndId, Owner};
+use crate::judge::Judge;
+use crate::model::prefix::host_mask;
+use crate::model::{AddressRange, AddressSet, KeyPart, Match, RateLimit};
+
+/// Returns the names of two or more owners who can meet in one bucket, if not all of them are the
+/// rule's target; the first such bucket in the order of addresses.
+pub(super) fn shared_owners(
+    evidence: &Evidence<'_>,
+    matches: &Match,
+    limit: &RateLimit,
+    judge: &Judge,
+) -> Option<Vec<String>> {
+    let separate = |part: &KeyPart| matches!(part, KeyPart::Src { .. } | KeyPart::Customer);
+    if judge.target.all || limit.per.iter().any(separate) {
+        return None;
+    }
+    let cut = limit.per.iter().find_map(|part| match part {
+        KeyPart::Dst { v4, v6 } => Some([*v4, *v6]),
+        _ => None,
+    });
+    if let Some(dst) = matches.destinations() {
+        return meeting(evidence, &dst, cut, judge);
+    }
+    match matches.sources() {
+        Some(src) if owned(evidence, &src) => meeting(evidence, &src, None, judge),
+        // Nothing is named, so everybody can be in it. A key by destination still parts them.
+        _ => match cut {
+            Some(_) => meeting(evidence, &everything(), cut, judge),
+            None => Some(vec!["everyone".to_owned()]),
+        },
+    }
+}
+
+fn everything() -> AddressSet {
+    use crate::model::Family;
+    AddressSet::new([Family::V4, Family::V6].map(AddressRange::all))
+}
+
+fn owned(evidence: &Evidence<'_>, set: &AddressSet) -> bool {
+    let customers = evidence.attribution.customers;
+    set.iter()
+        .flat_map(|range| customers.segments(range).collect::<Vec<_>>())
+        .any(|(_, end)| customers.end(end).owner != Owner::Nobody)
+}
+
+/// Walks the pieces of a set in order and returns the owners of the first bucket that several
+/// share. `cut` is the prefix length of the key by family; none is one bucket for all.
+fn meeting(
+    evidence: &Evidence<'_>,
+    set: &AddressSet,
+    cut: Option<[u8; 2]>,
+    judge: &Judge,
+) -> Option<Vec<String>> {
+    let customers = evidence.attribution.customers;
+    let mut open: Option<(AddressRange, Vec<EndId>)> = None;
+    for range in set.iter() {
+        for (piece, end) in customers.segments(range) {
+            let bucket = |address: u128| match cut {
+                None => AddressRange { first: 0, last: u128::MAX, ..piece },
+                Some(lengths) => {
+                    let host =
+                        host_mask(piece.family, lengths[usize::from(piece.family.bits() > 32)]);
+                    AddressRange {
+                        family: piece.family,
+                        first: address & !host,
+                        last: address | host,
+                    }
+                }
+            };
+            let (first, last) = (bucket(piece.first), bucket(piece.last));
+            let same = |known: &AddressRange| cut.is_none() || *known == first;
+            match &mut open {
+                Some((known, ends)) if same(known) => ends.push(end),
+                _ => open = Some((first, vec![end])),
+            }
+            if let Some((_, ends)) = &open
+                && let Some(owners) = too_many(evidence, ends, judge)
+            {
+                return Some(owners);
+            }
+            if cut.is_some() && last != first {
+                open = Some((last, vec![end]));
+            }
+        }
+    }
+    None
+}
+
+/// Returns the owners of these ends if there are several and not all are the target.
+fn too_many(evidence: &Evidence<'_>, ends: &[EndId], judge: &Judge) -> Option<Vec<String>> {
+    let inventory = evidence.inventory();
+    let customers = evidence.attribution.customers;
+    let mut owners: Vec<Party> = ends
+        .iter()
+        .flat_map(|end| match customers.end(*end).owner {
+            Owner::Nobody => vec![Party::Unowned],
+            Owner::Customer(id) => vec![Party::Customer(id)],
+            Owner::Shared(id) => {
+                let sharers = &inventory.shared[id.0 as usize].customers;
+                sharers.iter().map(|customer| Party::Customer(*customer)).collect()
+            }
+        })
+        .collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let all_meant = ends.iter().all(|end| judge.target.has_end(customers.end(*end), inventory));
+    (owners.len() > 1 && !all_meant)
+        .then(|| owners.into_iter().map(|owner| owner.name(inventory)).collect())
+}

@@ -1,0 +1,57 @@
+//! The verdict hinges on a field that the recording lacks.
+
+use std::collections::BTreeMap;
+
+use super::{Evidence, Findings, Guardrail, Text, count, finding, unique};
+use crate::affected::Certainty;
+use crate::finding::{Finding, Level};
+use crate::impact::Cause;
+use crate::replay::missing_words;
+
+pub(super) const GUARDRAIL: Guardrail = Guardrail {
+    id: "field_not_recorded",
+    level: Level::Unknown,
+    text: Text {
+        catches: "Someone outside `may_affect` may newly lose traffic; whether it does hangs on a \
+                  header field that the recording lacks.",
+        why: "A field that was not recorded is not zero: a rule on it cannot be judged.",
+        example: "match: {dst: 203.0.113.0/24, ttl: 1-5}  # and the recording has no TTL",
+        todo: "Record the field (a packet capture has them all), or match without it.",
+    },
+    check,
+};
+
+fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut by_cause: BTreeMap<Cause, (u16, Vec<String>)> = BTreeMap::new();
+    for loss in evidence.affected {
+        let Certainty::Missing(missing) = loss.certainty else { continue };
+        let party = evidence.impact.groups[loss.group].id.party;
+        for cause in &loss.causes {
+            let (bits, customers) = by_cause.entry(*cause).or_default();
+            *bits |= missing;
+            customers.extend(evidence.customers_of(party, evidence.judges.of(cause.rule)));
+        }
+    }
+    for (cause, (missing, customers)) in by_cause {
+        let customers = unique(customers);
+        let fields = missing_words(missing);
+        let fields =
+            if fields.is_empty() { "how the limit counts".to_owned() } else { fields.join(", ") };
+        let (rule, location) = evidence.blame(&cause);
+        findings.push(Finding {
+            rule: Some(rule),
+            location,
+            help: Some(
+                "record the field (a packet capture has them all), or match without it".into(),
+            ),
+            ..finding(
+                &GUARDRAIL,
+                format!(
+                    "{} may lose traffic; without {fields} the recording cannot tell",
+                    count(customers.len(), "customer")
+                ),
+            )
+            .with_customers(customers)
+        });
+    }
+}

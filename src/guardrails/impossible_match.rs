@@ -1,0 +1,161 @@
+//! No packet can satisfy the match.
+
+use super::{Evidence, Findings, Guardrail, Text};
+use crate::finding::{Finding, Level};
+use crate::model::{Action, AddressSet, Family, Match, NumberSet, Spanned, Term};
+
+pub(super) const GUARDRAIL: Guardrail = Guardrail {
+    id: "impossible_match",
+    level: Level::Error,
+    text: Text {
+        catches: "No packet can satisfy the match (ports on ICMP, addresses of two families), or \
+                  a value lies outside its field's domain (a length of 99971, a DSCP of 64).",
+        why: "On 2013-03-03 a FlowSpec rule for packets of 99,971 to 99,985 bytes, which cannot \
+              exist, crashed the routers of a content network: 785,000 sites were gone for an \
+              hour.",
+        example: "match: {protocol: udp, packet_length: 99971-99985}",
+        todo: "Look at where the value came from; compare it with the recorded packets.",
+    },
+    check,
+};
+
+fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (rule, text, _) in evidence.rules() {
+        let mut problem = impossible(&text.matches);
+        if let Action::Mark { dscp } = text.action.value
+            && dscp > 63
+        {
+            problem.get_or_insert_with(|| {
+                (format!("{dscp} is no DSCP: it ends at 63"), text.action.location)
+            });
+        }
+        if let Some((message, location)) = problem {
+            let finding = Finding {
+                location: Some(location),
+                help: Some("no such packet exists; look at where this value came from".to_owned()),
+                ..evidence.about(&GUARDRAIL, rule, message)
+            };
+            findings.push_text(evidence, rule, finding);
+        }
+    }
+}
+
+type Problem = (String, crate::model::Location);
+
+fn impossible(matches: &Match) -> Option<Problem> {
+    let outside = matches.terms.iter().find_map(out_of_domain);
+    outside.or_else(|| contradiction(matches))
+}
+
+/// Returns the first value outside the domain of its field, at any depth.
+fn out_of_domain(term: &Spanned<Term>) -> Option<Problem> {
+    let bounded = |set: &NumberSet, what: &str, least: u64, most: u64| {
+        // `>=n` is open: only its start must lie inside.
+        let outside = set.ranges().iter().find_map(|(first, last)| {
+            if *last != u64::MAX && *last > most {
+                Some(*last)
+            } else if *first > most || *last < least {
+                Some(*first)
+            } else {
+                None
+            }
+        });
+        outside.map(|value| {
+            let message = if value > most {
+                format!("{value} is no {what}: it ends at {most}")
+            } else {
+                format!("{value} is no {what}: it starts at {least}")
+            };
+            (message, term.location)
+        })
+    };
+    match &term.value {
+        Term::Protocol(set) => bounded(set, "protocol", 0, 255),
+        Term::SrcPort(set) | Term::DstPort(set) | Term::Port(set) => {
+            bounded(set, "port", 0, 65_535)
+        }
+        Term::IcmpType(set) => bounded(set, "ICMP type", 0, 255),
+        Term::IcmpCode(set) => bounded(set, "ICMP code", 0, 255),
+        Term::PacketLength(set) => bounded(set, "IP packet length", 20, 65_535),
+        Term::Dscp(set) => bounded(set, "DSCP", 0, 63),
+        Term::Ttl(set) => bounded(set, "TTL", 0, 255),
+        Term::Not(inner) => inner.terms.iter().find_map(out_of_domain),
+        Term::AnyOf(branches) => {
+            branches.iter().flat_map(|branch| &branch.terms).find_map(out_of_domain)
+        }
+        Term::Src(_) | Term::Dst(_) | Term::TcpFlags(_) | Term::Fragment(_) => None,
+        Term::Pop(_) | Term::Direction(_) => None,
+    }
+}
+
+/// Protocols that carry ports.
+const WITH_PORTS: [u64; 4] = [6, 17, 132, 136];
+
+/// Returns the first pair of terms that no packet can satisfy together.
+fn contradiction(matches: &Match) -> Option<Problem> {
+    let protocols = matches.terms.iter().find_map(|term| match &term.value {
+        Term::Protocol(set) => Some(set),
+        _ => None,
+    });
+    let allows = |wanted: &[u64]| {
+        protocols.is_none_or(|set| wanted.iter().any(|number| set.contains(*number)))
+    };
+    let families =
+        |set: &AddressSet| [Family::V4, Family::V6].map(|family| !set.ranges(family).is_empty());
+    let mut seen: Option<[bool; 2]> = None;
+    for term in &matches.terms {
+        let wrong = match &term.value {
+            Term::SrcPort(_) | Term::DstPort(_) | Term::Port(_) if !allows(&WITH_PORTS) => {
+                Some("this protocol has no ports")
+            }
+            Term::TcpFlags(_) if !allows(&[6]) => Some("this protocol has no TCP flags"),
+            Term::IcmpType(_) | Term::IcmpCode(_) if !allows(&[1, 58]) => {
+                Some("this protocol has no ICMP type or code")
+            }
+            Term::Src(set) | Term::Dst(set) => {
+                let own = families(set);
+                let both = seen.map_or(own, |other| [own[0] && other[0], own[1] && other[1]]);
+                seen = Some(both);
+                (both == [false, false]).then_some("source and destination are of two families")
+            }
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            return Some((format!("no packet can satisfy this match: {wrong}"), term.location));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Location, SourceId, Span};
+
+    fn judge(terms: Vec<Term>) -> Option<String> {
+        let location = Location { source: SourceId(0), span: Span::new(0, 0) };
+        let terms = terms.into_iter().map(|term| Spanned::new(term, location)).collect();
+        impossible(&Match { terms }).map(|(message, _)| message)
+    }
+
+    fn set(first: u64, last: u64) -> NumberSet {
+        NumberSet::new([(first, last)])
+    }
+
+    #[test]
+    fn a_length_that_no_packet_has_is_impossible() {
+        let message = judge(vec![Term::PacketLength(set(99_971, 99_985))]);
+        assert_eq!(message.as_deref(), Some("99985 is no IP packet length: it ends at 65535"));
+        assert!(judge(vec![Term::PacketLength(set(0, 19))]).is_some());
+        assert!(judge(vec![Term::PacketLength(set(1_400, u64::MAX))]).is_none());
+        assert!(judge(vec![Term::PacketLength(set(0, 100))]).is_none());
+    }
+
+    #[test]
+    fn ports_on_icmp_are_impossible_and_on_udp_are_not() {
+        assert!(judge(vec![Term::Protocol(set(1, 1)), Term::DstPort(set(80, 80))]).is_some());
+        assert!(judge(vec![Term::Protocol(set(17, 17)), Term::DstPort(set(80, 80))]).is_none());
+        assert!(judge(vec![Term::DstPort(set(80, 80))]).is_none());
+        assert!(judge(vec![Term::DstPort(set(65_536, 70_000))]).is_some());
+    }
+}

@@ -1,0 +1,295 @@
+//! Guardrails: evidence in, findings out. One file each, named after the bad thing that it
+//! catches, and its two adjacent lines here.
+//!
+//! Invariant: a guardrail never reads traffic, and never looks at another one's findings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::affected::Loss;
+use crate::attribution::{Attribution, Party};
+use crate::change::Change;
+use crate::finding::count;
+use crate::finding::{Finding, Level};
+use crate::impact::{Cause, Impact};
+use crate::judge::{Judge, Judges};
+use crate::model::units::percent;
+use crate::model::{Inventory, Location, Names, Rule, RuleSet, Share, Timestamp};
+use crate::reach::Reached;
+use crate::service::Service;
+
+mod attack_still_passes;
+mod buckets;
+mod collateral_loss;
+mod coverage;
+mod evidence_too_old;
+mod evidence_too_thin;
+mod field_not_recorded;
+mod impossible_match;
+mod intent_missing;
+mod limit_undecided;
+mod nothing_labelled;
+mod nothing_recorded;
+mod protected;
+mod protected_traffic_hit;
+mod rule_expired;
+mod rule_not_understood;
+mod rule_without_hits;
+mod shared_bucket;
+mod target_cut_off;
+mod target_loss;
+mod undo_cut_off;
+mod unkeyed_limit;
+mod wide_match;
+
+/// Every guardrail: first those that fail, then those that cannot judge, then those that warn.
+pub const GUARDRAILS: &[&Guardrail] = &[
+    &protected_traffic_hit::GUARDRAIL,
+    &undo_cut_off::GUARDRAIL,
+    &collateral_loss::GUARDRAIL,
+    &target_loss::GUARDRAIL,
+    &attack_still_passes::GUARDRAIL,
+    &impossible_match::GUARDRAIL,
+    &shared_bucket::GUARDRAIL,
+    &intent_missing::GUARDRAIL,
+    &rule_expired::GUARDRAIL,
+    &wide_match::GUARDRAIL,
+    &rule_not_understood::GUARDRAIL,
+    &field_not_recorded::GUARDRAIL,
+    &limit_undecided::GUARDRAIL,
+    &nothing_recorded::GUARDRAIL,
+    &nothing_labelled::GUARDRAIL,
+    &evidence_too_old::GUARDRAIL,
+    &evidence_too_thin::GUARDRAIL,
+    &target_cut_off::GUARDRAIL,
+    &rule_without_hits::GUARDRAIL,
+    &unkeyed_limit::GUARDRAIL,
+];
+
+/// One guardrail.
+pub struct Guardrail {
+    /// Its id: snake case, the name of its file.
+    pub id: &'static str,
+    /// What its findings do to the verdict, at the worst.
+    pub level: Level,
+    /// Its manual page.
+    pub text: Text,
+    /// Looks at the evidence.
+    pub check: fn(&Evidence<'_>, &mut Findings),
+}
+
+/// The manual page of a guardrail.
+pub struct Text {
+    /// What it catches.
+    pub catches: &'static str,
+    /// Why that is bad, with the outage it comes from if there is one.
+    pub why: &'static str,
+    /// A rule that it catches.
+    pub example: &'static str,
+    /// What to do.
+    pub todo: &'static str,
+}
+
+/// What counts as enough to judge by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standards {
+    /// The clock, for age and expiry.
+    pub now: Timestamp,
+    /// The greatest age of a recording.
+    pub max_traffic_age_ns: u64,
+    /// The least raw records of a sampled group.
+    pub min_samples: u64,
+    /// What not-judged customers may hold of the legitimate traffic to reached customers.
+    pub max_unjudged: Share,
+    /// Tiers of which everybody must be judged.
+    pub must_judge: Vec<String>,
+    /// The length of a window.
+    pub window_ns: i64,
+}
+
+/// Everything a guardrail may look at.
+pub struct Evidence<'a> {
+    /// The rules in force.
+    pub running: &'a RuleSet,
+    /// The rules under test.
+    pub candidate: &'a RuleSet,
+    /// Whether there is a running rule set at all; without one every rule is judged as new.
+    pub has_running: bool,
+    /// Their difference.
+    pub change: &'a Change,
+    /// Their intents.
+    pub judges: &'a Judges,
+    /// The owners.
+    pub attribution: &'a Attribution<'a>,
+    /// Ends by number, as in [`Impact::attack`].
+    pub ends: &'a [crate::attribution::Ends],
+    /// PoP names.
+    pub names: &'a Names,
+    /// Who may be reached.
+    pub reached: &'a Reached,
+    /// What happened to whom.
+    pub impact: &'a Impact,
+    /// Who is affected.
+    pub affected: &'a [Loss],
+    /// The newest record of recordings that have an age.
+    pub newest: Option<Timestamp>,
+    /// Enough is what?
+    pub standards: &'a Standards,
+}
+
+impl Evidence<'_> {
+    /// Returns who is who.
+    pub fn inventory(&self) -> &Inventory {
+        self.attribution.inventory
+    }
+
+    /// Returns a candidate rule.
+    pub fn rule(&self, rule: u32) -> &Rule {
+        &self.candidate.rules[rule as usize]
+    }
+
+    /// Returns the candidate rules with their numbers and judges.
+    pub fn rules(&self) -> impl Iterator<Item = (u32, &Rule, &Judge)> {
+        let rules = self.candidate.rules.iter().zip(&self.judges.candidate);
+        rules.enumerate().map(|(at, (rule, judge))| (at as u32, rule, judge))
+    }
+
+    /// Returns whether findings about the text of a candidate rule count: the change adds, edits
+    /// or moves it, or it is behind new harm.
+    pub fn is_judged(&self, rule: u32) -> bool {
+        self.change.concerns(rule as usize)
+            || self.impact.touched.values().flatten().any(|cause| cause.rule == Some(rule))
+    }
+
+    /// Returns the rule to point at for a cause, and where it stands: the rule that stops the
+    /// packet, unless the change is that another one no longer lets it pass.
+    pub fn blame(&self, cause: &Cause) -> (String, Option<Location>) {
+        if let Some(shield) = cause.shield {
+            let rule = match self.change.candidate_of[shield as usize] {
+                Some(after) => &self.candidate.rules[after],
+                None => &self.running.rules[shield as usize],
+            };
+            return (rule.id.clone(), Some(rule.location));
+        }
+        match cause.rule {
+            Some(rule) => (self.rule(rule).id.clone(), Some(self.rule(rule).location)),
+            None => ("default".to_owned(), self.candidate.default.location),
+        }
+    }
+
+    /// Returns the customers behind a party that an intent does not name: of a shared address,
+    /// its sharers one by one.
+    pub fn customers_of(&self, party: Party, judge: &Judge) -> Vec<String> {
+        match party {
+            Party::Shared(id) => self.inventory().shared[id.0 as usize]
+                .customers
+                .iter()
+                .filter(|customer| !judge.may_affect.has_customer(**customer))
+                .map(|customer| self.inventory().customer(*customer).id.value.clone())
+                .collect(),
+            party => vec![party.name(self.inventory())],
+        }
+    }
+
+    /// Returns the words for a PoP.
+    pub fn pop(&self, pop: Option<crate::model::NameId>) -> String {
+        pop.map_or_else(|| "(unknown)".to_owned(), |pop| self.names.name(pop).to_string())
+    }
+
+    /// Returns the words for the place of a group: `tcp/443 in ams`.
+    pub fn place(&self, service: Service, pop: Option<crate::model::NameId>) -> String {
+        match pop {
+            Some(_) => format!("{service} in {}", self.pop(pop)),
+            None => service.to_string(),
+        }
+    }
+
+    /// Starts a finding about a candidate rule.
+    pub fn about(&self, guardrail: &Guardrail, rule: u32, message: String) -> Finding {
+        let rule = self.rule(rule);
+        Finding {
+            rule: Some(rule.id.clone()),
+            location: Some(rule.location),
+            ..finding(guardrail, message)
+        }
+    }
+}
+
+/// Starts a finding about no rule in particular.
+pub fn finding(guardrail: &Guardrail, message: String) -> Finding {
+    Finding {
+        guardrail: guardrail.id,
+        level: guardrail.level,
+        rule: None,
+        location: None,
+        customers: Vec::new(),
+        message,
+        help: None,
+        mild: false,
+        waived: false,
+    }
+}
+
+/// Collects findings.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// About this change.
+    pub list: Vec<Finding>,
+    /// About rules that the change leaves alone: how many, by guardrail.
+    pub unchanged: BTreeMap<&'static str, usize>,
+}
+
+impl Findings {
+    /// Adds a finding about the change.
+    pub fn push(&mut self, finding: Finding) {
+        self.list.push(finding);
+    }
+
+    /// Adds a finding about the text of a rule; it is only counted if the rule is not judged.
+    pub fn push_text(&mut self, evidence: &Evidence<'_>, rule: u32, finding: Finding) {
+        if evidence.is_judged(rule) {
+            self.list.push(finding);
+        } else {
+            *self.unchanged.entry(finding.guardrail).or_default() += 1;
+        }
+    }
+}
+
+/// Runs all guardrails.
+pub fn check(evidence: &Evidence<'_>) -> Findings {
+    let mut findings = Findings::default();
+    for guardrail in GUARDRAILS {
+        (guardrail.check)(evidence, &mut findings);
+    }
+    findings
+}
+
+/// Returns everyone whom some rule reaches outside its `may_affect` and who could not be judged.
+pub fn not_judged(evidence: &Evidence<'_>) -> Vec<String> {
+    let ids: BTreeSet<_> =
+        coverage::coverage(evidence).into_iter().flat_map(|(_, one)| one.not_judged).collect();
+    ids.into_iter().map(|id| evidence.inventory().customer(id).id.value.clone()).collect()
+}
+
+/// Keeps the first of each, in order.
+pub fn unique(words: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    words.into_iter().filter(|word| seen.insert(word.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guardrail_is_documented_and_named_once() {
+        let mut ids = BTreeSet::new();
+        for guardrail in GUARDRAILS {
+            assert!(ids.insert(guardrail.id), "{} twice", guardrail.id);
+            assert!(guardrail.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+            let text = &guardrail.text;
+            for part in [text.catches, text.why, text.example, text.todo] {
+                assert!(part.len() > 20, "{} has a thin manual page", guardrail.id);
+            }
+        }
+    }
+}

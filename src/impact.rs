@@ -1,0 +1,698 @@
+//! What the change does to whom: losses by (customer, PoP, service) and window, protected traffic
+//! that newly meets harm, and what becomes of the recorded attack.
+//!
+//! Everything is a range from least to greatest: what is certain, and what the recording leaves
+//! possible. Newly lost is what the candidate keeps from its way and the running rules did not,
+//! record by record, so that nothing is netted across groups, windows or paths.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::attribution::{Attribution, Ends, Party, protected_parties};
+use crate::bank::{Losses, Taken};
+use crate::change::Change;
+use crate::fate::{End, Kind, RuleLoss, Sets, Walk};
+use crate::judge::Judges;
+use crate::model::{Label, NameId, Share};
+use crate::service::Service;
+use crate::tally::{Counts, Key, Pair, Tally};
+
+//------------ Amounts -------------------------------------------------------
+
+/// How much: as recorded, and on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Recorded packets, before any scaling.
+    pub raw: u64,
+    /// Packets on the wire.
+    pub packets: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+}
+
+impl Amount {
+    /// Adds another amount.
+    pub fn add(&mut self, other: Amount) {
+        self.raw = self.raw.saturating_add(other.raw);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    /// Returns whether it is nothing.
+    pub fn is_zero(&self) -> bool {
+        self.packets == 0 && self.bytes == 0
+    }
+
+    /// Returns whether this part of `whole` is more than a share, in packets or in bytes.
+    pub fn exceeds(&self, share: Share, whole: &Amount) -> bool {
+        share.exceeded_by(self.packets.into(), whole.packets.into())
+            || share.exceeded_by(self.bytes.into(), whole.bytes.into())
+    }
+
+    /// Returns the greater of this part's two shares of `whole`, 0 to 1.
+    pub fn greater_share(&self, whole: &Amount) -> f64 {
+        share(self.packets, whole.packets).max(share(self.bytes, whole.bytes))
+    }
+
+    /// Returns the smaller of this part's two shares of `whole`, 0 to 1.
+    pub fn smaller_share(&self, whole: &Amount) -> f64 {
+        share(self.packets, whole.packets).min(share(self.bytes, whole.bytes))
+    }
+}
+
+impl From<Counts> for Amount {
+    fn from(counts: Counts) -> Amount {
+        Amount { raw: counts.raw, packets: counts.packets, bytes: counts.bytes }
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// What is certain, and what is possible (the certain included).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// At least.
+    pub least: Amount,
+    /// At most.
+    pub greatest: Amount,
+}
+
+impl Range {
+    fn add(&mut self, other: Range) {
+        self.least.add(other.least);
+        self.greatest.add(other.greatest);
+    }
+}
+
+//------------ Causes and groups ---------------------------------------------
+
+/// Why a packet is newly lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cause {
+    /// The candidate rule that stops it; none is the default.
+    pub rule: Option<u32>,
+    /// The running rule that let it pass and, by the change, no longer takes it.
+    pub shield: Option<u32>,
+}
+
+/// What losses are judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId {
+    /// Who is charged.
+    pub party: Party,
+    /// Where; none if unknown. The number is not an order that shows.
+    pub pop: Option<NameId>,
+    /// What for.
+    pub service: Service,
+}
+
+/// Traffic that is not attack, of one group: of one window, or of all.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    /// What was offered, before any rule.
+    pub offered: Amount,
+    /// What the running rules keep from its way.
+    pub before: Amount,
+    /// What the candidate keeps from its way.
+    pub after: Amount,
+    /// What is newly lost where no intent allows it.
+    pub collateral: BTreeMap<Cause, Range>,
+    /// What is newly dropped where intents allow it.
+    pub intended: BTreeMap<Cause, Range>,
+}
+
+impl Traffic {
+    fn add(&mut self, other: &Traffic) {
+        self.offered.add(other.offered);
+        self.before.add(other.before);
+        self.after.add(other.after);
+        for (cause, range) in &other.collateral {
+            self.collateral.entry(*cause).or_default().add(*range);
+        }
+        for (cause, range) in &other.intended {
+            self.intended.entry(*cause).or_default().add(*range);
+        }
+    }
+
+    /// Returns the sum of what is newly lost without being allowed.
+    pub fn newly_lost(&self) -> Range {
+        sum(&self.collateral)
+    }
+
+    /// Returns the sum of what is newly dropped and allowed to be.
+    pub fn newly_dropped(&self) -> Range {
+        sum(&self.intended)
+    }
+}
+
+fn sum(ranges: &BTreeMap<Cause, Range>) -> Range {
+    ranges.values().fold(Range::default(), |mut sum, range| {
+        sum.add(*range);
+        sum
+    })
+}
+
+/// One (party, PoP, service), window by window.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Which.
+    pub id: GroupId,
+    /// The windows, by number.
+    pub windows: BTreeMap<i64, Traffic>,
+    /// All windows together.
+    pub total: Traffic,
+}
+
+impl Group {
+    /// Returns whether recorded packets stand for more than themselves.
+    pub fn is_sampled(&self) -> bool {
+        self.total.offered.packets > self.total.offered.raw
+    }
+
+    /// Returns the whole recording and every window, the whole first.
+    pub fn spans(&self) -> impl Iterator<Item = (Option<i64>, &Traffic)> {
+        let windows = self.windows.iter().map(|(number, traffic)| (Some(*number), traffic));
+        std::iter::once((None, &self.total)).chain(windows)
+    }
+}
+
+//------------ Attack --------------------------------------------------------
+
+/// Recorded attack between the same ends and of the same `attack_match`es.
+#[derive(Clone, Debug, Default)]
+pub struct Attack {
+    /// What was offered.
+    pub offered: Amount,
+    /// What the running rules stop.
+    pub running: Range,
+    /// What the candidate stops.
+    pub candidate: Range,
+    /// What the candidate stops of what the running rules let through.
+    pub newly_stopped: Amount,
+    /// What the candidate lets through of what the running rules stop, by who is to blame.
+    pub let_through: BTreeMap<Blame, Amount>,
+}
+
+/// The rule through which attack newly passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blame {
+    /// A candidate rule.
+    Candidate(u32),
+    /// A running rule that is gone.
+    Removed(u32),
+    /// The end of the candidate.
+    Default,
+}
+
+//------------ Impact --------------------------------------------------------
+
+/// How often a candidate rule was met.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hits {
+    /// By any record, certainly or maybe.
+    pub any: Amount,
+    /// By attack.
+    pub attack: Amount,
+}
+
+/// All that replay says about the change.
+#[derive(Debug, Default)]
+pub struct Impact {
+    /// All groups of traffic that is not attack, small ones joined as `other`.
+    pub groups: Vec<Group>,
+    /// Parties whose recorded traffic newly meets harm, and by which rules.
+    pub touched: BTreeMap<Party, BTreeSet<Cause>>,
+    /// Parties for whom that is only possible, and the missing fields on which it hangs.
+    pub maybe_touched: BTreeMap<Party, BTreeMap<Cause, u16>>,
+    /// Protected traffic that newly meets harm.
+    pub protected: BTreeMap<(Party, Cause), Amount>,
+    /// The recorded attack, by numbers of ends and `attack_match`es.
+    pub attack: BTreeMap<(u32, u32), Attack>,
+    /// Hits of every candidate rule.
+    pub hits: Vec<Hits>,
+    /// Everything offered.
+    pub offered: Amount,
+    /// What of it has a known owner at an end.
+    pub attributed: Amount,
+    /// What of it meets a rule match that cannot be told.
+    pub undecidable: Amount,
+    /// For every cause with a loss that is only possible: the missing fields on which it hangs.
+    pub missing: BTreeMap<Cause, u16>,
+    /// Candidate limits whose loss the recording is too coarse to tell.
+    pub undecided_limits: BTreeSet<u32>,
+}
+
+impl Impact {
+    /// Makes the impact of a change that changes nothing.
+    pub fn without_traffic(rules: usize) -> Impact {
+        Impact { hits: vec![Hits::default(); rules], ..Impact::default() }
+    }
+}
+
+/// Raw records below which a group is judged with its customer's `other`.
+pub const SMALL_GROUP: u64 = 30;
+
+/// What impact is computed from.
+pub struct Assessment<'a> {
+    /// The rule sets.
+    pub sets: Sets<'a>,
+    /// Their difference.
+    pub change: &'a Change,
+    /// Their intents.
+    pub judges: &'a Judges,
+    /// The owners.
+    pub attribution: &'a Attribution<'a>,
+    /// What was counted.
+    pub tally: &'a Tally,
+    /// What policers took, if as little as possible reached them, and if as much.
+    pub losses: [&'a Losses; 2],
+}
+
+/// The new losses of one key, under the way that loses least or most.
+#[derive(Clone, Debug, Default)]
+struct NewLosses {
+    /// All kinds: what counts outside `may_affect`.
+    any: Vec<RuleLoss>,
+    /// Drops only: what counts within it.
+    drops: Vec<RuleLoss>,
+}
+
+impl NewLosses {
+    fn packets(&self) -> (u64, u64) {
+        let total = |of: fn(&RuleLoss) -> u64| self.any.iter().map(of).sum::<u64>();
+        (total(|loss| loss.packets), total(|loss| loss.bytes))
+    }
+}
+
+impl Assessment<'_> {
+    /// Works out the impact of the change.
+    pub fn assess(&self) -> Impact {
+        let candidate = self.sets.sets[1];
+        let mut impact = Impact {
+            hits: vec![Hits::default(); candidate.rules.len()],
+            undecided_limits: self.losses[1].undecided.clone(),
+            ..Impact::default()
+        };
+        let walks: Vec<Vec<(Walk, Walk)>> =
+            self.tally.pairs.values().iter().map(|pair| self.sets.walks(pair)).collect();
+        let mut groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
+        for (number, key, counts) in self.tally.entries() {
+            let amount = Amount::from(counts);
+            let pair = self.tally.pairs.value(key.pair);
+            let ends = self.tally.ends.value(key.ends);
+            let walks = &walks[key.pair as usize];
+            impact.offered.add(amount);
+            if self.attribution.charged(ends) != [Party::Unowned] {
+                impact.attributed.add(amount);
+            }
+            if missing(pair) != 0 {
+                impact.undecidable.add(amount);
+            }
+            for step in &pair.candidate {
+                let hits = &mut impact.hits[step.rule as usize];
+                hits.any.add(amount);
+                if key.label == Label::Attack {
+                    hits.attack.add(amount);
+                }
+            }
+            let taken = self.losses.map(|losses| losses.of(number));
+            if key.label == Label::Attack {
+                let attack = impact.attack.entry((key.ends, key.attack)).or_default();
+                self.count_attack(attack, amount, walks, taken);
+            } else {
+                self.meet(&mut impact, ends, amount, pair, walks);
+                self.count_losses(&mut impact, &mut groups, key, ends, amount, walks, taken);
+            }
+        }
+        impact.groups = join_small(groups);
+        impact
+    }
+
+    //-------- Attack
+
+    fn count_attack(
+        &self,
+        attack: &mut Attack,
+        amount: Amount,
+        walks: &[(Walk, Walk)],
+        taken: [&[Taken]; 2],
+    ) {
+        attack.offered.add(amount);
+        let stopped = |side: usize, walk: &Walk, world: usize| {
+            let losses = self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes);
+            lost(losses.iter(), amount)
+        };
+        let (mut running, mut candidate) = (None, None);
+        let mut worst: Option<(Amount, &(Walk, Walk))> = None;
+        for ways in walks {
+            widen(&mut running, stopped(0, &ways.0, 0), stopped(0, &ways.0, 1));
+            widen(&mut candidate, stopped(1, &ways.1, 0), stopped(1, &ways.1, 1));
+            let least = stopped(1, &ways.1, 0);
+            if worst.as_ref().is_none_or(|(known, _)| least.packets < known.packets) {
+                worst = Some((least, ways));
+            }
+        }
+        let (running, candidate) = (running.unwrap_or_default(), candidate.unwrap_or_default());
+        attack.running.add(running);
+        attack.candidate.add(candidate);
+        attack.newly_stopped.add(minus(candidate.least, running.greatest));
+        let through = minus(running.least, candidate.least);
+        if let Some((_, (before, after))) = worst
+            && !through.is_zero()
+        {
+            attack.let_through.entry(self.blame(before, after)).or_default().add(through);
+        }
+    }
+
+    /// Finds the rule through which attack newly passes: the candidate rule that accepts it if
+    /// the change concerns it, else the rule that stopped it before.
+    fn blame(&self, before: &Walk, after: &Walk) -> Blame {
+        if let End::Passes(Some(rule)) = after.end
+            && self.change.concerns(rule as usize)
+        {
+            return Blame::Candidate(rule);
+        }
+        let stopper = match before.end {
+            End::Stopped(Some(rule), _) => Some(rule),
+            _ => before.limits.first().copied(),
+        };
+        match stopper {
+            Some(rule) => match self.change.candidate_of[rule as usize] {
+                Some(after) => Blame::Candidate(after as u32),
+                None => Blame::Removed(rule),
+            },
+            None => match after.end {
+                End::Passes(Some(rule)) => Blame::Candidate(rule),
+                _ => Blame::Default,
+            },
+        }
+    }
+
+    //-------- Meeting harm
+
+    fn meet(
+        &self,
+        impact: &mut Impact,
+        ends: &Ends,
+        amount: Amount,
+        pair: &Pair,
+        walks: &[(Walk, Walk)],
+    ) {
+        let mut causes: BTreeMap<Cause, usize> = BTreeMap::new();
+        for (running, candidate) in walks {
+            for rule in self.sets.newly_met(running, candidate) {
+                *causes.entry(self.cause(rule, running)).or_default() += 1;
+            }
+        }
+        for (cause, ways) in causes {
+            let certain = ways == walks.len();
+            let parties = match self.allowed(&cause, ends, walks) {
+                Some(parties) => parties,
+                None => self.attribution.charged(ends),
+            };
+            for party in parties.into_iter().chain(protected_parties(ends)) {
+                if certain {
+                    impact.touched.entry(party).or_default().insert(cause);
+                    if party.is_protected() {
+                        impact.protected.entry((party, cause)).or_default().add(amount);
+                    }
+                } else {
+                    let maybe = impact.maybe_touched.entry(party).or_default();
+                    *maybe.entry(cause).or_default() |= missing(pair);
+                }
+            }
+        }
+    }
+
+    fn cause(&self, rule: Option<u32>, running: &Walk) -> Cause {
+        let concerned = rule.is_some_and(|rule| self.change.concerns(rule as usize));
+        let default_is_new = rule.is_none() && self.change.default_changed;
+        let shield = match running.end {
+            End::Passes(Some(rule)) if !concerned && !default_is_new => Some(rule),
+            _ => None,
+        };
+        Cause { rule, shield: shield.filter(|rule| self.change.disturbs(*rule as usize)) }
+    }
+
+    /// Returns who is charged if every intent that has a say allows the loss: that of the rule
+    /// which does the harm, and those of rules that the packet no longer meets.
+    fn allowed(&self, cause: &Cause, ends: &Ends, walks: &[(Walk, Walk)]) -> Option<Vec<Party>> {
+        let charged = self.judges.of(cause.rule).may_affect.charged(ends, self.attribution)?;
+        for (running, candidate) in walks {
+            for rule in met(running) {
+                let Some(judge) = self.former_judge(rule, candidate) else { continue };
+                judge.may_affect.charged(ends, self.attribution)?;
+            }
+        }
+        Some(charged)
+    }
+
+    /// Returns the written intent of a running rule that the packet no longer meets because the
+    /// change removed, narrowed or moved it.
+    fn former_judge(&self, rule: u32, candidate: &Walk) -> Option<&crate::judge::Judge> {
+        if !self.change.disturbs(rule as usize) {
+            return None;
+        }
+        let judge = match self.change.candidate_of[rule as usize] {
+            Some(after) if met(candidate).any(|met| met == after as u32) => return None,
+            Some(after) => &self.judges.candidate[after],
+            None => &self.judges.running[rule as usize],
+        };
+        judge.written.map(|_| judge)
+    }
+
+    //-------- Losses
+
+    #[allow(clippy::too_many_arguments)]
+    fn count_losses(
+        &self,
+        impact: &mut Impact,
+        groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
+        key: &Key,
+        ends: &Ends,
+        amount: Amount,
+        walks: &[(Walk, Walk)],
+        taken: [&[Taken]; 2],
+    ) {
+        let losses = |side: usize, walk: &Walk, world: usize| {
+            self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
+        };
+        let (mut least, mut greatest): (Option<(NewLosses, &Walk)>, Option<(NewLosses, &Walk)>) =
+            (None, None);
+        let (mut before, mut after) = (None, None);
+        for (running, candidate) in walks {
+            let few = self.newly(&losses(1, candidate, 0), &losses(0, running, 1));
+            let many = self.newly(&losses(1, candidate, 1), &losses(0, running, 0));
+            if least.as_ref().is_none_or(|(known, _)| few.packets() < known.packets()) {
+                least = Some((few, running));
+            }
+            if greatest.as_ref().is_none_or(|(known, _)| many.packets() > known.packets()) {
+                greatest = Some((many, running));
+            }
+            let kept = |side: usize, walk: &Walk, world: usize| {
+                lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
+            };
+            widen(&mut before, kept(0, running, 0), kept(0, running, 1));
+            widen(&mut after, kept(1, candidate, 0), kept(1, candidate, 1));
+        }
+        let mut collateral: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
+        let mut intended: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
+        for (world, new) in [least, greatest].into_iter().enumerate() {
+            let Some((new, running)) = new else { continue };
+            let mut charge = |loss: &RuleLoss, drops_only: bool| {
+                let part = portion(loss, amount);
+                let cause = self.cause(loss.rule, running);
+                let allowed = self.allowed(&cause, ends, walks);
+                let (into, parties) = match (allowed, drops_only) {
+                    (Some(parties), true) => (&mut intended, parties),
+                    (None, false) => {
+                        let mut parties = self.attribution.charged(ends);
+                        parties.extend(protected_parties(ends));
+                        (&mut collateral, parties)
+                    }
+                    (Some(_), false) => {
+                        (&mut collateral, protected_parties(ends).collect::<Vec<_>>())
+                    }
+                    (None, true) => return,
+                };
+                for party in parties {
+                    let range = into.entry((party, cause)).or_default();
+                    if world == 0 {
+                        range.least.add(part);
+                    } else {
+                        range.greatest.add(part);
+                    }
+                }
+            };
+            new.any.iter().for_each(|loss| charge(loss, false));
+            new.drops.iter().for_each(|loss| charge(loss, true));
+        }
+        let unknown = missing(self.tally.pairs.value(key.pair));
+        for ((_, cause), range) in collateral.iter().chain(&intended) {
+            if range.least != range.greatest {
+                *impact.missing.entry(*cause).or_default() |= unknown;
+            }
+        }
+        let mut parties: BTreeSet<Party> = self.attribution.charged(ends).into_iter().collect();
+        parties.extend(protected_parties(ends));
+        parties.extend(collateral.keys().chain(intended.keys()).map(|(party, _)| *party));
+        for party in parties {
+            let of = |ranges: &BTreeMap<(Party, Cause), Range>| {
+                let own = ranges.iter().filter(|((charged, _), _)| *charged == party);
+                own.map(|((_, cause), range)| (*cause, *range)).collect::<BTreeMap<_, _>>()
+            };
+            let traffic = Traffic {
+                offered: amount,
+                before: before.unwrap_or_default().least,
+                after: after.unwrap_or_default().least,
+                collateral: of(&collateral),
+                intended: of(&intended),
+            };
+            let id = GroupId { party, pop: key.pop, service: key.service };
+            groups.entry(id).or_default().entry(key.window).or_default().add(&traffic);
+        }
+    }
+
+    /// Returns what the candidate keeps from its way beyond what the running rules did.
+    fn newly(&self, candidate: &[RuleLoss], running: &[RuleLoss]) -> NewLosses {
+        let drop = |loss: &RuleLoss| loss.kind == Kind::Lost;
+        NewLosses {
+            any: self.beyond(candidate, running, counts_as_lost),
+            drops: self.beyond(candidate, running, drop),
+        }
+    }
+
+    fn beyond(
+        &self,
+        candidate: &[RuleLoss],
+        running: &[RuleLoss],
+        counts: fn(&RuleLoss) -> bool,
+    ) -> Vec<RuleLoss> {
+        let after: Vec<RuleLoss> = candidate.iter().copied().filter(counts).collect();
+        let before: Vec<RuleLoss> = running.iter().copied().filter(counts).collect();
+        let total = |losses: &[RuleLoss], of: fn(&RuleLoss) -> u64| {
+            losses.iter().map(of).fold(0u64, u64::saturating_add)
+        };
+        let packets: fn(&RuleLoss) -> u64 = |loss| loss.packets;
+        let bytes: fn(&RuleLoss) -> u64 = |loss| loss.bytes;
+        let mut packets_left = total(&after, packets).saturating_sub(total(&before, packets));
+        let mut bytes_left = total(&after, bytes).saturating_sub(total(&before, bytes));
+        let mut new = Vec::new();
+        // First what a rule takes beyond its own counterpart, then whatever is left.
+        for whole in [false, true] {
+            for loss in &after {
+                let counterpart = loss
+                    .rule
+                    .and_then(|rule| self.change.running_of[rule as usize])
+                    .map(|rule| rule as u32);
+                let same = before.iter().find(|old| match loss.rule {
+                    Some(_) => old.rule.is_some() && old.rule == counterpart,
+                    None => old.rule.is_none(),
+                });
+                let (old_packets, old_bytes) = match same {
+                    Some(old) if !whole => (old.packets, old.bytes),
+                    _ => (0, 0),
+                };
+                let packets = loss.packets.saturating_sub(old_packets).min(packets_left);
+                let bytes = loss.bytes.saturating_sub(old_bytes).min(bytes_left);
+                packets_left -= packets;
+                bytes_left -= bytes;
+                if packets > 0 || bytes > 0 {
+                    new.push(RuleLoss { packets, bytes, ..*loss });
+                }
+            }
+        }
+        new
+    }
+}
+
+fn counts_as_lost(loss: &RuleLoss) -> bool {
+    loss.kind != Kind::Cleaned
+}
+
+/// Returns the rules that a packet meets on a walk and that have a say in its fate.
+fn met(walk: &Walk) -> impl Iterator<Item = u32> + '_ {
+    let end = match walk.end {
+        End::Passes(rule) | End::Stopped(rule, _) => rule,
+    };
+    walk.limits.iter().copied().chain(end)
+}
+
+/// Returns the missing fields on which a pair of paths hangs.
+fn missing(pair: &Pair) -> u16 {
+    pair.running.iter().chain(&pair.candidate).fold(0, |bits, step| bits | step.missing)
+}
+
+fn portion(loss: &RuleLoss, of: Amount) -> Amount {
+    let raw = if of.packets == 0 {
+        of.raw
+    } else {
+        let raw = u128::from(of.raw) * u128::from(loss.packets);
+        // At most the raw count, since the loss is part of the packets.
+        u64::try_from(raw.div_ceil(u128::from(of.packets))).unwrap_or(of.raw)
+    };
+    Amount { raw, packets: loss.packets, bytes: loss.bytes }
+}
+
+fn lost<'l>(losses: impl Iterator<Item = &'l RuleLoss>, of: Amount) -> Amount {
+    losses.fold(Amount::default(), |mut sum, loss| {
+        sum.add(portion(loss, of));
+        sum
+    })
+}
+
+fn minus(a: Amount, b: Amount) -> Amount {
+    Amount {
+        raw: a.raw.saturating_sub(b.raw),
+        packets: a.packets.saturating_sub(b.packets),
+        bytes: a.bytes.saturating_sub(b.bytes),
+    }
+}
+
+fn widen(range: &mut Option<Range>, least: Amount, greatest: Amount) {
+    let less = |a: &Amount, b: &Amount| (a.packets, a.bytes) < (b.packets, b.bytes);
+    match range {
+        Some(range) => {
+            if less(&least, &range.least) {
+                range.least = least;
+            }
+            if less(&range.greatest, &greatest) {
+                range.greatest = greatest;
+            }
+        }
+        None => *range = Some(Range { least, greatest }),
+    }
+}
+
+/// Joins the groups of fewer than [`SMALL_GROUP`] raw records of one party and PoP. A lone small
+/// group keeps its name.
+fn join_small(groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>>) -> Vec<Group> {
+    let raw = |windows: &BTreeMap<i64, Traffic>| {
+        windows.values().map(|traffic| traffic.offered.raw).fold(0u64, u64::saturating_add)
+    };
+    let mut small: BTreeMap<(Party, Option<NameId>), usize> = BTreeMap::new();
+    for (id, windows) in &groups {
+        if raw(windows) < SMALL_GROUP {
+            *small.entry((id.party, id.pop)).or_default() += 1;
+        }
+    }
+    let mut joined: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
+    for (mut id, windows) in groups {
+        if raw(&windows) < SMALL_GROUP && small[&(id.party, id.pop)] > 1 {
+            id.service = Service::Other;
+        }
+        let into = joined.entry(id).or_default();
+        for (number, traffic) in windows {
+            into.entry(number).or_default().add(&traffic);
+        }
+    }
+    joined
+        .into_iter()
+        .map(|(id, windows)| {
+            let mut total = Traffic::default();
+            windows.values().for_each(|traffic| total.add(traffic));
+            Group { id, windows, total }
+        })
+        .collect()
+}

@@ -1,0 +1,390 @@
+//! Evidence and findings into the rows of a report: customers, attack, and the line that says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::affected::Certainty;
+use crate::attribution::{Party, shared_name};
+use crate::finding::{Finding, Level, count};
+use crate::guardrails::Evidence;
+use crate::impact::{Amount, Cause, Group, Traffic};
+use crate::model::units::percent;
+use crate::model::{Action, CustomerId, Exceed, Intent, RuleSet, SharedId, Term};
+use crate::reach::Example;
+use crate::report::{
+    AttackOutcome, ChangeSummary, CustomerImpact, Throughput, Verdict, WorstGroup,
+};
+
+//------------ Change --------------------------------------------------------
+
+/// Describes what was compared.
+pub fn change(
+    evidence: &Evidence<'_>,
+    running: Option<String>,
+    candidate: String,
+) -> ChangeSummary {
+    let change = evidence.change;
+    let ids = |set: &RuleSet, rules: &mut dyn Iterator<Item = usize>| {
+        rules.map(|at| set.rules[at].id.clone()).collect::<Vec<_>>()
+    };
+    ChangeSummary {
+        running,
+        candidate,
+        rules: evidence.candidate.rules.len(),
+        files: evidence.candidate.files,
+        added: ids(evidence.candidate, &mut change.added.iter().copied()),
+        removed: ids(evidence.running, &mut change.removed.iter().copied()),
+        modified: ids(evidence.candidate, &mut change.modified.iter().map(|(_, after)| *after)),
+        moved: ids(evidence.candidate, &mut change.moved.iter().map(|(_, after)| *after)),
+        intents_widened: widened(evidence),
+        nothing: change.nothing,
+    }
+}
+
+/// Lists what intents of rules that exist on both sides newly allow.
+fn widened(evidence: &Evidence<'_>) -> Vec<String> {
+    let words = |list: &[crate::model::Spanned<String>]| {
+        list.iter().map(|word| word.value.clone()).collect::<BTreeSet<String>>()
+    };
+    let allowed = |intent: &Intent| {
+        let affect = intent.may_affect.as_deref().unwrap_or(&intent.target);
+        let reach = intent.may_reach.as_deref().unwrap_or(affect);
+        [words(&intent.target), words(affect), words(reach)]
+    };
+    let mut widened = Vec::new();
+    for (after, before) in evidence.change.running_of.iter().enumerate() {
+        let Some(before) = before else { continue };
+        let (old, new) = (&evidence.running.rules[*before], &evidence.candidate.rules[after]);
+        let (Some(old), Some(intent)) = (&old.intent, &new.intent) else { continue };
+        let mut more: BTreeSet<String> = BTreeSet::new();
+        for (before, after) in allowed(old).into_iter().zip(allowed(intent)) {
+            more.extend(after.difference(&before).cloned());
+        }
+        let larger = |a: Option<crate::model::Share>, b: Option<crate::model::Share>| match (a, b) {
+            (Some(a), Some(b)) => b > a,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let mut notes: Vec<String> = more.into_iter().map(|word| format!("+{word}")).collect();
+        if intent.max_collateral > old.max_collateral {
+            notes.push(format!("max_collateral {}", intent.max_collateral));
+        }
+        if larger(old.max_target_loss, intent.max_target_loss) {
+            notes.push("max_target_loss".to_owned());
+        }
+        let asked = |intent: &Intent| intent.must_stop.as_ref().map(|share| share.value);
+        if asked(old) > asked(intent) {
+            notes.push("must_stop lowered".to_owned());
+        }
+        if !notes.is_empty() {
+            widened.push(format!("{}: {}", new.id, notes.join(", ")));
+        }
+    }
+    widened
+}
+
+//------------ Customers -----------------------------------------------------
+
+/// A row before it is written: one customer, or a sharer of an address, or a protected party.
+#[derive(Default)]
+struct Row {
+    reached: bool,
+    touched: bool,
+    affected: bool,
+    unintended: bool,
+    rules: BTreeSet<String>,
+    example: Option<(Option<u32>, Example)>,
+    worst: Option<(f64, WorstGroup)>,
+}
+
+/// Who a row is about.
+type Who = (Party, Option<SharedId>);
+
+/// Lists everyone reached, touched or affected, worst first.
+pub fn customers(evidence: &Evidence<'_>, seconds: f64) -> Vec<CustomerImpact> {
+    let mut rows: BTreeMap<Who, Row> = BTreeMap::new();
+    for (rule, parties) in &evidence.reached.by_rule {
+        for (party, example) in parties {
+            for who in members(evidence, *party) {
+                let row = rows.entry(who).or_default();
+                row.reached = true;
+                row.example = row.example.or(example.map(|example| (*rule, example)));
+            }
+        }
+    }
+    for (party, causes) in &evidence.impact.touched {
+        for who in members(evidence, *party) {
+            let row = rows.entry(who).or_default();
+            row.touched = true;
+            row.reached = true;
+            for cause in causes {
+                row.rules.insert(evidence.blame(cause).0);
+                row.unintended |= !is_meant(evidence, who.0, cause);
+            }
+        }
+    }
+    let certain: BTreeSet<usize> = evidence
+        .affected
+        .iter()
+        .filter(|loss| loss.certainty == Certainty::Certain)
+        .map(|loss| loss.group)
+        .collect();
+    for (at, group) in evidence.impact.groups.iter().enumerate() {
+        let outside = certain.contains(&at);
+        let party = group.id.party;
+        let lost_by_protected = party.is_protected() && !group.total.newly_lost().least.is_zero();
+        let meant = !group.total.newly_dropped().least.is_zero();
+        if !outside && !lost_by_protected && !meant {
+            continue;
+        }
+        let (share, worst) = worst_of(evidence, group, seconds);
+        for who in members(evidence, party) {
+            let excused = outside
+                && !group.total.collateral.keys().any(|cause| !is_meant(evidence, who.0, cause));
+            if excused {
+                continue;
+            }
+            let row = rows.entry(who).or_default();
+            row.affected = true;
+            row.unintended |= outside || party.is_protected();
+            let causes = group.total.collateral.keys().chain(group.total.intended.keys());
+            row.rules.extend(causes.map(|cause| evidence.blame(cause).0));
+            if row.worst.as_ref().is_none_or(|(known, _)| share > *known) {
+                row.worst = Some((share, worst.clone()));
+            }
+        }
+    }
+    let mut listed: Vec<(Who, Row)> = rows.into_iter().collect();
+    listed.sort_by(|(a_who, a), (b_who, b)| {
+        let share = |row: &Row| row.worst.as_ref().map_or(0.0, |(share, _)| *share);
+        let rank = |row: &Row| {
+            (
+                row.affected && row.unintended,
+                row.affected,
+                row.touched && row.unintended,
+                row.touched,
+            )
+        };
+        rank(b).cmp(&rank(a)).then(share(b).total_cmp(&share(a))).then(a_who.cmp(b_who))
+    });
+    listed.into_iter().map(|(who, row)| write(evidence, who, row)).collect()
+}
+
+/// Expands a shared group into its sharers.
+fn members(evidence: &Evidence<'_>, party: Party) -> Vec<Who> {
+    match party {
+        Party::Shared(id) => evidence.inventory().shared[id.0 as usize]
+            .customers
+            .iter()
+            .map(|customer| (Party::Customer(*customer), Some(id)))
+            .collect(),
+        party => vec![(party, None)],
+    }
+}
+
+fn is_meant(evidence: &Evidence<'_>, party: Party, cause: &Cause) -> bool {
+    evidence.judges.of(cause.rule).may_affect.has_party(party, evidence.inventory())
+}
+
+fn worst_of(evidence: &Evidence<'_>, group: &Group, seconds: f64) -> (f64, WorstGroup) {
+    let lost = |traffic: &Traffic| {
+        let (outside, within) = (traffic.newly_lost().least, traffic.newly_dropped().least);
+        if outside.is_zero() { within } else { outside }
+    };
+    let share = |traffic: &Traffic| lost(traffic).greater_share(&traffic.offered);
+    let mut worst = (None, &group.total);
+    for (window, traffic) in group.spans() {
+        if share(traffic) > share(worst.1) {
+            worst = (window, traffic);
+        }
+    }
+    let (window, traffic) = worst;
+    let length = match window {
+        Some(_) => evidence.standards.window_ns as f64 / 1e9,
+        None => seconds,
+    };
+    // A window is never longer than the recording is.
+    let length = length.min(seconds).max(1e-9);
+    let passed = |kept: &Amount| Throughput {
+        pps: traffic.offered.packets.saturating_sub(kept.packets) as f64 / length,
+        bps: traffic.offered.bytes.saturating_sub(kept.bytes) as f64 * 8.0 / length,
+    };
+    let causes = traffic.collateral.keys().chain(traffic.intended.keys());
+    let how = causes.map(|cause| how(evidence, cause)).next().unwrap_or("lost");
+    let worst = WorstGroup {
+        scenario: "recorded".to_owned(),
+        pop: evidence.pop(group.id.pop),
+        service: group.id.service.to_string(),
+        lost_share: share(traffic),
+        how,
+        before: passed(&traffic.before),
+        after: passed(&traffic.after),
+    };
+    (share(traffic), worst)
+}
+
+fn how(evidence: &Evidence<'_>, cause: &Cause) -> &'static str {
+    match cause.rule.map(|rule| &evidence.rule(rule).action.value) {
+        Some(Action::Challenge) => "challenged",
+        Some(Action::Redirect { .. }) => "redirected",
+        Some(Action::RateLimit(limit)) if limit.exceed == Exceed::Challenge => "challenged",
+        _ => "lost",
+    }
+}
+
+fn write(evidence: &Evidence<'_>, (party, shared): Who, row: Row) -> CustomerImpact {
+    let inventory = evidence.inventory();
+    let customer = match party {
+        Party::Customer(id) => Some(inventory.customer(id)),
+        _ => None,
+    };
+    CustomerImpact {
+        id: party.name(inventory),
+        tier: customer.and_then(|customer| customer.tier.clone()),
+        group: shared.map(|id| shared_name(inventory, id)),
+        inside: match party {
+            Party::Customer(id) => inside(evidence, id),
+            _ => Vec::new(),
+        },
+        intended: !row.unintended && !party.is_protected(),
+        reached: row.reached,
+        touched: row.touched,
+        affected: row.affected,
+        protected: party.is_protected(),
+        worst: row.worst.map(|(_, worst)| worst),
+        rules: row.rules.into_iter().collect(),
+        witness: row
+            .example
+            .map_or_else(Vec::new, |(rule, example)| witness(evidence, rule, example)),
+    }
+}
+
+/// Returns the customers that enclose a customer's first prefix, innermost first.
+fn inside(evidence: &Evidence<'_>, id: CustomerId) -> Vec<String> {
+    let customers = evidence.attribution.customers;
+    let Some(prefix) = evidence.inventory().customer(id).prefixes.first() else {
+        return Vec::new();
+    };
+    let range = prefix.value.range();
+    let address = crate::model::Address { family: range.family, bits: range.first };
+    customers
+        .end(customers.lookup(address))
+        .inside
+        .iter()
+        .filter(|outer| **outer != id)
+        .map(|outer| evidence.inventory().customer(*outer).id.value.clone())
+        .collect()
+}
+
+/// Returns one packet that the rule takes and that is the party's, field by field.
+fn witness(evidence: &Evidence<'_>, rule: Option<u32>, example: Example) -> Vec<(String, String)> {
+    let end = if example.is_source { "src" } else { "dst" };
+    let mut fields = vec![(end.to_owned(), example.address.to_string())];
+    let Some(rule) = rule else { return fields };
+    for term in &evidence.rule(rule).matches.terms {
+        let first = |set: &crate::model::NumberSet| set.ranges().first().map(|(first, _)| *first);
+        let field = match &term.value {
+            Term::Protocol(set) => first(set).map(|number| {
+                let name = u8::try_from(number).ok().and_then(crate::service::protocol_name);
+                ("protocol", name.map_or_else(|| number.to_string(), str::to_owned))
+            }),
+            Term::DstPort(set) | Term::Port(set) => {
+                first(set).map(|port| ("dst_port", port.to_string()))
+            }
+            Term::SrcPort(set) => first(set).map(|port| ("src_port", port.to_string())),
+            Term::PacketLength(set) => {
+                first(set).map(|length| ("packet_length", length.max(20).to_string()))
+            }
+            Term::Pop(pops) => pops.first().map(|pop| ("pop", pop.clone())),
+            _ => None,
+        };
+        fields.extend(field.map(|(name, value)| (name.to_owned(), value)));
+    }
+    fields
+}
+
+//------------ Attack --------------------------------------------------------
+
+/// Lists what becomes of the recorded attack, by its target.
+pub fn attack(evidence: &Evidence<'_>) -> Vec<AttackOutcome> {
+    let mut targets: BTreeMap<Party, (Amount, Amount, Amount)> = BTreeMap::new();
+    for ((ends, _), attack) in &evidence.impact.attack {
+        let party = evidence.attribution.victim(&evidence.ends[*ends as usize]);
+        let (offered, running, candidate) = targets.entry(party).or_default();
+        offered.add(attack.offered);
+        running.add(attack.running.least);
+        candidate.add(attack.candidate.least);
+    }
+    let asked = |party: Party| {
+        evidence
+            .rules()
+            .filter(|(_, _, judge)| judge.target.has_party(party, evidence.inventory()))
+            .filter_map(|(_, _, judge)| judge.must_stop.as_ref().map(|share| share.value))
+            .max()
+    };
+    targets
+        .into_iter()
+        .map(|(party, (offered, running, candidate))| AttackOutcome {
+            target: party.name(evidence.inventory()),
+            stopped_share: candidate.smaller_share(&offered),
+            running_share: running.smaller_share(&offered),
+            must_stop: asked(party),
+        })
+        .collect()
+}
+
+//------------ The line that says why -----------------------------------------
+
+/// Says in one line why the verdict is what it is.
+pub fn summary(
+    verdict: Verdict,
+    findings: &[Finding],
+    customers: &[CustomerImpact],
+    attack: &[AttackOutcome],
+) -> String {
+    match verdict {
+        Verdict::Fail => {
+            let hurt: Vec<&CustomerImpact> = customers
+                .iter()
+                .filter(|row| row.affected && !row.intended && !row.protected)
+                .collect();
+            let names: BTreeSet<&str> = hurt.iter().map(|row| row.id.as_str()).collect();
+            match hurt.first() {
+                Some(first) => {
+                    let share = first.worst.as_ref().map_or(0.0, |worst| worst.lost_share);
+                    format!(
+                        "{} affected beyond intent; worst: {} loses {}",
+                        count(names.len(), "customer"),
+                        first.id,
+                        percent(share)
+                    )
+                }
+                None => first_line(findings, Level::Error)
+                    .or_else(|| first_line(findings, Level::Warning))
+                    .unwrap_or_else(|| "the rules are bad".to_owned()),
+            }
+        }
+        Verdict::CannotJudge => first_line(findings, Level::Unknown)
+            .unwrap_or_else(|| "the materials cannot be used".to_owned()),
+        Verdict::Pass => {
+            let mut parts = vec!["nobody is affected beyond intent".to_owned()];
+            if let Some(outcome) = attack.iter().min_by(|a, b| {
+                a.stopped_share.total_cmp(&b.stopped_share).then(a.target.cmp(&b.target))
+            }) {
+                parts.push(format!(
+                    "{} of the attack on {} is stopped",
+                    percent(outcome.stopped_share),
+                    outcome.target
+                ));
+            }
+            parts.join("; ")
+        }
+    }
+}
+
+fn first_line(findings: &[Finding], level: Level) -> Option<String> {
+    let finding = findings.iter().find(|finding| finding.level == level && !finding.waived)?;
+    Some(match &finding.rule {
+        Some(rule) => format!("{rule}: {}", finding.message),
+        None => finding.message.clone(),
+    })
+}
