@@ -189,7 +189,7 @@ fn config(decoder: &mut Decoder, root: &Node, parse_match: ParseMatch<'_>) -> Op
     }
     Some(Config {
         rules: fields.get("rules").and_then(|node| rules(decoder, node)),
-        inventory: paths(decoder, fields, "inventory"),
+        inventory: listed(decoder, fields, "inventory"),
         traffic: fields.get("traffic").map(|node| traffic(decoder, node)).unwrap_or_default(),
         labels: fields
             .get("labels")
@@ -203,7 +203,7 @@ fn config(decoder: &mut Decoder, root: &Node, parse_match: ParseMatch<'_>) -> Op
         services: fields.get("services").map(|node| services(decoder, node)).unwrap_or_default(),
         geo: name(decoder, fields, "geo"),
         redirects: fields.get("redirects").map(|node| redirects(decoder, node)).unwrap_or_default(),
-        waivers: paths(decoder, fields, "waivers"),
+        waivers: listed(decoder, fields, "waivers"),
     })
 }
 
@@ -211,7 +211,7 @@ fn rules(decoder: &mut Decoder, node: &Node) -> Option<RulesConfig> {
     let fields = decoder.map(node, "`rules`", &["paths", "language"])?;
     decoder.require(fields, "paths", "`rules`")?;
     Some(RulesConfig {
-        paths: paths(decoder, fields, "paths"),
+        paths: listed(decoder, fields, "paths"),
         language: name(decoder, fields, "language"),
     })
 }
@@ -310,7 +310,7 @@ fn evidence(decoder: &mut Decoder, node: &Node) -> EvidenceConfig {
     {
         evidence.max_unjudged = share;
     }
-    evidence.must_judge = paths(decoder, fields, "must_judge");
+    evidence.must_judge = listed(decoder, fields, "must_judge");
     if let Some(node) = fields.get("window")
         && let Some(window) = duration(decoder, node, SECOND_NS)
     {
@@ -400,13 +400,14 @@ fn choose<T: Copy>(
     words::choice(decoder, fields.get(key)?, &format!("value of `{key}`"), known)
 }
 
-/// Reads a list of texts (or one) of which none is said twice; nothing if the key is not there.
-fn paths(decoder: &mut Decoder, fields: Fields<'_>, key: &str) -> Vec<Spanned<String>> {
+/// Reads the list of a key, as [`distinct`] does; nothing if the key is not there.
+fn listed(decoder: &mut Decoder, fields: Fields<'_>, key: &str) -> Vec<Spanned<String>> {
     let Some(node) = fields.get(key) else { return Vec::new() };
-    names(decoder, node, key)
+    distinct(decoder, node, key)
 }
 
-fn names(decoder: &mut Decoder, node: &Node, key: &str) -> Vec<Spanned<String>> {
+/// Reads a list of texts (or one text) of which none is said twice.
+fn distinct(decoder: &mut Decoder, node: &Node, key: &str) -> Vec<Spanned<String>> {
     let mut found: Vec<Spanned<String>> = Vec::new();
     for item in decoder.one_or_more(node, &format!("`{key}`")).unwrap_or_default() {
         if let Some(text) = spanned(decoder, item, &format!("an entry of `{key}`"))

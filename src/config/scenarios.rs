@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{name, names, once, spanned};
+use super::{distinct, name, once, spanned};
 use crate::model::{Diagnostic, Spanned};
 use crate::yaml::{Decoder, Fields, Node, Value};
 
@@ -200,9 +200,10 @@ fn drain(decoder: &mut Decoder, fields: Fields<'_>) -> Option<ScenarioKind> {
     let node = decoder.require(fields, "to", "a drain")?;
     let to = match &node.value {
         Value::Map(entries) if !entries.is_empty() => parts(decoder, entries),
-        _ => {
-            names(decoder, node, "to").into_iter().map(|pop| DrainTo { pop, part: None }).collect()
-        }
+        _ => distinct(decoder, node, "to")
+            .into_iter()
+            .map(|pop| DrainTo { pop, part: None })
+            .collect(),
     };
     let pop = pop?;
     if let Some(same) = to.iter().find(|to| to.pop == pop) {
@@ -254,7 +255,7 @@ fn scale(decoder: &mut Decoder, fields: Fields<'_>) -> Option<ScenarioKind> {
         let fields = decoder.map(node, "`where`", &keys)?;
         for (key, select) in SELECTIONS {
             if let Some(node) = fields.get(key) {
-                which.push(select(names(decoder, node, key)));
+                which.push(select(distinct(decoder, node, key)));
             }
         }
     }

@@ -20,8 +20,12 @@ use super::{Form, Opened, Settings, TrafficReader};
 use crate::model::{Diagnostic, ReadCounts, RecordBatch};
 use expand::Expansion;
 
-/// The largest profile that is read, in bytes: some 80,000 groups.
-const MAX_BYTES: u64 = 16 << 20;
+/// The largest profile that is read, in bytes: some 80,000 groups. The tree of a hostile text takes
+/// over a hundred times its size.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// After so many problems no further flow is looked at.
+const MAX_PROBLEMS: usize = 1_000;
 
 /// The largest number of records to which one profile may expand: 5,000 sources for a day.
 const MAX_RECORDS: u64 = 500_000_000;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::expand::Group;
-use super::{MAX_RECORDS, Settings};
+use super::{MAX_PROBLEMS, MAX_RECORDS, Settings};
 use crate::model::{
     Diagnostic, Direction, Known, Label, Location, PacketHeader, Rate, RateUnit, Record,
 };
@@ -112,6 +112,14 @@ fn profile(decoder: &mut Decoder, root: &Node, settings: &Settings) -> Option<Pr
     let mut ids = HashMap::new();
     let mut groups = Vec::new();
     for node in decoder.list(flows, "`flows`")? {
+        if decoder.problems.len() >= MAX_PROBLEMS {
+            decoder.report(
+                Diagnostic::error(node.location, "too many problems")
+                    .label("the flows from here on were not looked at")
+                    .help("is this a profile? Otherwise fix what is listed and try again"),
+            );
+            break;
+        }
         let Some(fields) = decoder.map(node, "a flow", FLOW_KEYS) else { continue };
         groups.extend(Flow { decoder, fields, settings }.group(duration_ns, &mut ids));
     }
