@@ -118,10 +118,7 @@ fn term(field: &str, node: &Node, sets: &Sets, decoder: &mut Decoder) -> Option<
         "fragment" => {
             list(node, field, decoder, words::fragment).map(|tests| Term::Fragment(sorted(tests)))
         }
-        "pop" => each(node, "`pop`", decoder, |item, decoder| {
-            Some(decoder.text(item, "the name of a PoP")?.trim().to_owned())
-        })
-        .map(|pops| Term::Pop(sorted(pops))),
+        "pop" => list(node, field, decoder, pop).map(|pops| Term::Pop(sorted(pops))),
         "direction" => each(node, "`direction`", decoder, |item, decoder| {
             let words = [("ingress", Direction::Ingress), ("egress", Direction::Egress)];
             choice(item, "direction", &words, decoder)
@@ -153,6 +150,15 @@ fn any_of(node: &Node, sets: &Sets, decoder: &mut Decoder) -> Option<Vec<Match>>
         .map(|branch| map(branch, "a branch of `any_of`", sets, decoder))
         .collect();
     branches.into_iter().collect()
+}
+
+/// Reads the name of a PoP.
+fn pop(text: &str) -> Result<String, Wrong> {
+    if text.contains(',') {
+        let message = format!("`{text}` is no name of a PoP");
+        return Err(Wrong { message, label: "several in one".to_owned(), help: None });
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// Reads one value or a list of them, none of which can hold a comma.
@@ -316,6 +322,7 @@ mod tests {
             ("{ttl: 0x10}", "0x10", "no number"),
             ("{ttl: 99999999999999999999}", "99999999999999999999", "no number"),
             ("{fragment: frist}", "frist", "did you mean `first`?"),
+            ("{pop: \"ams, lhr\"}", "\"ams, lhr\"", "write a list: `[ams, lhr]`"),
             ("{direction: inbound}", "inbound", "did you mean `ingress`?"),
             ("{dstport: 80}", "dstport", "did you mean `dst_port`?"),
             ("{dst: 203.0.113.1, ? [a] : b}", "[", "expected a key"),
