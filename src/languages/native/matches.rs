@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::sets::Sets;
-use super::values::{choice, each, suggest, under, word};
+use super::values::{choice, each, in_order, suggest, under, unjudged, word};
 use crate::model::{AddressSet, Diagnostic, Direction, Match, NumberSet, Spanned, Term};
 use crate::words::{self, Wrong};
 use crate::yaml::{Decoder, Node, Value};
@@ -60,18 +60,6 @@ fn map(node: &Node, what: &str, sets: &Sets, decoder: &mut Decoder) -> Option<Ma
     }
     in_order(&mut decoder.problems[before..]);
     (decoder.problems.len() == before && !terms.is_empty()).then_some(Match { terms })
-}
-
-/// Makes the problem of a field that no packet carries.
-pub(super) fn unjudged(place: &Node, field: &str) -> Diagnostic {
-    Diagnostic::error(place.location, format!("`{field}` is not judged yet"))
-        .label("not recorded in packets")
-        .help(format!("a rule that asks for `{field}` cannot be judged; keep it in another file"))
-}
-
-/// Sorts problems by where they stand.
-pub(super) fn in_order(problems: &mut [Diagnostic]) {
-    problems.sort_by_key(|problem| problem.location);
 }
 
 /// Returns what may be written in a field.

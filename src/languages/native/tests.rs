@@ -289,3 +289,17 @@ fn the_config_reads_matches_without_sets() {
     let mut decoder = crate::yaml::Decoder::new();
     assert!(parse_intent(&root, &mut decoder).is_some());
 }
+
+#[test]
+fn aliases_and_merged_maps_read_as_what_they_stand_for() {
+    let set = read(
+        "version: 1\nrules:\n  - id: a\n    match: &m {dst: 203.0.113.1, protocol: udp}\n    action: drop\n\
+         \n  - {id: b, match: *m, action: drop}\n  - {id: c, match: {<<: *m, ttl: 1}, action: drop}\n",
+    );
+    assert_eq!(set.rules[0].matches, set.rules[1].matches);
+    assert_eq!(set.rules[2].matches.terms.len(), 3);
+    // What is wrong in the original is shown where it is used, too.
+    let text = rule("{dst: &a 203.0.113.300, src: *a}", "drop");
+    let places: Vec<String> = problems(&[&text]).into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places, ["203.0.113.300", "*a"]);
+}
