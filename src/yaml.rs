@@ -144,8 +144,14 @@ fn syntax_error(source: SourceId, text: &str, error: &serde_yaml::Error) -> Diag
     let line = text[offset..].lines().next().unwrap_or("");
     let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..offset + line.len()].trim();
-    let help = if line.contains(['>', '@', '`', '*', '&', '%', '|']) {
+    let help = if message.starts_with("duplicate") {
+        "write each key of a map once"
+    } else if message.starts_with("multiple") {
+        "write one document a file, without `---` in between"
+    } else if line.contains(['>', '@', '`', '*', '&', '%', '|']) {
         "write quotes around a text that starts with a sign of YAML, as in `\">=1024\"`"
+    } else if line.contains("::") {
+        "write quotes around an IPv6 address that ends in `:`, as in `\"2001:db8::\"`"
     } else {
         "fix the syntax; anchors, aliases and nesting are limited on purpose"
     };

@@ -227,6 +227,8 @@ fn a_file_says_something() {
     one_problem("rules: []\n", "rules", "add `version: …`");
     one_problem("version: 1\nrules: []\nrule: []\n", "rule", "did you mean `rules`?");
     one_problem("version: 1\nrules: []\n---\nversion: 1\n", "v", "multiple YAML documents");
+    one_problem("version: 1\nrules: []\nrules: []\n", "r", "write each key of a map once");
+    one_problem(&rule("{dst: 2001:db8::, ttl: 1}", "drop"), ":", "IPv6 address that ends in `:`");
     one_problem("version: 1\nsets: {}\nrules: []\n", "{", "`sets` is empty");
     // In an empty text there is nothing to underline.
     let (_, _, found) = parse(&[""]);
