@@ -82,6 +82,7 @@ impl Value {
 
 /// Parses a whole text. Nesting, alias expansion and size are bounded; a repeated key is an
 /// error.
+#[expect(clippy::result_large_err, reason = "at most one problem a text, reported at once")]
 pub fn parse(source: SourceId, text: &str) -> Result<Node, Diagnostic> {
     let budget = serde_yaml::budget! {
         max_depth: MAX_DEPTH,
@@ -143,8 +144,14 @@ fn syntax_error(source: SourceId, text: &str, error: &serde_yaml::Error) -> Diag
     let line = text[offset..].lines().next().unwrap_or("");
     let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..offset + line.len()].trim();
-    let help = if line.contains(['>', '@', '`', '*', '&', '%', '|']) {
+    let help = if message.starts_with("duplicate") {
+        "write each key of a map once"
+    } else if message.starts_with("multiple") {
+        "write one document a file, without `---` in between"
+    } else if line.contains(['>', '@', '`', '*', '&', '%', '|']) {
         "write quotes around a text that starts with a sign of YAML, as in `\">=1024\"`"
+    } else if line.contains("::") {
+        "write quotes around an IPv6 address that ends in `:`, as in `\"2001:db8::\"`"
     } else {
         "fix the syntax; anchors, aliases and nesting are limited on purpose"
     };
@@ -503,12 +510,27 @@ impl Decoder {
     }
 }
 
+/// Words longer than this are not compared: the work grows with the square of the length.
+const LONGEST_COMPARED: usize = 64;
+
 /// Returns the known word nearest to a mistyped one, if any is near.
 pub fn nearest<'k>(typed: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let lower = typed.to_lowercase();
+    let length = lower.chars().count();
+    if length > LONGEST_COMPARED {
+        return None;
+    }
     known
-        .map(|word| (strsim::damerau_levenshtein(&lower, &word.to_lowercase()), word))
-        .filter(|(distance, word)| *distance <= 1 + word.chars().count() / 4)
+        .filter_map(|word| {
+            let letters = word.chars().count();
+            let allowed = 1 + letters / 4;
+            // No distance is smaller than the difference in length.
+            if letters.abs_diff(length) > allowed {
+                return None;
+            }
+            let distance = strsim::damerau_levenshtein(&lower, &word.to_lowercase());
+            (distance <= allowed).then_some((distance, word))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
@@ -598,5 +620,50 @@ mod tests {
         let mut decoder = Decoder::new();
         decoder.map(&root, "the profile", &["duration", "start"]);
         assert_eq!(decoder.problems[0].help.as_deref(), Some("did you mean `duration`?"));
+    }
+
+    #[test]
+    fn a_tag_is_refused_with_its_place() {
+        for (text, tag) in [
+            ("a: [syn,!ack]\n", "!ack"),
+            ("a: [syn, ! ack]\n", "!"),
+            ("a: !!str 5\n", "!!str"),
+            ("a: !x\n  - b\n", "!x"),
+            ("!x a: 1\n", "!x"),
+        ] {
+            let problem = parse(SourceId(0), text).expect_err("a tag");
+            let place = problem.location.expect("a place");
+            assert_eq!(&text[place.span.range()], tag, "{problem:?}");
+        }
+        assert!(parse(SourceId(0), "a: syn,!ack\n").is_ok());
+    }
+
+    #[test]
+    fn a_list_or_map_stands_where_it_starts_and_extends_over_its_items() {
+        let text = "a:\n  - 1\n  - {b: 2}\nc: [3, 4]\n";
+        let root = read(text);
+        let places =
+            |node: &Node| (&text[node.location.span.range()], &text[node.extent().span.range()]);
+        assert_eq!(places(&root), ("a", &text[..text.len() - 2]));
+        let Value::Map(entries) = &root.value else { panic!("a map") };
+        assert_eq!(places(&entries[0].1), ("1", "1\n  - {b: 2"));
+        assert_eq!(places(&entries[1].1), ("[", "[3, 4"));
+    }
+
+    #[test]
+    fn a_syntax_error_stands_where_it_is() {
+        for (text, place) in
+            [("ä: 1\na: >=10\n", 9), ("a: 1\nb: @x\n", 8), ("a: 1\n---\nb: 2\n", 9)]
+        {
+            let problem = parse(SourceId(0), text).expect_err("no YAML");
+            assert_eq!(problem.location.map(|at| at.span.start), Some(place), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_word_is_near_nothing() {
+        let long = "x".repeat(1_000_000);
+        assert_eq!(nearest(&long, [long.as_str(), "dst"].into_iter()), None);
+        assert_eq!(nearest("dts", [long.as_str(), "dst"].into_iter()), Some("dst"));
     }
 }

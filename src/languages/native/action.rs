@@ -46,11 +46,11 @@ fn word(node: &Node, decoder: &mut Decoder) -> Option<Action> {
     if let Some((_, action)) = WORDS.iter().find(|(word, _)| *word == text) {
         return Some(action.clone());
     }
-    if keys::ACTION.contains(&text) {
+    if let Some(name) = keys::ACTION.iter().find(|name| text.starts_with(**name)) {
         decoder.report(
-            Diagnostic::error(node.location, format!("`{text}` says too little"))
+            Diagnostic::error(node.location, format!("`{name}` is written as a map"))
                 .label("needs a map")
-                .help(example(text)),
+                .help(example(name)),
         );
         return None;
     }
@@ -148,6 +148,7 @@ mod tests {
             ("rate-limit", "rate-limit", "did you mean `rate_limit`?"),
             ("explode", "explode", "known here: accept, drop"),
             ("rate_limit", "rate_limit", "{rate_limit: {rate: 200 Mbps"),
+            ("rate_limit 5 pps", "rate_limit 5 pps", "{rate_limit: {rate: 200 Mbps"),
             ("{rate_limit: 5 pps}", "5 pps", "{rate_limit: {rate: 200 Mbps"),
             ("{rate_limit: {}}", "{", "is empty"),
             ("{rate_limit: }", "rate_limit", "{rate_limit: {rate: 200 Mbps"),

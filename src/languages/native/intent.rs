@@ -1,7 +1,7 @@
 //! What a rule is for. Selectors are kept as written; they are resolved against the inventory.
 
 use super::sets::Sets;
-use super::values::{each, is_empty_list, optional, word};
+use super::values::{each, in_order, is_empty_list, optional, word};
 use super::{keys, matches};
 use crate::model::{Diagnostic, Intent, Share, Spanned};
 use crate::words;
@@ -32,7 +32,7 @@ pub(super) fn parse(node: &Node, what: &str, sets: &Sets, decoder: &mut Decoder)
         decoder,
         |node, decoder| matches::parse(node, sets, decoder),
     );
-    matches::in_order(&mut decoder.problems[before..]);
+    in_order(&mut decoder.problems[before..]);
     if decoder.problems.len() > before {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::sets::Sets;
-use super::values::{choice, each, suggest, under, word};
+use super::values::{choice, each, in_order, suggest, under, unjudged, word};
 use crate::model::{AddressSet, Diagnostic, Direction, Match, NumberSet, Spanned, Term};
 use crate::words::{self, Wrong};
 use crate::yaml::{Decoder, Node, Value};
@@ -62,18 +62,6 @@ fn map(node: &Node, what: &str, sets: &Sets, decoder: &mut Decoder) -> Option<Ma
     (decoder.problems.len() == before && !terms.is_empty()).then_some(Match { terms })
 }
 
-/// Makes the problem of a field that no packet carries.
-pub(super) fn unjudged(place: &Node, field: &str) -> Diagnostic {
-    Diagnostic::error(place.location, format!("`{field}` is not judged yet"))
-        .label("not recorded in packets")
-        .help(format!("a rule that asks for `{field}` cannot be judged; keep it in another file"))
-}
-
-/// Sorts problems by where they stand.
-pub(super) fn in_order(problems: &mut [Diagnostic]) {
-    problems.sort_by_key(|problem| problem.location);
-}
-
 /// Returns what may be written in a field.
 fn help(field: &str) -> &'static str {
     match field {
@@ -118,10 +106,7 @@ fn term(field: &str, node: &Node, sets: &Sets, decoder: &mut Decoder) -> Option<
         "fragment" => {
             list(node, field, decoder, words::fragment).map(|tests| Term::Fragment(sorted(tests)))
         }
-        "pop" => each(node, "`pop`", decoder, |item, decoder| {
-            Some(decoder.text(item, "the name of a PoP")?.trim().to_owned())
-        })
-        .map(|pops| Term::Pop(sorted(pops))),
+        "pop" => list(node, field, decoder, pop).map(|pops| Term::Pop(sorted(pops))),
         "direction" => each(node, "`direction`", decoder, |item, decoder| {
             let words = [("ingress", Direction::Ingress), ("egress", Direction::Egress)];
             choice(item, "direction", &words, decoder)
@@ -153,6 +138,15 @@ fn any_of(node: &Node, sets: &Sets, decoder: &mut Decoder) -> Option<Vec<Match>>
         .map(|branch| map(branch, "a branch of `any_of`", sets, decoder))
         .collect();
     branches.into_iter().collect()
+}
+
+/// Reads the name of a PoP.
+fn pop(text: &str) -> Result<String, Wrong> {
+    if text.contains(',') {
+        let message = format!("`{text}` is no name of a PoP");
+        return Err(Wrong { message, label: "several in one".to_owned(), help: None });
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// Reads one value or a list of them, none of which can hold a comma.
@@ -316,6 +310,7 @@ mod tests {
             ("{ttl: 0x10}", "0x10", "no number"),
             ("{ttl: 99999999999999999999}", "99999999999999999999", "no number"),
             ("{fragment: frist}", "frist", "did you mean `first`?"),
+            ("{pop: \"ams, lhr\"}", "\"ams, lhr\"", "write a list: `[ams, lhr]`"),
             ("{direction: inbound}", "inbound", "did you mean `ingress`?"),
             ("{dstport: 80}", "dstport", "did you mean `dst_port`?"),
             ("{dst: 203.0.113.1, ? [a] : b}", "[", "expected a key"),

@@ -1,8 +1,7 @@
 //! The rate limit of a rule.
 
 use super::keys;
-use super::matches::unjudged;
-use super::values::{choice, optional, suggest, word};
+use super::values::{choice, is_empty_list, optional, suggest, unjudged, word};
 use crate::model::{
     Algorithm, Burst, Diagnostic, Exceed, KeyPart, Location, Rate, RateLimit, RateUnit, Scope,
     Spanned,
@@ -50,7 +49,7 @@ pub(super) fn parse(node: &Node, decoder: &mut Decoder) -> Option<RateLimit> {
         "write `[src]`, `[src/24,56]` or `[]` for one bucket",
         decoder,
         |node, decoder| {
-            if super::values::is_empty_list(node) { Some(Vec::new()) } else { key(node, decoder) }
+            if is_empty_list(node) { Some(Vec::new()) } else { key(node, decoder) }
         },
     );
     let scope = optional(

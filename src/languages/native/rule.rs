@@ -3,7 +3,7 @@
 use super::sets::Sets;
 use super::values::{optional, under, word};
 use super::{action, intent, keys, matches};
-use crate::model::{Diagnostic, Rule, Spanned};
+use crate::model::{Diagnostic, Intent, Rule, Spanned};
 use crate::words;
 use crate::yaml::{Decoder, Fields, Node};
 
@@ -44,7 +44,7 @@ pub(super) fn parse(node: &Node, sets: &Sets, decoder: &mut Decoder) -> Read {
         let intent =
             under(key, help, decoder, |decoder| intent::parse(value, "the intent", sets, decoder))?;
         // The key is one word; the value may be many lines.
-        Some(crate::model::Intent { location: key.location, ..intent })
+        Some(Intent { location: key.location, ..intent })
     });
     let rule = match (&id, matches, action) {
         (Some(id), Some(matches), Some(action)) => Some(Rule {

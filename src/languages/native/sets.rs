@@ -116,7 +116,8 @@ impl Sets {
             let problem = Diagnostic::error(item.location, format!("unknown set `${name}`"))
                 .label("not defined in any file");
             let known = self.named.keys().map(String::as_str);
-            decoder.report(match nearest(name, known.clone()) {
+            // Bounded: thousands of unknown names and thousands of sets must not take minutes.
+            decoder.report(match nearest(name, known.clone().take(1_000)) {
                 Some(near) => problem.help(format!("did you mean `${near}`?")),
                 None if self.named.is_empty() => {
                     problem.help("define it at the top of a file: `sets: {web: [203.0.113.10]}`")

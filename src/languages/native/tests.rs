@@ -227,6 +227,8 @@ fn a_file_says_something() {
     one_problem("rules: []\n", "rules", "add `version: …`");
     one_problem("version: 1\nrules: []\nrule: []\n", "rule", "did you mean `rules`?");
     one_problem("version: 1\nrules: []\n---\nversion: 1\n", "v", "multiple YAML documents");
+    one_problem("version: 1\nrules: []\nrules: []\n", "r", "write each key of a map once");
+    one_problem(&rule("{dst: 2001:db8::, ttl: 1}", "drop"), ":", "IPv6 address that ends in `:`");
     one_problem("version: 1\nsets: {}\nrules: []\n", "{", "`sets` is empty");
     // In an empty text there is nothing to underline.
     let (_, _, found) = parse(&[""]);
@@ -288,4 +290,18 @@ fn the_config_reads_matches_without_sets() {
     let root = crate::yaml::parse(SourceId(0), "{target: acme, must_stop: 90%}").expect("YAML");
     let mut decoder = crate::yaml::Decoder::new();
     assert!(parse_intent(&root, &mut decoder).is_some());
+}
+
+#[test]
+fn aliases_and_merged_maps_read_as_what_they_stand_for() {
+    let set = read(
+        "version: 1\nrules:\n  - id: a\n    match: &m {dst: 203.0.113.1, protocol: udp}\n    action: drop\n\
+         \n  - {id: b, match: *m, action: drop}\n  - {id: c, match: {<<: *m, ttl: 1}, action: drop}\n",
+    );
+    assert_eq!(set.rules[0].matches, set.rules[1].matches);
+    assert_eq!(set.rules[2].matches.terms.len(), 3);
+    // What is wrong in the original is shown where it is used, too.
+    let text = rule("{dst: &a 203.0.113.300, src: *a}", "drop");
+    let places: Vec<String> = problems(&[&text]).into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places, ["203.0.113.300", "*a"]);
 }

@@ -128,3 +128,15 @@ pub(super) fn unknown_word<'k>(
 pub(super) fn is_empty_list(node: &Node) -> bool {
     matches!(&node.value, Value::List(items) if items.is_empty())
 }
+
+/// Makes the problem of a field that no packet carries.
+pub(super) fn unjudged(place: &Node, field: &str) -> Diagnostic {
+    Diagnostic::error(place.location, format!("`{field}` is not judged yet"))
+        .label("not recorded in packets")
+        .help(format!("a rule that asks for `{field}` cannot be judged; keep it in another file"))
+}
+
+/// Sorts problems by where they stand.
+pub(super) fn in_order(problems: &mut [Diagnostic]) {
+    problems.sort_by_key(|problem| problem.location);
+}

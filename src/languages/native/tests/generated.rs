@@ -61,12 +61,9 @@ fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
-fn words_of<T: Clone + Ord + std::fmt::Debug + 'static>(
+fn words_of<T: Clone + Ord + Sync + std::fmt::Debug + 'static>(
     words: &'static [(&'static str, T)],
-) -> impl Strategy<Value = Written<Vec<T>>>
-where
-    T: Sync,
-{
+) -> impl Strategy<Value = Written<Vec<T>>> {
     let one = prop::sample::select(words).prop_map(|(word, value)| (word.to_owned(), value));
     some(one).prop_map(|(text, values)| (text, sorted(values)))
 }
@@ -343,7 +340,7 @@ fn every_file_without_one_line_survives() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn a_generated_rule_set_reads_back(
@@ -374,6 +371,11 @@ proptest! {
             text.replace_range(start..end, &new);
         }
         survives(&text);
+    }
+
+    #[test]
+    fn a_file_of_shuffled_lines_survives(order in Just(FULL.lines().collect::<Vec<_>>()).prop_shuffle(), keep in 0usize..30) {
+        survives(&format!("version: 1\n{}", order[..keep.min(order.len())].join("\n")));
     }
 
     #[test]
