@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons() {
-        // Brown, Cai and DasGupta's own example sizes: 2 of 20 and 0 of 30.
-        let (low, high) = wilson(2, 20);
-        assert!((low - 0.0279).abs() < 1e-4 && (high - 0.3010).abs() < 1e-4, "{low} {high}");
+        // By hand: 3 of 20, and none of 30.
+        let (low, high) = wilson(3, 20);
+        assert!((low - 0.0524).abs() < 1e-4 && (high - 0.3604).abs() < 1e-4, "{low} {high}");
         let (low, high) = wilson(0, 30);
         assert!(low == 0.0 && (high - 0.1135).abs() < 1e-4, "{high}");
         assert_eq!(wilson(0, 0), (0.0, 1.0));

@@ -269,17 +269,30 @@ pub struct Assessment<'a> {
     pub losses: [&'a Losses; 2],
 }
 
+/// One key of the tally, with all that is known of it.
+#[derive(Clone, Copy)]
+struct Entry<'e> {
+    key: &'e Key,
+    ends: &'e Ends,
+    amount: Amount,
+    walks: &'e [(Walk, Walk)],
+    taken: [&'e [Taken]; 2],
+    missing: u16,
+}
+
 /// The new losses of one key, under the way that loses least or most.
-#[derive(Clone, Debug, Default)]
-struct NewLosses {
+#[derive(Clone, Debug)]
+struct NewLosses<'w> {
+    /// How the packet fared under the running rules.
+    running: &'w Walk,
     /// All kinds: what counts outside `may_affect`.
     any: Vec<RuleLoss>,
     /// Drops only: what counts within it.
     drops: Vec<RuleLoss>,
 }
 
-impl NewLosses {
-    fn packets(&self) -> (u64, u64) {
+impl NewLosses<'_> {
+    fn size(&self) -> (u64, u64) {
         let total = |of: fn(&RuleLoss) -> u64| self.any.iter().map(of).sum::<u64>();
         (total(|loss| loss.packets), total(|loss| loss.bytes))
     }
@@ -317,12 +330,13 @@ impl Assessment<'_> {
                 }
             }
             let taken = self.losses.map(|losses| losses.of(number));
+            let entry = Entry { key, ends, amount, walks, taken, missing: missing(pair) };
             if key.label == Label::Attack {
                 let attack = impact.attack.entry((key.ends, key.attack)).or_default();
-                self.count_attack(attack, amount, walks, taken);
+                self.count_attack(attack, &entry);
             } else {
-                self.meet(&mut impact, ends, amount, pair, walks);
-                self.count_losses(&mut impact, &mut groups, key, ends, amount, walks, taken);
+                self.meet(&mut impact, &entry);
+                self.count_losses(&mut impact, &mut groups, &entry);
             }
         }
         impact.groups = join_small(groups);
@@ -331,13 +345,8 @@ impl Assessment<'_> {
 
     //-------- Attack
 
-    fn count_attack(
-        &self,
-        attack: &mut Attack,
-        amount: Amount,
-        walks: &[(Walk, Walk)],
-        taken: [&[Taken]; 2],
-    ) {
+    fn count_attack(&self, attack: &mut Attack, entry: &Entry<'_>) {
+        let Entry { amount, walks, taken, .. } = *entry;
         attack.offered.add(amount);
         let stopped = |side: usize, walk: &Walk, world: usize| {
             let losses = self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes);
@@ -391,14 +400,8 @@ impl Assessment<'_> {
 
     //-------- Meeting harm
 
-    fn meet(
-        &self,
-        impact: &mut Impact,
-        ends: &Ends,
-        amount: Amount,
-        pair: &Pair,
-        walks: &[(Walk, Walk)],
-    ) {
+    fn meet(&self, impact: &mut Impact, entry: &Entry<'_>) {
+        let Entry { ends, amount, walks, .. } = *entry;
         let mut causes: BTreeMap<Cause, usize> = BTreeMap::new();
         for (running, candidate) in walks {
             for rule in self.sets.newly_met(running, candidate) {
@@ -419,7 +422,7 @@ impl Assessment<'_> {
                     }
                 } else {
                     let maybe = impact.maybe_touched.entry(party).or_default();
-                    *maybe.entry(cause).or_default() |= missing(pair);
+                    *maybe.entry(cause).or_default() |= entry.missing;
                 }
             }
         }
@@ -464,31 +467,26 @@ impl Assessment<'_> {
 
     //-------- Losses
 
-    #[allow(clippy::too_many_arguments)]
     fn count_losses(
         &self,
         impact: &mut Impact,
         groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
-        key: &Key,
-        ends: &Ends,
-        amount: Amount,
-        walks: &[(Walk, Walk)],
-        taken: [&[Taken]; 2],
+        entry: &Entry<'_>,
     ) {
+        let Entry { key, ends, amount, walks, taken, missing } = *entry;
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
         };
-        let (mut least, mut greatest): (Option<(NewLosses, &Walk)>, Option<(NewLosses, &Walk)>) =
-            (None, None);
+        let (mut least, mut greatest) = (None::<NewLosses>, None::<NewLosses>);
         let (mut before, mut after) = (None, None);
         for (running, candidate) in walks {
-            let few = self.newly(&losses(1, candidate, 0), &losses(0, running, 1));
-            let many = self.newly(&losses(1, candidate, 1), &losses(0, running, 0));
-            if least.as_ref().is_none_or(|(known, _)| few.packets() < known.packets()) {
-                least = Some((few, running));
+            let few = self.newly(running, &losses(1, candidate, 0), &losses(0, running, 1));
+            let many = self.newly(running, &losses(1, candidate, 1), &losses(0, running, 0));
+            if least.as_ref().is_none_or(|known| few.size() < known.size()) {
+                least = Some(few);
             }
-            if greatest.as_ref().is_none_or(|(known, _)| many.packets() > known.packets()) {
-                greatest = Some((many, running));
+            if greatest.as_ref().is_none_or(|known| many.size() > known.size()) {
+                greatest = Some(many);
             }
             let kept = |side: usize, walk: &Walk, world: usize| {
                 lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
@@ -499,10 +497,10 @@ impl Assessment<'_> {
         let mut collateral: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
         let mut intended: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
         for (world, new) in [least, greatest].into_iter().enumerate() {
-            let Some((new, running)) = new else { continue };
+            let Some(new) = new else { continue };
             let mut charge = |loss: &RuleLoss, drops_only: bool| {
                 let part = portion(loss, amount);
-                let cause = self.cause(loss.rule, running);
+                let cause = self.cause(loss.rule, new.running);
                 let allowed = self.allowed(&cause, ends, walks);
                 let (into, parties) = match (allowed, drops_only) {
                     (Some(parties), true) => (&mut intended, parties),
@@ -528,10 +526,9 @@ impl Assessment<'_> {
             new.any.iter().for_each(|loss| charge(loss, false));
             new.drops.iter().for_each(|loss| charge(loss, true));
         }
-        let unknown = missing(self.tally.pairs.value(key.pair));
         for ((_, cause), range) in collateral.iter().chain(&intended) {
             if range.least != range.greatest {
-                *impact.missing.entry(*cause).or_default() |= unknown;
+                *impact.missing.entry(*cause).or_default() |= missing;
             }
         }
         let mut parties: BTreeSet<Party> = self.attribution.charged(ends).into_iter().collect();
@@ -555,11 +552,16 @@ impl Assessment<'_> {
     }
 
     /// Returns what the candidate keeps from its way beyond what the running rules did.
-    fn newly(&self, candidate: &[RuleLoss], running: &[RuleLoss]) -> NewLosses {
-        let drop = |loss: &RuleLoss| loss.kind == Kind::Lost;
+    fn newly<'w>(
+        &self,
+        running: &'w Walk,
+        after: &[RuleLoss],
+        before: &[RuleLoss],
+    ) -> NewLosses<'w> {
         NewLosses {
-            any: self.beyond(candidate, running, counts_as_lost),
-            drops: self.beyond(candidate, running, drop),
+            running,
+            any: self.beyond(after, before, counts_as_lost),
+            drops: self.beyond(after, before, |loss| loss.kind == Kind::Lost),
         }
     }
 

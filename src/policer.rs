@@ -634,7 +634,7 @@ mod tests {
                 for first in 0..=last {
                     let run = &bins[first..=last];
                     let amount: i128 = run.iter().map(|bin| i128::from(bin.amount)).sum();
-                    let largest = run.iter().map(|bin| i128::from(bin.largest)).max().unwrap();
+                    let largest = run.iter().map(|bin| i128::from(bin.largest)).max().unwrap_or(0);
                     let whole = (bins[last].index - bins[first].index - 1).max(0);
                     let loss = amount - i128::from(depth) - i128::from(rate) * i128::from(whole)
                         + largest;

@@ -395,7 +395,7 @@ impl Run {
             attribution.charged(ends) != [crate::attribution::Party::Unowned]
                 || !ends.protected.is_empty()
         });
-        let unowned_is_judged = judges.prefixes.iter().next().is_some();
+        let unowned_is_judged = !judges.prefixes.is_empty();
         if !owned && !unowned_is_judged {
             self.problems.push(
                 Diagnostic::bare("no recorded packet is to or from anyone in the inventory")

@@ -44,7 +44,7 @@ struct Aimed {
 }
 
 impl Aimed {
-    fn at<'e>(judge: &Judge, evidence: &'e Evidence<'_>, narrowed: bool) -> Aimed {
+    fn at(judge: &Judge, evidence: &Evidence<'_>, narrowed: bool) -> Aimed {
         let mut aimed = Aimed::default();
         for ((ends, bits), attack) in &evidence.impact.attack {
             let meant = match judge.attack_bit {

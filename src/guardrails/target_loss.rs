@@ -22,6 +22,14 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     check,
 };
 
+/// The worst loss of one cause, and everyone who loses too much by it.
+struct Worst {
+    share: f64,
+    limit: Share,
+    place: String,
+    customers: Vec<String>,
+}
+
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut places: BTreeMap<(Party, Option<NameId>), BTreeMap<Option<i64>, Traffic>> =
         BTreeMap::new();
@@ -41,7 +49,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
     }
     // By rule: the worst share, and everyone who loses too much.
-    let mut worst: BTreeMap<(Cause, bool), (f64, Share, String, Vec<String>)> = BTreeMap::new();
+    let mut worst: BTreeMap<(Cause, bool), Worst> = BTreeMap::new();
     for ((party, pop), windows) in &places {
         for traffic in windows.values() {
             for (cause, range) in &traffic.intended {
@@ -49,20 +57,23 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let Some((certain, share)) = beyond(range, limit, traffic) else { continue };
                 let name = party.name(evidence.inventory());
                 let place = format!("{name} loses {} at {}", percent(share), evidence.pop(*pop));
-                let known = worst
-                    .entry((*cause, certain))
-                    .or_insert_with(|| (share, limit, place.clone(), Vec::new()));
-                if share > known.0 {
-                    known.0 = share;
-                    known.2 = place;
+                let known = worst.entry((*cause, certain)).or_insert_with(|| Worst {
+                    share,
+                    limit,
+                    place: place.clone(),
+                    customers: Vec::new(),
+                });
+                if share > known.share {
+                    known.share = share;
+                    known.place = place;
                 }
-                if !known.3.contains(&name) {
-                    known.3.push(name);
+                if !known.customers.contains(&name) {
+                    known.customers.push(name);
                 }
             }
         }
     }
-    for ((cause, certain), (_, limit, place, customers)) in worst {
+    for ((cause, certain), Worst { limit, place, customers, .. }) in worst {
         let (rule, location) = evidence.blame(&cause);
         let limit = percent(limit.as_f64());
         findings.push(Finding {

@@ -118,7 +118,7 @@ pub fn percent(share: f64) -> String {
     if percent > 0.0 && percent < 0.1 {
         return "less than 0.1 %".to_owned();
     }
-    if percent < 100.0 && percent >= 99.95 {
+    if (99.95..100.0).contains(&percent) {
         return "more than 99.9 %".to_owned();
     }
     let text = format!("{percent:.1}");

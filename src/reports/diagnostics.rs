@@ -6,9 +6,6 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use super::{Style, clean};
 use crate::model::{Diagnostic, Location, Severity, Sources};
 
-/// Longer texts are shown in part: lines beyond this many before and after the place are cut.
-const CONTEXT_LINES: usize = 2;
-
 /// Renders one problem.
 pub fn render(problem: &Diagnostic, sources: &Sources, style: Style) -> String {
     let renderer = if style.color { Renderer::styled() } else { Renderer::plain() };
@@ -39,7 +36,7 @@ pub fn render(problem: &Diagnostic, sources: &Sources, style: Style) -> String {
     renderer.decor_style(decor).render(&[group])
 }
 
-/// The lines around a place, free of control characters.
+/// The line of a place, free of control characters.
 struct Excerpt {
     name: String,
     text: String,
@@ -61,27 +58,12 @@ impl Excerpt {
         let (start, end) = (floor(location.span.start as usize), floor(location.span.end as usize));
         // A place that spans many lines is shown by its first.
         let end = text[start..end].find('\n').map_or(end, |newline| start + newline).max(start);
-        let mut from = start;
-        for _ in 0..=CONTEXT_LINES {
-            from = text[..from].rfind('\n').unwrap_or(0);
-            if from == 0 {
-                break;
-            }
-        }
-        let from = if from == 0 { 0 } else { from + 1 };
-        let mut to = end;
-        for _ in 0..=CONTEXT_LINES {
-            to = text[to..].find('\n').map_or(text.len(), |newline| to + newline + 1);
-        }
-        let shown = |part: &str| {
-            part.split('\n')
-                .map(|line| clean(line.trim_end_matches('\r'), style))
-                .collect::<Vec<_>>()
-                .join("\n")
-        };
+        let from = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let to = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
+        let shown = |part: &str| clean(part.trim_end_matches('\r'), style);
         let before = shown(&text[from..start]);
         let marked = shown(&text[start..end]);
-        let after = shown(text[end..to].trim_end_matches('\n'));
+        let after = shown(&text[end..to]);
         let span = before.len()..before.len() + marked.len();
         Excerpt {
             name: clean(&source.name, style),
@@ -114,7 +96,15 @@ mod tests {
         let problem = Diagnostic::error(location, "unknown action `dorp`")
             .label("not an action")
             .help("did you mean `drop`?");
-        insta::assert_snapshot!(render(&problem, &sources, Style::default()), @"");
+        insta::assert_snapshot!(render(&problem, &sources, Style::default()), @r"
+        error: unknown action `dorp`
+         --> rules/a.yaml:5:13
+          |
+        5 |     action: dorp
+          |             ^^^^ not an action
+          |
+          = help: did you mean `drop`?
+        ");
     }
 
     #[test]

@@ -196,7 +196,8 @@ fn read_from(
     input: impl Read + Send + 'static,
     settings: &Settings,
 ) -> Result<(Vec<Record>, ReadCounts), String> {
-    let mut reader = (FORM.open)(Box::new(input), settings).map_err(|error| error.message)?;
+    let mut reader =
+        (FORM.open)(Box::new(input), settings).map_err(|errors| errors[0].message.clone())?;
     let (mut records, mut batch) = (Vec::new(), RecordBatch::new());
     while reader.read(&mut batch).map_err(|error| error.message)? {
         assert!(batch.len() <= settings.batch);
