@@ -1,1 +1,5 @@
+//! All integration tests in one binary: one link, shared helpers.
 
+mod captures;
+mod recorded;
+mod tcpdump;

@@ -1,0 +1,85 @@
+//! Real captures, which are no part of this repository: their folder is named by
+//! `BLASTGATE_RECORDED`.
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use blastgate::model::{Names, ReadCounts, Record, RecordBatch, SourceId, Timestamp};
+use blastgate::traffic::{self, Settings};
+
+/// One capture file.
+pub(crate) struct Capture {
+    /// Its path below the folder.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// Its bytes, decompressed.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Returns all captures in the order of their names; none, after saying so, if no folder is named.
+pub(crate) fn captures() -> Option<Vec<Capture>> {
+    let Some(root) = std::env::var_os("BLASTGATE_RECORDED").map(PathBuf::from) else {
+        println!("skipped: BLASTGATE_RECORDED is not set");
+        return None;
+    };
+    let mut captures = Vec::new();
+    collect(&root, &root, &mut captures);
+    captures.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(!captures.is_empty(), "no captures below BLASTGATE_RECORDED");
+    Some(captures)
+}
+
+fn collect(root: &Path, folder: &Path, captures: &mut Vec<Capture>) {
+    for entry in std::fs::read_dir(folder).expect("a folder that can be listed") {
+        let path = entry.expect("an entry that can be read").path();
+        if path.is_dir() {
+            collect(root, &path, captures);
+            continue;
+        }
+        let name = path.strip_prefix(root).expect("a path below").display().to_string();
+        let plain = name.strip_suffix(".gz").unwrap_or(&name);
+        if ![".pcap", ".pcapng", ".cap"].iter().any(|end| plain.ends_with(end)) {
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).expect("a file that can be read");
+        if plain != name {
+            let mut plain = Vec::new();
+            let mut decoder = flate2::read::MultiGzDecoder::new(&bytes[..]);
+            decoder.read_to_end(&mut plain).expect("a file that can be decompressed");
+            bytes = plain;
+        }
+        captures.push(Capture { name, path, bytes });
+    }
+}
+
+/// Returns settings for reading packets as they are.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        source: SourceId(0),
+        name: "capture".into(),
+        pop: None,
+        direction: None,
+        label: None,
+        sampling: None,
+        inner: false,
+        now: Timestamp(0),
+        batch: RecordBatch::CAPACITY,
+        names: Arc::new(Names::new()),
+    }
+}
+
+/// Reads a capture through the public way in. An error is one of a file that is no capture.
+pub(crate) fn read(
+    bytes: Vec<u8>,
+    settings: &Settings,
+) -> Result<(Vec<Record>, ReadCounts), String> {
+    let form = traffic::detect(&bytes).ok_or("no form of traffic")?;
+    let mut reader = (form.open)(Box::new(Cursor::new(bytes)), settings)
+        .map_err(|errors| errors[0].message.clone())?;
+    let (mut records, mut batch) = (Vec::new(), RecordBatch::new());
+    while reader.read(&mut batch).map_err(|error| error.message)? {
+        records.extend(batch.iter());
+    }
+    Ok((records, reader.counts().clone()))
+}
