@@ -137,12 +137,13 @@ pub fn customers(evidence: &Evidence<'_>, seconds: f64) -> Vec<CustomerImpact> {
             continue;
         }
         let (share, worst) = worst_of(evidence, group, seconds);
-        for who in members(evidence, party) {
-            let excused = outside
-                && !group.total.collateral.keys().any(|cause| !is_meant(evidence, who.0, cause));
-            if excused {
-                continue;
-            }
+        let excused = |who: &Who| {
+            outside && group.total.collateral.keys().all(|cause| is_meant(evidence, who.0, cause))
+        };
+        let all = members(evidence, party);
+        // Where another intent forbids the loss, it is everyone's.
+        let none_left = all.iter().all(excused);
+        for who in all.into_iter().filter(|who| none_left || !excused(who)) {
             let row = rows.entry(who).or_default();
             row.affected = true;
             row.unintended |= outside || party.is_protected();

@@ -180,12 +180,19 @@ impl Evidence<'_> {
     /// its sharers one by one.
     pub fn customers_of(&self, party: Party, judge: &Judge) -> Vec<String> {
         match party {
-            Party::Shared(id) => self.inventory().shared[id.0 as usize]
-                .customers
-                .iter()
-                .filter(|customer| !judge.may_affect.has_customer(**customer))
-                .map(|customer| self.inventory().customer(*customer).id.value.clone())
-                .collect(),
+            Party::Shared(id) => {
+                let sharers = self.inventory().shared[id.0 as usize].customers.iter();
+                let outside: Vec<_> = sharers
+                    .clone()
+                    .filter(|customer| !judge.may_affect.has_customer(**customer))
+                    .collect();
+                // Where another intent forbids the loss, it is all sharers'.
+                let charged = if outside.is_empty() { sharers.collect() } else { outside };
+                charged
+                    .into_iter()
+                    .map(|customer| self.inventory().customer(*customer).id.value.clone())
+                    .collect()
+            }
             party => vec![party.name(self.inventory())],
         }
     }
