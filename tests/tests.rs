@@ -3,3 +3,4 @@
 mod captures;
 mod recorded;
 mod tcpdump;
+mod twin;
