@@ -3,7 +3,7 @@
 //! Invariant: outputs read this and never reach back into the run.
 
 use crate::finding::Finding;
-use crate::model::{Diagnostic, Share, Sources, Timestamp};
+use crate::model::{Diagnostic, Location, Share, Sources, Timestamp};
 
 /// The one word at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +47,8 @@ pub struct Report {
     pub change: ChangeSummary,
     /// Everyone reached, touched or affected, worst first.
     pub customers: Vec<CustomerImpact>,
+    /// What every candidate rule met, in order.
+    pub rules: Vec<RuleHits>,
     /// What becomes of the recorded attack, per target.
     pub attack: Vec<AttackOutcome>,
     /// What the guardrails found about this change, worst first.
@@ -147,6 +149,19 @@ pub struct Throughput {
     pub bps: f64,
 }
 
+/// What one candidate rule met, certainly or maybe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleHits {
+    /// The id.
+    pub id: String,
+    /// Where it stands.
+    pub location: Location,
+    /// Packets on the wire that met it.
+    pub packets: u64,
+    /// Packets of it that are labelled attack.
+    pub attack_packets: u64,
+}
+
 /// What becomes of the recorded attack on one target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttackOutcome {
@@ -156,6 +171,8 @@ pub struct AttackOutcome {
     pub stopped_share: f64,
     /// How much the running rules stop, 0 to 1.
     pub running_share: f64,
+    /// Whether a candidate rule defends it.
+    pub is_defended: bool,
     /// What was asked for, if anything.
     pub must_stop: Option<Share>,
 }

@@ -181,6 +181,7 @@ impl Run {
         let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
         let rows = summary::customers(&evidence, replayed.seconds());
         let attack = summary::attack(&evidence);
+        let rules = summary::rules(&evidence);
         let change = summary::change(
             &evidence,
             self.plan.running.as_deref().map(input::shown),
@@ -197,6 +198,7 @@ impl Run {
             summary,
             change,
             customers: rows,
+            rules,
             attack,
             unchanged: findings.unchanged.into_iter().collect(),
             findings: findings.list,
@@ -527,6 +529,7 @@ impl Run {
                 ..ChangeSummary::default()
             },
             customers: Vec::new(),
+            rules: Vec::new(),
             attack: Vec::new(),
             findings: Vec::new(),
             unchanged: Vec::new(),

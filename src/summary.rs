@@ -11,7 +11,7 @@ use crate::model::units::percent;
 use crate::model::{Action, CustomerId, Exceed, Intent, RuleSet, SharedId, Term};
 use crate::reach::Example;
 use crate::report::{
-    AttackOutcome, ChangeSummary, CustomerImpact, Throughput, Verdict, WorstGroup,
+    AttackOutcome, ChangeSummary, CustomerImpact, RuleHits, Throughput, Verdict, WorstGroup,
 };
 
 //------------ Change --------------------------------------------------------
@@ -303,6 +303,20 @@ fn witness(evidence: &Evidence<'_>, rule: Option<u32>, example: Example) -> Vec<
     fields
 }
 
+//------------ Rules ---------------------------------------------------------
+
+/// Lists what every candidate rule met.
+pub fn rules(evidence: &Evidence<'_>) -> Vec<RuleHits> {
+    let hits = &evidence.impact.hits;
+    let one = |(rule, hits): (&crate::model::Rule, &crate::impact::Hits)| RuleHits {
+        id: rule.id.clone(),
+        location: rule.location,
+        packets: hits.any.packets,
+        attack_packets: hits.attack.packets,
+    };
+    evidence.candidate.rules.iter().zip(hits).map(one).collect()
+}
+
 //------------ Attack --------------------------------------------------------
 
 /// Lists what becomes of the recorded attack, by its target.
@@ -328,6 +342,9 @@ pub fn attack(evidence: &Evidence<'_>) -> Vec<AttackOutcome> {
             target: party.name(evidence.inventory()),
             stopped_share: candidate.smaller_share(&offered),
             running_share: running.smaller_share(&offered),
+            is_defended: evidence
+                .rules()
+                .any(|(_, _, judge)| judge.target.has_party(party, evidence.inventory())),
             must_stop: asked(party),
         })
         .collect()
@@ -368,7 +385,8 @@ pub fn summary(
             .unwrap_or_else(|| "the materials cannot be used".to_owned()),
         Verdict::Pass => {
             let mut parts = vec!["nobody is affected beyond intent".to_owned()];
-            if let Some(outcome) = attack.iter().min_by(|a, b| {
+            let defended = attack.iter().filter(|outcome| outcome.is_defended);
+            if let Some(outcome) = defended.min_by(|a, b| {
                 a.stopped_share.total_cmp(&b.stopped_share).then(a.target.cmp(&b.target))
             }) {
                 parts.push(format!(

@@ -23,6 +23,7 @@ struct Result<'r> {
     summary: &'r str,
     change: Change<'r>,
     customers: Vec<Customer<'r>>,
+    rules: Vec<Rule<'r>>,
     attack: Vec<Attack<'r>>,
     findings: Vec<Finding<'r>>,
     unchanged_findings: BTreeMap<&'static str, usize>,
@@ -79,6 +80,14 @@ struct Worst<'r> {
 struct Rate {
     pps: f64,
     bps: f64,
+}
+
+#[derive(Serialize)]
+struct Rule<'r> {
+    id: &'r str,
+    location: Place,
+    packets: u64,
+    attack_packets: u64,
 }
 
 #[derive(Serialize)]
@@ -191,6 +200,16 @@ fn result(report: &Report) -> Result<'_> {
                     .iter()
                     .map(|(name, value)| (name.as_str(), value.as_str()))
                     .collect(),
+            })
+            .collect(),
+        rules: report
+            .rules
+            .iter()
+            .map(|rule| Rule {
+                id: &rule.id,
+                location: at(rule.location, &report.sources),
+                packets: rule.packets,
+                attack_packets: rule.attack_packets,
             })
             .collect(),
         attack: report

@@ -8,7 +8,7 @@ use comfy_table::{ColumnConstraint, Table, Width};
 use super::{Form, Style, clean};
 use crate::finding::{Finding, Level};
 use crate::model::units::percent;
-use crate::report::{CustomerImpact, Report, Throughput, Verdict};
+use crate::report::{AttackOutcome, CustomerImpact, Report, Throughput, Verdict};
 
 pub(super) const FORM: Form = Form { name: "text", write };
 
@@ -28,6 +28,7 @@ fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<(
         screen.findings(report);
         screen.customers(report);
         screen.attack(report);
+        screen.rules(report);
         screen.evidence(report);
         if let Some(next) = &report.next {
             screen.wrap("next: ", "      ", next, usize::MAX);
@@ -228,8 +229,14 @@ impl Screen {
     }
 
     fn attack(&mut self, report: &Report) {
-        let shown = if self.style.verbose { report.attack.len() } else { ATTACKS };
-        for outcome in report.attack.iter().take(shown) {
+        // Attack on those whom no rule defends is background noise here.
+        let listed: Vec<&AttackOutcome> = report
+            .attack
+            .iter()
+            .filter(|outcome| self.style.verbose || outcome.is_defended)
+            .collect();
+        let shown = if self.style.verbose { listed.len() } else { ATTACKS };
+        for outcome in listed.iter().take(shown) {
             let mut text =
                 format!("attack on {}: {} stopped", outcome.target, percent(outcome.stopped_share));
             if report.change.running.is_some() {
@@ -240,8 +247,26 @@ impl Screen {
             }
             self.wrap("", "  ", &text, 1);
         }
-        if report.attack.len() > shown {
-            self.lines.push(format!("  and {} more attacks", report.attack.len() - shown));
+        if listed.len() > shown {
+            self.lines.push(format!("  and {} more attacks (-v shows all)", listed.len() - shown));
+        }
+    }
+
+    /// Lists what each rule met; only where everything is wanted.
+    fn rules(&mut self, report: &Report) {
+        if !self.style.verbose || report.evidence.files.is_empty() {
+            return;
+        }
+        for rule in &report.rules {
+            let (line, _) = report.sources.line_column(rule.location);
+            let file = &report.sources.get(rule.location.source).name;
+            let attack = match rule.attack_packets {
+                0 => String::new(),
+                attack => format!(", {} of them attack", grouped(attack)),
+            };
+            let packets = grouped(rule.packets);
+            let text = format!("rule {} ({file}:{line}) met {packets} packets{attack}", rule.id);
+            self.wrap("", "  ", &text, usize::MAX);
         }
     }
 
