@@ -511,11 +511,9 @@ impl Run {
     fn cannot_judge(&mut self, summary: Option<String>) -> Report {
         let errors =
             self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-        let first = self
-            .problems
-            .iter()
-            .find(|problem| problem.severity == Severity::Error)
-            .map(|problem| problem.message.clone());
+        let first = self.problems.iter().find(|problem| problem.severity == Severity::Error);
+        let next = first.and_then(|problem| problem.help.clone());
+        let first = first.map(|problem| problem.message.clone());
         let summary = summary.or_else(|| match errors {
             0 | 1 => first,
             several => first.map(|first| format!("{several} problems; the first: {first}")),
@@ -537,7 +535,7 @@ impl Run {
             scenarios: vec!["recorded".to_owned()],
             problems: std::mem::take(&mut self.problems),
             sources: std::mem::take(&mut self.sources),
-            next: None,
+            next,
         }
     }
 }

@@ -134,7 +134,7 @@ impl Customers {
 
 #[derive(Default)]
 struct Ends {
-    numbers: HashMap<End, EndId>,
+    numbers: HashMap<End, EndId, foldhash::fast::FixedState>,
     values: Vec<End>,
 }
 

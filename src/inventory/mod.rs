@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use crate::model::{
     Customer, CustomerId, Diagnostic, Infrastructure, Inventory, Location, Pop, Prefix, Shared,
     SourceId, Sources, Spanned,
@@ -84,7 +86,7 @@ pub struct CustomerRow {
 #[derive(Default)]
 pub struct Collector {
     inventory: Inventory,
-    by_id: HashMap<String, CustomerId>,
+    by_id: HashMap<String, CustomerId, FixedState>,
     sharers: Vec<Vec<Spanned<String>>>,
 }
 
@@ -223,7 +225,7 @@ fn twice(what: &str, id: &Spanned<String>, first: Location) -> Diagnostic {
 
 /// The same prefix belongs to one customer, or to sharers that are listed as such.
 fn check_prefixes(inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
-    let mut sharers: HashMap<Prefix, (&[CustomerId], Location)> = HashMap::new();
+    let mut sharers: HashMap<Prefix, (&[CustomerId], Location), FixedState> = HashMap::default();
     for shared in &inventory.shared {
         for prefix in &shared.prefixes {
             let entry = (shared.customers.as_slice(), prefix.location);
@@ -240,7 +242,7 @@ fn check_prefixes(inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
             }
         }
     }
-    let mut owners: HashMap<Prefix, (CustomerId, Location)> = HashMap::new();
+    let mut owners: HashMap<Prefix, (CustomerId, Location), FixedState> = HashMap::default();
     for (at, customer) in inventory.customers.iter().enumerate() {
         let id = CustomerId(at as u32);
         for prefix in &customer.prefixes {
