@@ -224,6 +224,7 @@ impl<'r, 'a> Worker<'r, 'a> {
             }
         }
         let weight = u64::from(record.weight);
+        let window = record.time_ns.div_euclid(replay.window_ns);
         let key = Key {
             pair: self.tally.pairs.intern(&self.pair),
             ends: self.tally.ends.intern(&ends),
@@ -231,7 +232,7 @@ impl<'r, 'a> Worker<'r, 'a> {
             service: Service::of(&record.header, &replay.named_ports),
             label: record.label,
             attack,
-            window: record.time_ns.div_euclid(replay.window_ns),
+            window,
         };
         let counts = Counts {
             records: 1,
@@ -241,7 +242,8 @@ impl<'r, 'a> Worker<'r, 'a> {
         };
         let key = self.tally.count(&key, counts);
         let duration = i64::try_from(record.duration_ns).unwrap_or(i64::MAX);
-        self.tally.seen(record.time_ns, record.time_ns.saturating_add(duration), origin.aged);
+        let end = record.time_ns.saturating_add(duration);
+        self.tally.seen(window, record.time_ns, end, origin.aged);
         if limited {
             self.tally.offers.push(Offer {
                 time_ns: record.time_ns,

@@ -174,12 +174,13 @@ impl Run {
             impact: &impact,
             affected: &affected,
             newest: replayed.newest,
+            windows: &tally.windows,
             standards: &self.plan.standards,
         };
         let mut findings = guardrails::check(&evidence);
         verdict::sort(&mut findings.list);
         let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
-        let rows = summary::customers(&evidence, replayed.seconds());
+        let rows = summary::customers(&evidence);
         let attack = summary::attack(&evidence);
         let rules = summary::rules(&evidence);
         let change = summary::change(
@@ -491,6 +492,7 @@ impl Run {
                 part as f64 / impact.offered.packets as f64
             }
         };
+        let oldest = replayed.tally.windows.values().next();
         report::Evidence {
             records: replayed.records,
             packets_estimated: impact.offered.packets,
@@ -500,7 +502,7 @@ impl Run {
             unparsed: replayed.unread.clone().into_iter().collect(),
             other: replayed.other.clone().into_iter().collect(),
             unknown_pop_records: replayed.tally.unknown_pop_records,
-            oldest: replayed.newest.and(replayed.tally.oldest_ns).map(Timestamp),
+            oldest: replayed.newest.and(oldest).map(|(start, _)| Timestamp(*start)),
             newest: replayed.newest,
             files: replayed.files.clone(),
             customers: inventory.customers.len(),
@@ -560,14 +562,6 @@ impl Replayed {
         }
         for (what, count) in &counts.other {
             *self.other.entry(what.clone()).or_default() += count;
-        }
-    }
-
-    /// Returns how long the recording is, at least a second.
-    fn seconds(&self) -> f64 {
-        match (self.tally.oldest_ns, self.tally.newest_ns) {
-            (Some(oldest), Some(newest)) => (newest.abs_diff(oldest) as f64 / 1e9).max(1.0),
-            _ => 1.0,
         }
     }
 }

@@ -100,7 +100,7 @@ struct Row {
 type Who = (Party, Option<SharedId>);
 
 /// Lists everyone reached, touched or affected, worst first.
-pub fn customers(evidence: &Evidence<'_>, seconds: f64) -> Vec<CustomerImpact> {
+pub fn customers(evidence: &Evidence<'_>) -> Vec<CustomerImpact> {
     let mut rows: BTreeMap<Who, Row> = BTreeMap::new();
     for (rule, parties) in &evidence.reached.by_rule {
         for (party, example) in parties {
@@ -136,7 +136,7 @@ pub fn customers(evidence: &Evidence<'_>, seconds: f64) -> Vec<CustomerImpact> {
         if !outside && !lost_by_protected && !meant {
             continue;
         }
-        let (share, worst) = worst_of(evidence, group, seconds);
+        let (share, worst) = worst_of(evidence, group);
         let excused = |who: &Who| {
             outside && group.total.collateral.keys().all(|cause| is_meant(evidence, who.0, cause))
         };
@@ -186,7 +186,7 @@ fn is_meant(evidence: &Evidence<'_>, party: Party, cause: &Cause) -> bool {
     evidence.judges.of(cause.rule).may_affect.has_party(party, evidence.inventory())
 }
 
-fn worst_of(evidence: &Evidence<'_>, group: &Group, seconds: f64) -> (f64, WorstGroup) {
+fn worst_of(evidence: &Evidence<'_>, group: &Group) -> (f64, WorstGroup) {
     let lost = |traffic: &Traffic| {
         let (outside, within) = (traffic.newly_lost().least, traffic.newly_dropped().least);
         if outside.is_zero() { within } else { outside }
@@ -199,12 +199,15 @@ fn worst_of(evidence: &Evidence<'_>, group: &Group, seconds: f64) -> (f64, Worst
         }
     }
     let (window, traffic) = worst;
-    let length = match window {
-        Some(_) => evidence.standards.window_ns as f64 / 1e9,
-        None => seconds,
+    // What the windows of this group lasted; at least a second, so that one packet is no rate.
+    let lasted = |window: &i64| {
+        evidence.windows.get(window).map_or(0.0, |(start, end)| end.abs_diff(*start) as f64 / 1e9)
     };
-    // A window is never longer than the recording is.
-    let length = length.min(seconds).max(1e-9);
+    let length = match window {
+        Some(window) => lasted(&window),
+        None => group.windows.keys().map(lasted).sum(),
+    };
+    let length = length.max(1.0);
     let passed = |kept: &Amount| Throughput {
         pps: traffic.offered.packets.saturating_sub(kept.packets) as f64 / length,
         bps: traffic.offered.bytes.saturating_sub(kept.bytes) as f64 * 8.0 / length,

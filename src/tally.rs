@@ -4,7 +4,7 @@
 //! tally is sorted by content.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use crate::attribution::Ends;
@@ -154,12 +154,10 @@ pub struct Tally {
     pub offers: Vec<Offer>,
     /// The buckets of all offers.
     pub buckets_met: Vec<u32>,
-    /// Time of the earliest record.
-    pub oldest_ns: Option<i64>,
-    /// Time of the latest record's end.
-    pub newest_ns: Option<i64>,
-    /// The same, of recordings that have an age.
+    /// Time of the latest record's end, of recordings that have an age.
     pub newest_aged_ns: Option<i64>,
+    /// For every window: the start of its earliest record, and the end of its latest.
+    pub windows: BTreeMap<i64, (i64, i64)>,
     /// Records whose PoP the inventory does not list.
     pub unknown_pop_records: u64,
 }
@@ -175,13 +173,13 @@ impl Tally {
         number
     }
 
-    /// Notes when a record was; `aged` says whether its recording has an age.
-    pub fn seen(&mut self, start_ns: i64, end_ns: i64, aged: bool) {
+    /// Notes when records of a window were; `aged` says whether their recording has an age.
+    pub fn seen(&mut self, window: i64, start_ns: i64, end_ns: i64, aged: bool) {
+        let span = self.windows.entry(window).or_insert((start_ns, end_ns));
+        *span = (span.0.min(start_ns), span.1.max(end_ns));
         if aged {
             self.newest_aged_ns = self.newest_aged_ns.max(Some(end_ns));
         }
-        self.oldest_ns = Some(self.oldest_ns.map_or(start_ns, |oldest| oldest.min(start_ns)));
-        self.newest_ns = Some(self.newest_ns.map_or(end_ns, |newest| newest.max(end_ns)));
     }
 
     /// Returns all keys and counts.
@@ -233,8 +231,8 @@ impl Tally {
             buckets: offer.buckets + shift,
             ..offer
         }));
-        if let (Some(oldest), Some(newest)) = (other.oldest_ns, other.newest_ns) {
-            self.seen(oldest, newest, false);
+        for (window, (start, end)) in other.windows {
+            self.seen(window, start, end, false);
         }
         self.newest_aged_ns = self.newest_aged_ns.max(other.newest_aged_ns);
         self.unknown_pop_records += other.unknown_pop_records;
@@ -256,9 +254,8 @@ impl Tally {
         };
         entries.sort_by(|a, b| by_content(a.1, b.1));
         let mut done = Tally {
-            oldest_ns: self.oldest_ns,
-            newest_ns: self.newest_ns,
             newest_aged_ns: self.newest_aged_ns,
+            windows: self.windows.clone(),
             unknown_pop_records: self.unknown_pop_records,
             ..Tally::default()
         };

@@ -2,5 +2,6 @@
 
 mod captures;
 mod recorded;
+mod sample;
 mod tcpdump;
 mod twin;

@@ -132,6 +132,8 @@ pub struct Evidence<'a> {
     pub affected: &'a [Loss],
     /// The newest record of recordings that have an age.
     pub newest: Option<Timestamp>,
+    /// For every window: the start of its earliest record, and the end of its latest.
+    pub windows: &'a BTreeMap<i64, (i64, i64)>,
     /// Enough is what?
     pub standards: &'a Standards,
 }

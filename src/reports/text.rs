@@ -20,6 +20,8 @@ const FINDING_LINES: usize = 9;
 const CUSTOMERS: usize = 5;
 /// How many attacks are shown unless all are wanted.
 const ATTACKS: usize = 2;
+/// The same, where there are no findings to show.
+const ATTACKS_ALONE: usize = 8;
 
 fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let mut screen = Screen { style, lines: Vec::new() };
@@ -161,17 +163,15 @@ impl Screen {
             let (line, column) = report.sources.line_column(location);
             format!(" {}:{line}:{column}", report.sources.get(location.source).name)
         });
-        let rule = finding.rule.as_ref().map(|rule| format!(" {rule}"));
-        let title = format!(
-            "[{}]{}{}",
-            finding.guardrail,
-            place.unwrap_or_default(),
-            rule.unwrap_or_default()
-        );
+        let title = format!("[{}]{}", finding.guardrail, place.unwrap_or_default());
         let title = clean(&title, self.style);
         self.lines.push(format!("{} {title}", self.paint(word, code)));
         let most = if self.style.verbose { usize::MAX } else { 3 };
-        self.wrap("  ", "  ", &finding.message, most);
+        let message = match &finding.rule {
+            Some(rule) => format!("{rule}: {}", finding.message),
+            None => finding.message.clone(),
+        };
+        self.wrap("  ", "  ", &message, most);
         if self.style.verbose
             && let Some(help) = &finding.help
         {
@@ -235,7 +235,8 @@ impl Screen {
             .iter()
             .filter(|outcome| self.style.verbose || outcome.is_defended)
             .collect();
-        let shown = if self.style.verbose { listed.len() } else { ATTACKS };
+        let room = if report.findings.is_empty() { ATTACKS_ALONE } else { ATTACKS };
+        let shown = if self.style.verbose { listed.len() } else { room };
         for outcome in listed.iter().take(shown) {
             let mut text =
                 format!("attack on {}: {} stopped", outcome.target, percent(outcome.stopped_share));
