@@ -1,3 +1,5 @@
+//! The whole config: what is taken, what is refused, and that nothing panics.
+
 use proptest::prelude::*;
 
 use super::*;

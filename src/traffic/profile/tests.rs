@@ -1,3 +1,5 @@
+//! Profiles: what is taken, what is refused, and how groups become records.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
