@@ -1,6 +1,8 @@
 //! All integration tests in one binary: one link, shared helpers.
 
 mod captures;
+mod common;
+mod incidents;
 mod recorded;
 mod tcpdump;
 mod twin;
