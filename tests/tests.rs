@@ -2,6 +2,7 @@
 
 mod captures;
 mod common;
+mod determinism;
 mod everyday;
 mod incidents;
 mod recorded;
