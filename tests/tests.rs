@@ -1,5 +1,6 @@
 //! All integration tests in one binary: one link, shared helpers.
 
+mod bad_input;
 mod captures;
 mod common;
 mod determinism;
