@@ -228,6 +228,11 @@ impl Within {
         !self.all && !self.unowned && self.customers.is_empty() && self.selected.is_empty()
     }
 
+    /// Returns whether it selects by address, whoever owns it.
+    pub fn has_prefixes(&self) -> bool {
+        !self.selected.is_empty()
+    }
+
     /// Returns whether a customer belongs to it.
     pub fn has_customer(&self, id: CustomerId) -> bool {
         self.all || self.customers.contains(&id)

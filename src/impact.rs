@@ -223,6 +223,8 @@ pub struct Impact {
     pub groups: Vec<Group>,
     /// Parties whose recorded traffic newly meets harm, and by which rules.
     pub touched: BTreeMap<Party, BTreeSet<Cause>>,
+    /// Those of them whom no intent lets lose anything by it.
+    pub touched_outside: BTreeSet<(Party, Cause)>,
     /// Parties for whom that is only possible, and the missing fields on which it hangs.
     pub maybe_touched: BTreeMap<Party, BTreeMap<Cause, u16>>,
     /// Protected traffic that newly meets harm.
@@ -410,13 +412,15 @@ impl Assessment<'_> {
         }
         for (cause, ways) in causes {
             let certain = ways == walks.len();
-            let parties = match self.allowed(&cause, ends, walks) {
-                Some(parties) => parties,
-                None => self.attribution.charged(ends),
-            };
+            let allowed = self.allowed(&cause, ends, walks);
+            let outside = allowed.is_none();
+            let parties = allowed.unwrap_or_else(|| self.attribution.charged(ends));
             for party in parties.into_iter().chain(protected_parties(ends)) {
                 if certain {
                     impact.touched.entry(party).or_default().insert(cause);
+                    if outside {
+                        impact.touched_outside.insert((party, cause));
+                    }
                     if party.is_protected() {
                         impact.protected.entry((party, cause)).or_default().add(amount);
                     }

@@ -23,11 +23,8 @@ pub enum InputError {
     Read {
         /// What was to be read.
         name: String,
-        /// Why not, in the system's words.
+        /// Why not.
         reason: String,
-        /// The same as a source.
-        #[source]
-        source: io::Error,
     },
     /// Text was expected.
     #[error("{name} is not UTF-8 text (byte {at})")]
@@ -57,13 +54,13 @@ pub enum InputError {
 }
 
 impl InputError {
-    fn read(name: impl Into<String>, source: io::Error) -> InputError {
-        let reason = match source.kind() {
+    fn read(name: impl Into<String>, error: io::Error) -> InputError {
+        let reason = match error.kind() {
             io::ErrorKind::NotFound => "no such file or folder".to_owned(),
             io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            _ => source.to_string(),
+            _ => error.to_string(),
         };
-        InputError::Read { name: name.into(), reason, source }
+        InputError::Read { name: name.into(), reason }
     }
 }
 

@@ -7,8 +7,9 @@ use crate::attribution::{Party, shared_name};
 use crate::finding::{Finding, Level, count};
 use crate::guardrails::Evidence;
 use crate::impact::{Amount, Cause, Group, Traffic};
+use crate::judge::Judge;
 use crate::model::units::percent;
-use crate::model::{Action, CustomerId, Exceed, Intent, RuleSet, SharedId, Term};
+use crate::model::{Action, CustomerId, Exceed, Intent, RuleSet, Share, SharedId, Term};
 use crate::reach::Example;
 use crate::report::{
     AttackOutcome, ChangeSummary, CustomerImpact, RuleHits, Throughput, Verdict, WorstGroup,
@@ -112,13 +113,18 @@ pub fn customers(evidence: &Evidence<'_>) -> Vec<CustomerImpact> {
         }
     }
     for (party, causes) in &evidence.impact.touched {
-        for who in members(evidence, *party) {
-            let row = rows.entry(who).or_default();
-            row.touched = true;
-            row.reached = true;
-            for cause in causes {
+        let all = members(evidence, *party);
+        for cause in causes {
+            let outside = evidence.impact.touched_outside.contains(&(*party, *cause));
+            let meant = |who: &Who| is_meant(evidence, who.0, cause);
+            // Where another intent forbids it, nobody is meant.
+            let none_left = all.iter().all(meant);
+            for who in &all {
+                let row = rows.entry(*who).or_default();
+                row.touched = true;
+                row.reached = true;
                 row.rules.insert(evidence.blame(cause).0);
-                row.unintended |= !is_meant(evidence, who.0, cause);
+                row.unintended |= outside && (none_left || !meant(who));
             }
         }
     }
@@ -322,33 +328,54 @@ pub fn rules(evidence: &Evidence<'_>) -> Vec<RuleHits> {
 
 //------------ Attack --------------------------------------------------------
 
+/// What becomes of the attack on one target.
+#[derive(Default)]
+struct Outcome {
+    offered: Amount,
+    running: Amount,
+    candidate: Amount,
+    is_defended: bool,
+    must_stop: Option<Share>,
+}
+
+impl Outcome {
+    fn defend(&mut self, judge: &Judge) {
+        self.is_defended = true;
+        self.must_stop = self.must_stop.max(judge.must_stop.as_ref().map(|share| share.value));
+    }
+}
+
 /// Lists what becomes of the recorded attack, by its target.
 pub fn attack(evidence: &Evidence<'_>) -> Vec<AttackOutcome> {
-    let mut targets: BTreeMap<Party, (Amount, Amount, Amount)> = BTreeMap::new();
+    let judges = || evidence.rules().map(|(_, _, judge)| judge);
+    // Whom these defend shows only in the addresses.
+    let by_prefix: Vec<&Judge> = judges().filter(|judge| judge.target.has_prefixes()).collect();
+    let mut targets: BTreeMap<Party, Outcome> = BTreeMap::new();
     for ((ends, _), attack) in &evidence.impact.attack {
-        let party = evidence.attribution.victim(&evidence.ends[*ends as usize]);
-        let (offered, running, candidate) = targets.entry(party).or_default();
-        offered.add(attack.offered);
-        running.add(attack.running.least);
-        candidate.add(attack.candidate.least);
+        let ends = &evidence.ends[*ends as usize];
+        let outcome = targets.entry(evidence.attribution.victim(ends)).or_default();
+        outcome.offered.add(attack.offered);
+        outcome.running.add(attack.running.least);
+        outcome.candidate.add(attack.candidate.least);
+        for judge in &by_prefix {
+            if judge.target.is_target(ends, evidence.attribution) {
+                outcome.defend(judge);
+            }
+        }
     }
-    let asked = |party: Party| {
-        evidence
-            .rules()
-            .filter(|(_, _, judge)| judge.target.has_party(party, evidence.inventory()))
-            .filter_map(|(_, _, judge)| judge.must_stop.as_ref().map(|share| share.value))
-            .max()
-    };
     targets
         .into_iter()
-        .map(|(party, (offered, running, candidate))| AttackOutcome {
-            target: party.name(evidence.inventory()),
-            stopped_share: candidate.smaller_share(&offered),
-            running_share: running.smaller_share(&offered),
-            is_defended: evidence
-                .rules()
-                .any(|(_, _, judge)| judge.target.has_party(party, evidence.inventory())),
-            must_stop: asked(party),
+        .map(|(party, mut outcome)| {
+            judges()
+                .filter(|judge| judge.target.has_party(party, evidence.inventory()))
+                .for_each(|judge| outcome.defend(judge));
+            AttackOutcome {
+                target: party.name(evidence.inventory()),
+                stopped_share: outcome.candidate.smaller_share(&outcome.offered),
+                running_share: outcome.running.smaller_share(&outcome.offered),
+                is_defended: outcome.is_defended,
+                must_stop: outcome.must_stop,
+            }
         })
         .collect()
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Spanned, Tagged};
 
 use crate::model::{Diagnostic, Location, SourceId, Span};
@@ -144,6 +145,9 @@ fn syntax_error(source: SourceId, text: &str, error: &serde_yaml::Error) -> Diag
     let line = text[offset..].lines().next().unwrap_or("");
     let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..offset + line.len()].trim();
+    if let Some((message, help)) = limit(error, &message) {
+        return Diagnostic::error(location, message).label("here").help(help);
+    }
     let help = if message.starts_with("duplicate") {
         "write each key of a map once"
     } else if message.starts_with("multiple") {
@@ -153,11 +157,35 @@ fn syntax_error(source: SourceId, text: &str, error: &serde_yaml::Error) -> Diag
     } else if line.contains("::") {
         "write quotes around an IPv6 address that ends in `:`, as in `\"2001:db8::\"`"
     } else {
-        "fix the syntax; anchors, aliases and nesting are limited on purpose"
+        "fix the syntax"
     };
     Diagnostic::error(location, format!("cannot read this as YAML: {message}"))
         .label("here")
         .help(help)
+}
+
+/// Says which limit a text goes beyond, if that is what is wrong with it.
+fn limit(mut error: &serde_yaml::Error, message: &str) -> Option<(String, &'static str)> {
+    while let serde_yaml::Error::AliasError { error: inner, .. }
+    | serde_yaml::Error::WithSnippet { error: inner, .. } = error
+    {
+        error = inner;
+    }
+    let deep = || (format!("nested more than {MAX_DEPTH} deep"), "nothing here needs so much");
+    match error {
+        serde_yaml::Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => Some(deep()),
+        serde_yaml::Error::Budget {
+            breach: BudgetBreach::Nodes { .. } | BudgetBreach::ScalarBytes { .. },
+            ..
+        } => Some(("larger than what is read as one text".to_owned(), "split the file")),
+        // All that is left is about anchors and what they unfold to.
+        serde_yaml::Error::Budget { .. } => Some((
+            "its anchors and aliases unfold to too much".to_owned(),
+            "write out what the aliases stand for",
+        )),
+        // The scanner has a limit of its own, and no word for it but this.
+        _ => (message == "recursion limit exceeded").then(deep),
+    }
 }
 
 /// Returns the byte offset of the start of a place; scanner errors know only line and column.
@@ -593,19 +621,22 @@ mod tests {
             let list = vec![inner; 10].join(",");
             text.push_str(&format!("a{level}: &a{level} [{list}]\n"));
         }
-        assert!(parse(SourceId(0), &text).is_err());
+        let problem = parse(SourceId(0), &text).expect_err("a bomb");
+        assert_eq!(problem.message, "its anchors and aliases unfold to too much");
     }
 
     #[test]
     fn deep_nesting_is_refused() {
-        assert!(parse(SourceId(0), &"[".repeat(20_000)).is_err());
+        const TOO_DEEP: &str = "nested more than 64 deep";
+        let refused = |text: &str| parse(SourceId(0), text).expect_err("too deep").message;
+        assert_eq!(refused(&"[".repeat(20_000)), TOO_DEEP);
         let closed = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
-        assert!(parse(SourceId(0), &closed).is_err());
+        assert_eq!(refused(&closed), TOO_DEEP);
         let block: String =
             (0..20_000).map(|depth| format!("{}a:\n", " ".repeat(depth % 300))).collect();
         assert!(parse(SourceId(0), &block).is_err());
         let maps: String = (0..20_000).map(|_| "- ").collect();
-        assert!(parse(SourceId(0), &maps).is_err());
+        assert_eq!(refused(&maps), TOO_DEEP);
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! All integration tests in one binary: one link, shared helpers.
 
+mod bad_input;
 mod captures;
+mod common;
+mod determinism;
+mod everyday;
+mod incidents;
 mod recorded;
 mod sample;
 mod tcpdump;

@@ -19,11 +19,11 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for rule in &evidence.impact.undecided_limits {
         let judge = &evidence.judges.candidate[*rule as usize];
-        let outside = evidence.impact.touched.iter().any(|(party, causes)| {
-            !party.is_protected()
-                && causes.iter().any(|cause| cause.rule == Some(*rule))
-                && !judge.may_affect.has_party(*party, evidence.inventory())
-        });
+        let outside = evidence
+            .impact
+            .touched_outside
+            .iter()
+            .any(|(party, cause)| !party.is_protected() && cause.rule == Some(*rule));
         let asked = judge.max_target_loss.is_some() || judge.must_stop.is_some();
         let counts = evidence.is_judged(*rule) && (outside || asked);
         if counts {

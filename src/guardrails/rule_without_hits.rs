@@ -19,6 +19,10 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 };
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
+    // No traffic is read where nothing changed.
+    if evidence.change.nothing {
+        return;
+    }
     for (rule, text, _) in evidence.rules() {
         let met = !evidence.impact.hits[rule as usize].any.is_zero();
         if met || !harms(&text.action.value) {

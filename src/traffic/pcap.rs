@@ -8,6 +8,8 @@
 //!
 //! Every frame is counted once: `frames = records + other + unread`. A file that is cut off, or
 //! corrupt from some place on, is read up to there, and the rest counts as one more frame, unread.
+//! An input that fails (a disk, a compressed stream that breaks off) is an error besides: nobody
+//! knows what it kept back.
 
 mod classic;
 mod ng;
@@ -109,6 +111,15 @@ impl TrafficReader for Reader {
             }
         }
         self.update_counts();
+        if batch.is_empty()
+            && let Some(reason) = self.window.failure()
+        {
+            let name = &self.settings.name;
+            return Err(Box::new(
+                Diagnostic::bare(format!("cannot read {name} to its end: {reason}"))
+                    .help("a part of a recording proves nothing about the rest; name a whole one"),
+            ));
+        }
         Ok(!batch.is_empty())
     }
 

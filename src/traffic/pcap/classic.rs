@@ -103,7 +103,7 @@ impl Classic {
     }
 }
 
-fn cut(window: &mut Window) -> Next {
+fn cut(window: &Window) -> Next {
     let reason = window.failure();
     Next::Broken(reason.unwrap_or_else(|| "cut off in the middle of a packet".to_owned()))
 }

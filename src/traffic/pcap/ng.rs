@@ -248,7 +248,7 @@ fn length_of(claimed: u32) -> Result<usize, &'static str> {
     }
 }
 
-fn cut(window: &mut Window) -> Next {
+fn cut(window: &Window) -> Next {
     let reason = window.failure();
     Next::Broken(reason.unwrap_or_else(|| "cut off in the middle of a block".to_owned()))
 }

@@ -348,9 +348,16 @@ fn an_input_that_fails_is_told_and_what_came_before_is_kept() {
         let bytes = write(style, 1, &[datagram(1)]);
         for end in [bytes.len(), bytes.len() - 5] {
             let input = Cursor::new(bytes[..end].to_vec()).chain(Fails);
-            let (records, counts) = read_from(input, &settings()).unwrap();
-            assert_eq!(records.len(), usize::from(end == bytes.len()), "{style:?}");
-            assert_eq!(counts.unread.get("corrupt deflate stream"), Some(&1), "{style:?}");
+            let mut reader = (FORM.open)(Box::new(input), &settings()).unwrap();
+            let mut batch = RecordBatch::new();
+            if end == bytes.len() {
+                assert!(reader.read(&mut batch).unwrap(), "{style:?}");
+                assert_eq!(batch.len(), 1, "{style:?}");
+            }
+            let problem = reader.read(&mut batch).unwrap_err();
+            assert!(problem.message.contains("corrupt deflate stream"), "{problem:?}");
+            let unread = &reader.counts().unread;
+            assert_eq!(unread.get("corrupt deflate stream"), Some(&1), "{style:?}");
         }
     }
 }

@@ -100,7 +100,7 @@ impl Window {
     }
 
     /// Returns why the input ended, if by an error.
-    pub(super) fn failure(&mut self) -> Option<String> {
-        self.failure.take()
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.clone()
     }
 }

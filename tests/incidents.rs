@@ -1,0 +1,58 @@
+//! Public outages: the mistake must be caught, with those it hit, and the corrected rule must pass.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::common::{check, fixtures};
+
+/// What must come of one variant: `wrong` is `wrong.yaml` as the candidate.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    verdict: String,
+    exit_code: i32,
+    /// Everyone affected who was not meant to be.
+    affected: Vec<String>,
+    /// Guardrails that must be among those that fail.
+    errors: Vec<String>,
+}
+
+#[test]
+fn every_incident_is_caught_and_its_correction_passes() {
+    let mut folders: Vec<_> = std::fs::read_dir(fixtures("incidents"))
+        .expect("the incidents")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    folders.sort();
+    assert!(folders.len() >= 4, "incidents are missing: {folders:?}");
+    for folder in folders {
+        let name = folder.file_name().expect("a name").display().to_string();
+        assert!(folder.join("README.md").is_file(), "{name} says nothing about itself");
+        let text = std::fs::read_to_string(folder.join("expected.yaml"))
+            .unwrap_or_else(|error| panic!("{name}/expected.yaml: {error}"));
+        let variants: BTreeMap<String, Expected> = serde_yaml::from_str(&text)
+            .unwrap_or_else(|error| panic!("{name}/expected.yaml: {error}"));
+        for needed in ["wrong", "right"] {
+            assert!(variants.contains_key(needed), "{name} lacks `{needed}`");
+        }
+        for (variant, mut expected) in variants {
+            let rules = format!("{variant}.yaml");
+            let run = check(
+                &folder,
+                &[&rules, "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"],
+            );
+            let case = format!("{name}/{rules}: {:#}", run.result["findings"]);
+            assert_eq!(
+                (run.verdict(), run.code),
+                (&*expected.verdict, expected.exit_code),
+                "{case}"
+            );
+            expected.affected.sort();
+            assert_eq!(run.affected(), expected.affected, "{case}");
+            for error in &expected.errors {
+                assert!(run.findings().contains(&(error.as_str(), "error")), "{error}; {case}");
+            }
+        }
+    }
+}
