@@ -6,6 +6,7 @@ mod common;
 mod determinism;
 mod everyday;
 mod incidents;
+mod readme;
 mod recorded;
 mod sample;
 mod tcpdump;

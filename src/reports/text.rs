@@ -56,7 +56,10 @@ impl Screen {
         let mut line = first.to_owned();
         let mut empty = true;
         let mut lines = Vec::new();
-        for word in text.split(' ') {
+        // A number and its percent sign stay together.
+        let glued = text.replace(" %", "\u{a0}%");
+        for word in glued.split(' ') {
+            let word = word.replace('\u{a0}', " ");
             let length = line.chars().count() + usize::from(!empty) + word.chars().count();
             if !empty && length > WIDTH {
                 lines.push(std::mem::replace(&mut line, rest.to_owned()));
@@ -65,7 +68,7 @@ impl Screen {
             if !empty {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&word);
             empty = false;
         }
         lines.push(line);
