@@ -5,6 +5,7 @@ mod captures;
 mod common;
 mod determinism;
 mod everyday;
+mod guardrails;
 mod incidents;
 mod readme;
 mod recorded;
