@@ -136,6 +136,7 @@ fn nonzero_rate(rate: Rate) -> Result<Rate, Wrong> {
 
 fn no_amount(number: &str) -> Wrong {
     Wrong::new(format!("`{number}` is no amount"), "should be a number such as 10 or 2.5")
+        .help("write a plain decimal number before the unit")
 }
 
 fn unknown_unit<'k>(unit: &str, known: impl Iterator<Item = &'k str> + Clone) -> Wrong {
@@ -212,7 +213,8 @@ pub fn burst(text: &str) -> Result<Burst, Wrong> {
         }
     };
     if matches!(burst, Burst::Packets(0) | Burst::Bytes(0)) {
-        return Err(Wrong::new("a burst of zero lets nothing pass", "should be more than zero"));
+        return Err(Wrong::new("a burst of zero lets nothing pass", "should be more than zero")
+            .help("write at least `1 packet` or `1500 B`"));
     }
     Ok(burst)
 }
@@ -241,7 +243,10 @@ const DURATIONS: &[(&str, u64)] = &[
 pub fn duration(text: &str) -> Result<u64, Wrong> {
     let mut rest = text.trim();
     let mut total = 0u64;
-    let too_long = || Wrong::new("a duration this long is not counted", "too long");
+    let too_long = || {
+        Wrong::new("a duration this long is not counted", "too long")
+            .help("write at most a few hundred years")
+    };
     while !rest.is_empty() {
         let digits = rest
             .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))
@@ -263,7 +268,8 @@ pub fn duration(text: &str) -> Result<u64, Wrong> {
         rest = after[letters..].trim_start();
     }
     if total == 0 {
-        return Err(Wrong::new("a duration must be longer than nothing", "should be like `60s`"));
+        return Err(Wrong::new("a duration must be longer than nothing", "should be like `60s`")
+            .help("write seconds as `60s`, minutes as `5m`, days as `7d`"));
     }
     Ok(total)
 }
@@ -322,6 +328,7 @@ pub fn prefix(text: &str) -> Result<Prefix, Wrong> {
     let bits = address.family.bits();
     let length = length.parse::<u8>().ok().filter(|length| *length <= bits).ok_or_else(|| {
         Wrong::new(format!("`/{length}` is no prefix length"), format!("should be /0 to /{bits}"))
+            .help(format!("write `{address}/{bits}` for the one address"))
     })?;
     let prefix = Prefix::new(address, length);
     if prefix.bits != address.bits {
@@ -339,7 +346,8 @@ pub fn address_range(text: &str) -> Result<AddressRange, Wrong> {
     let Some((first, last)) = text.split_once('-') else { return Ok(prefix(text)?.range()) };
     let (first, last) = (address(first)?, address(last)?);
     if first.family != last.family {
-        return Err(Wrong::new("a range has both ends in one family", "IPv4 and IPv6 mixed"));
+        return Err(Wrong::new("a range has both ends in one family", "IPv4 and IPv6 mixed")
+            .help("write two ranges, one for each family"));
     }
     if first.bits > last.bits {
         return Err(Wrong::new("this range is empty", "the first address is above the last")
@@ -355,7 +363,10 @@ pub fn address_range(text: &str) -> Result<AddressRange, Wrong> {
 pub fn number_range(text: &str) -> Result<Option<(u64, u64)>, Wrong> {
     let text = text.trim();
     let number = |text: &str| text.trim().parse::<u64>().ok();
-    let no_number = || Wrong::new(format!("`{text}` is no number"), "should be a number");
+    let no_number = || {
+        Wrong::new(format!("`{text}` is no number"), "should be a number")
+            .help("write `80`, `8000-8080`, `>=1024` or `<512`")
+    };
     for (sign, range) in [
         (">=", (|n| Some((n, u64::MAX))) as fn(u64) -> Option<(u64, u64)>),
         ("<=", |n| Some((0, n))),
@@ -367,7 +378,8 @@ pub fn number_range(text: &str) -> Result<Option<(u64, u64)>, Wrong> {
             let bound = number(rest).ok_or_else(no_number)?;
             return match range(bound) {
                 Some(range) => Ok(Some(range)),
-                None => Err(Wrong::new("no number is in this range", "empty")),
+                None => Err(Wrong::new("no number is in this range", "empty")
+                    .help("write a range that holds a number")),
             };
         }
     }
@@ -549,7 +561,8 @@ pub fn tcp_flags(text: &str) -> Result<FlagTest, Wrong> {
             });
         };
         if seen & bit != 0 {
-            return Err(Wrong::new(format!("`{lower}` is said twice"), "said twice"));
+            return Err(Wrong::new(format!("`{lower}` is said twice"), "said twice")
+                .help("write each flag once"));
         }
         seen |= bit;
         test.mask |= bit;

@@ -116,7 +116,8 @@ fn header(row: &Row<'_>, problems: &mut Vec<Diagnostic>) -> Option<[Option<usize
             Some(known) if columns[known].is_none() => columns[known] = Some(at),
             Some(_) => problems.push(
                 Diagnostic::error(row.place(Some(at)), format!("column `{name}` stands twice"))
-                    .label("again here"),
+                    .label("again here")
+                    .help("remove one"),
             ),
             None => {
                 let help = match nearest(&name, COLUMNS.into_iter()) {

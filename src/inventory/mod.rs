@@ -192,7 +192,8 @@ impl Collector {
                             name.location,
                             format!("`{}` shares this address twice", name.value),
                         )
-                        .label("said twice"),
+                        .label("said twice")
+                        .help("write it once"),
                     ),
                     None => {
                         let ids = self.inventory.customers.iter().map(|one| one.id.value.as_str());
@@ -324,3 +325,6 @@ fn check_ids(inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
