@@ -298,6 +298,7 @@ fn a_wrong_command_line_is_found_before_work_starts() {
     for (more, phrase) in [
         (&["--inventroy", "inventory.yaml"][..], "--inventory"),
         (&["-o", "text", "-o", "json"], "only one output can go to standard output"),
+        (&["--traffic", "traffic.yaml"], "names traffic.yaml twice"),
         (&["-o", "jsno"], "did you mean `json`?"),
         (&["-o", "json=missing/out.json"], "cannot write missing/out.json"),
         (&["--save", "missing/out.json"], "cannot write missing/out.json"),

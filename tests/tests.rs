@@ -7,6 +7,7 @@ mod determinism;
 mod everyday;
 mod guardrails;
 mod incidents;
+mod matching;
 mod readme;
 mod recorded;
 mod sample;

@@ -189,7 +189,7 @@ fn recordings(
     };
     let form = arguments.format.as_deref().map(form_named).transpose()?;
     let sampling = arguments.sampling.map(SamplingRate);
-    let mut recordings = Vec::new();
+    let mut recordings: Vec<Recording> = Vec::new();
     if arguments.traffic.is_empty() {
         for one in &config.traffic {
             let of_config = one.format.as_ref().map(|name| form_named(&name.value)).transpose()?;
@@ -205,6 +205,9 @@ fn recordings(
         }
     } else {
         for path in &arguments.traffic {
+            if recordings.iter().any(|known| known.path == *path) {
+                bail!("--traffic names {} twice; it would count twice", input::shown(path));
+            }
             recordings.push(Recording {
                 path: path.clone(),
                 form,

@@ -41,8 +41,10 @@ mod undo_cut_off;
 mod unkeyed_limit;
 mod wide_match;
 
-/// Every guardrail: first those that fail, then those that cannot judge, then those that warn.
+/// Every guardrail: what is not understood comes before what follows from it; then those that
+/// fail, those that cannot judge, and those that warn.
 pub const GUARDRAILS: &[&Guardrail] = &[
+    &rule_not_understood::GUARDRAIL,
     &protected_traffic_hit::GUARDRAIL,
     &undo_cut_off::GUARDRAIL,
     &collateral_loss::GUARDRAIL,
@@ -53,7 +55,6 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &intent_missing::GUARDRAIL,
     &rule_expired::GUARDRAIL,
     &wide_match::GUARDRAIL,
-    &rule_not_understood::GUARDRAIL,
     &field_not_recorded::GUARDRAIL,
     &limit_undecided::GUARDRAIL,
     &nothing_recorded::GUARDRAIL,

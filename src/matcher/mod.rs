@@ -1,13 +1,16 @@
 //! Compiled rules: decides which rules a record meets, in three values.
 //!
-//! A field that a record lacks makes a test "cannot tell" ([`Truth::Maybe`]), never false. The
-//! only engine so far is [`scan`], which looks at every rule in turn; faster ones must agree with
-//! it record by record.
+//! A field that a record lacks makes a test "cannot tell" ([`Truth::Maybe`]), never false.
+//! [`scan`] decides one rule after another; for larger sets a sieve by addresses leaves out the
+//! rules that cannot match, and must agree with it record by record.
 
 use std::collections::HashMap;
 
+use index::Index;
+
 use crate::model::{Action, DefaultAction, Known, Match, Names, Record, RuleSet};
 
+mod index;
 pub mod scan;
 
 pub use scan::Test;
@@ -78,6 +81,7 @@ impl Step {
 #[derive(Clone, Debug)]
 pub struct Matcher {
     rules: Vec<CompiledRule>,
+    index: Option<Index>,
     /// What becomes of records that no rule decides.
     pub default: DefaultAction,
 }
@@ -94,18 +98,32 @@ impl Matcher {
     /// walk. `steps` is cleared first.
     pub fn walk(&self, record: &Record, steps: &mut Vec<Step>) {
         steps.clear();
-        for (at, rule) in self.rules.iter().enumerate() {
+        // A rule set of more than four thousand million rules does not fit into memory.
+        match self.index.as_ref().and_then(|index| index.rules(&record.header)) {
+            Some(rules) => self.walk_rules(rules, record, steps),
+            None => self.walk_rules(0..self.rules.len() as u32, record, steps),
+        }
+    }
+
+    fn walk_rules(&self, rules: impl Iterator<Item = u32>, record: &Record, steps: &mut Vec<Step>) {
+        for at in rules {
+            let rule = &self.rules[at as usize];
             let missing = match rule.test.decide(record) {
                 Truth::No => continue,
                 Truth::Yes => Known::NONE,
                 Truth::Maybe(missing) => missing,
             };
-            // A rule set of more than four thousand million rules does not fit into memory.
-            steps.push(Step { rule: at as u32, matches: rule.matches, missing: missing.0 });
+            steps.push(Step { rule: at, matches: rule.matches, missing: missing.0 });
             if missing == Known::NONE && rule.ends_walk {
                 return;
             }
         }
+    }
+
+    /// Returns the same rules, to be looked at one by one: the slow twin that tests compare with.
+    #[must_use]
+    pub fn scanning(&self) -> Matcher {
+        Matcher { index: None, ..self.clone() }
     }
 }
 
@@ -113,6 +131,7 @@ impl Matcher {
 pub fn compile<const N: usize>(sets: [&RuleSet; N], names: &Names) -> [Matcher; N] {
     let mut numbers: HashMap<&Match, u32> = HashMap::new();
     sets.map(|set| Matcher {
+        index: Index::new(set),
         rules: set
             .rules
             .iter()
