@@ -8,9 +8,8 @@
 use std::collections::BTreeSet;
 
 use crate::bank::Taken;
-use crate::matcher::Step;
+use crate::matcher::{BUCKET, Step};
 use crate::model::{Action, DefaultAction, Exceed, RateLimit, RuleSet};
-use crate::replay::BUCKET;
 use crate::tally::Pair;
 
 /// How many unknown matches of one pair are tried in all combinations.
@@ -282,9 +281,9 @@ impl Sets<'_> {
             .copied()
             .filter(|rule| {
                 let Some(after) = limit(1, *rule) else { return false };
-                let as_strict = before.iter().position(|old| {
-                    limit(0, *old).is_some_and(|old| at_least_as_generous(after, old))
-                });
+                let as_strict = before
+                    .iter()
+                    .position(|old| limit(0, *old).is_some_and(|old| after.is_as_generous_as(old)));
                 match as_strict {
                     Some(at) => {
                         before.remove(at);
@@ -315,27 +314,4 @@ fn exceed(limit: &RateLimit) -> Option<(Kind, Harm)> {
         Exceed::Challenge => Some((Kind::Challenged, Harm::Limited)),
         Exceed::Drop | Exceed::Reject => Some((Kind::Lost, Harm::Limited)),
     }
-}
-
-/// Returns whether a limit is at least as generous as another in everything: rate, burst, key as
-/// fine, scope as narrow, timeout as short, `exceed` as mild. Limits that count differently are
-/// not comparable.
-pub fn at_least_as_generous(after: &RateLimit, before: &RateLimit) -> bool {
-    let per_second = |limit: &RateLimit| {
-        // Cross products stay below 2^128: amounts and intervals are 64 bits each.
-        let bits = if limit.rate.unit == crate::model::RateUnit::Bytes { 8 } else { 1 };
-        (u128::from(limit.rate.amount) * bits, u128::from(limit.rate.per_ns))
-    };
-    let ((amount, interval), (old_amount, old_interval)) = (per_second(after), per_second(before));
-    let depth = |limit: &RateLimit| match limit.burst {
-        crate::model::Burst::Packets(depth) | crate::model::Burst::Bytes(depth) => depth,
-    };
-    after.rate.counts_bytes() == before.rate.counts_bytes()
-        && after.algorithm == before.algorithm
-        && amount.saturating_mul(old_interval) >= old_amount.saturating_mul(interval)
-        && depth(after) >= depth(before)
-        && before.per.iter().all(|part| after.per.iter().any(|own| own.is_as_fine_as(*part)))
-        && after.scope.width() <= before.scope.width()
-        && after.timeout_ns.unwrap_or(0) <= before.timeout_ns.unwrap_or(0)
-        && after.exceed <= before.exceed
 }

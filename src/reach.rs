@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribution::Party;
 use crate::change::Change;
-use crate::fate::at_least_as_generous;
 use crate::inventory::customers::{Customers, End, Owner};
 use crate::judge::harms;
 use crate::matcher::ends_walk;
@@ -118,7 +117,7 @@ impl Reach<'_> {
         let (old, new) = (&self.running.rules[before], &self.candidate.rules[at]);
         let moved = self.change.moved.iter().any(|(_, after)| *after == at);
         let milder = match (&old.action.value, &new.action.value) {
-            (Action::RateLimit(old), Action::RateLimit(new)) => at_least_as_generous(new, old),
+            (Action::RateLimit(old), Action::RateLimit(new)) => new.is_as_generous_as(old),
             (Action::Drop | Action::Reject, _) => true,
             (old, new) => old == new,
         };

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::attribution::Attribution;
 use crate::inventory::customers::Owner;
-use crate::matcher::{Matcher, Test, Truth};
+use crate::matcher::{ALGORITHM, BUCKET, EXPORTER, Matcher, Test, Truth};
 use crate::model::{
     Action, Address, Algorithm, Diagnostic, Family, KeyPart, Known, Label, Layers, NameId, Prefix,
     RateLimit, Record, RecordBatch, RuleSet, Scope,
@@ -17,14 +17,6 @@ use crate::model::{
 use crate::service::Service;
 use crate::tally::{BucketKey, Counts, Key, NO_BUCKET, Offer, Pair, Tally};
 use crate::traffic::TrafficReader;
-
-/// The bit of [`crate::matcher::Step::missing`] that says: how this limit counts is not simulated.
-pub const ALGORITHM: u16 = 1 << 15;
-/// The bit of [`crate::matcher::Step::missing`] that says: the exporter is not recorded.
-pub const EXPORTER: u16 = 1 << 14;
-
-/// The bit of [`crate::matcher::Step::missing`] that says: which bucket the record meets cannot be told.
-pub const BUCKET: u16 = 1 << 13;
 
 /// How many `attack_match`es one run can tell apart.
 pub const MAX_ATTACK_MATCHES: usize = 32;
@@ -332,24 +324,4 @@ fn owner_number(owner: Owner) -> u128 {
         Owner::Customer(id) => (1 << 32) | u128::from(id.0),
         Owner::Shared(id) => (2 << 32) | u128::from(id.0),
     }
-}
-
-/// Returns the words for the missing fields of a step, in a fixed order.
-pub fn missing_words(missing: u16) -> Vec<&'static str> {
-    const WORDS: &[(u16, &str)] = &[
-        (Known::SRC.0, "src"),
-        (Known::DST.0, "dst"),
-        (Known::PROTOCOL.0, "protocol"),
-        (Known::PORTS.0, "ports"),
-        (Known::TCP_FLAGS.0, "tcp_flags"),
-        (Known::ICMP.0, "icmp type and code"),
-        (Known::LENGTH.0, "packet_length"),
-        (Known::DSCP.0, "dscp"),
-        (Known::TTL.0, "ttl"),
-        (Known::FRAGMENT.0, "fragment"),
-        (Known::POP.0, "pop"),
-        (Known::DIRECTION.0, "direction"),
-        (EXPORTER, "exporter"),
-    ];
-    WORDS.iter().filter(|(bit, _)| missing & bit != 0).map(|(_, word)| *word).collect()
 }

@@ -11,6 +11,7 @@ use crate::input::{self, Output};
 use crate::report::Report;
 use crate::reports::{self, Style, diagnostics};
 
+mod arguments;
 mod check;
 mod explain;
 mod plan;

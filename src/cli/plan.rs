@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::check::CheckArguments;
+use super::arguments::CheckArguments;
 use crate::config::{self, Config, Observed, RedirectEffect};
 use crate::guardrails::Standards;
 use crate::input;

@@ -6,7 +6,7 @@ use super::{Evidence, Findings, Guardrail, Text, count, finding, unique};
 use crate::affected::Certainty;
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
-use crate::replay::missing_words;
+use crate::matcher::missing_words;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "field_not_recorded",

@@ -70,7 +70,7 @@ pub(super) fn report(
                 level: Level::Unknown,
                 help: Some(format!(
                     "record {} as well, or put an accept for the protected service above",
-                    crate::replay::missing_words(missing).join(", ")
+                    crate::matcher::missing_words(missing).join(", ")
                 )),
                 ..finding(
                     guardrail,

@@ -77,6 +77,34 @@ impl Step {
     }
 }
 
+/// The bit of [`Step::missing`] that says: how this limit counts is not simulated.
+pub const ALGORITHM: u16 = 1 << 15;
+/// The bit of [`Step::missing`] that says: the exporter is not recorded.
+pub const EXPORTER: u16 = 1 << 14;
+
+/// The bit of [`Step::missing`] that says: which bucket the record meets cannot be told.
+pub const BUCKET: u16 = 1 << 13;
+
+/// Returns the words for the missing fields of a step, in a fixed order.
+pub fn missing_words(missing: u16) -> Vec<&'static str> {
+    const WORDS: &[(u16, &str)] = &[
+        (Known::SRC.0, "src"),
+        (Known::DST.0, "dst"),
+        (Known::PROTOCOL.0, "protocol"),
+        (Known::PORTS.0, "ports"),
+        (Known::TCP_FLAGS.0, "tcp_flags"),
+        (Known::ICMP.0, "icmp type and code"),
+        (Known::LENGTH.0, "packet_length"),
+        (Known::DSCP.0, "dscp"),
+        (Known::TTL.0, "ttl"),
+        (Known::FRAGMENT.0, "fragment"),
+        (Known::POP.0, "pop"),
+        (Known::DIRECTION.0, "direction"),
+        (EXPORTER, "exporter"),
+    ];
+    WORDS.iter().filter(|(bit, _)| missing & bit != 0).map(|(_, word)| *word).collect()
+}
+
 /// A compiled rule set.
 #[derive(Clone, Debug)]
 pub struct Matcher {

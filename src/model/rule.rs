@@ -3,7 +3,7 @@
 use super::sets::{AddressSet, NumberSet};
 use super::source::{Location, Spanned};
 use super::time::Timestamp;
-use super::units::{Burst, Rate, Share};
+use super::units::{Burst, Rate, RateUnit, Share};
 
 /// An ordered list of rules and what becomes of packets that no rule decides.
 #[derive(Clone, Debug)]
@@ -243,6 +243,33 @@ pub struct RateLimit {
     pub algorithm: Algorithm,
     /// Once over, act on everything of the key for so long.
     pub timeout_ns: Option<u64>,
+}
+
+impl RateLimit {
+    /// Returns whether this limit is at least as generous as another in everything: rate, burst,
+    /// key as fine, scope as narrow, timeout as short, `exceed` as mild. Limits that count
+    /// differently are not comparable.
+    #[must_use]
+    pub fn is_as_generous_as(&self, other: &RateLimit) -> bool {
+        let per_second = |limit: &RateLimit| {
+            // Cross products stay below 2^128: amounts and intervals are 64 bits each.
+            let bits = if limit.rate.unit == RateUnit::Bytes { 8 } else { 1 };
+            (u128::from(limit.rate.amount) * bits, u128::from(limit.rate.per_ns))
+        };
+        let ((amount, interval), (old_amount, old_interval)) =
+            (per_second(self), per_second(other));
+        let depth = |limit: &RateLimit| match limit.burst {
+            Burst::Packets(depth) | Burst::Bytes(depth) => depth,
+        };
+        self.rate.counts_bytes() == other.rate.counts_bytes()
+            && self.algorithm == other.algorithm
+            && amount.saturating_mul(old_interval) >= old_amount.saturating_mul(interval)
+            && depth(self) >= depth(other)
+            && other.per.iter().all(|part| self.per.iter().any(|own| own.is_as_fine_as(*part)))
+            && self.scope.width() <= other.scope.width()
+            && self.timeout_ns.unwrap_or(0) <= other.timeout_ns.unwrap_or(0)
+            && self.exceed <= other.exceed
+    }
 }
 
 /// One part of a bucket key.

@@ -1,0 +1,135 @@
+//! What was typed after `blastgate check`, before anything is made of it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+use super::When;
+
+/// What `check` takes, as typed.
+#[derive(Args, Debug)]
+pub(super) struct CheckArguments {
+    /// Rule files or folders: the candidate rule set [default: the config's].
+    #[arg(value_name = "RULES", env = "BLASTGATE_RULES", value_delimiter = '\n')]
+    pub(super) rules: Vec<PathBuf>,
+
+    /// The rule set in force now: a file or folder. Without it every rule is judged as if new.
+    #[arg(long, value_name = "PATH", env = "BLASTGATE_RUNNING", help_heading = "Materials")]
+    pub(super) running: Option<PathBuf>,
+
+    /// The rule language, when it cannot be told from the file.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_LANGUAGE", help_heading = "Materials")]
+    pub(super) language: Option<String>,
+
+    /// Customers and infrastructure; repeat for several.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLASTGATE_INVENTORY",
+        value_delimiter = '\n',
+        help_heading = "Materials"
+    )]
+    pub(super) inventory: Vec<PathBuf>,
+
+    /// Recorded traffic, `-` for standard input; repeat for several.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLASTGATE_TRAFFIC",
+        value_delimiter = '\n',
+        help_heading = "Materials"
+    )]
+    pub(super) traffic: Vec<PathBuf>,
+
+    /// The form of the traffic, when it cannot be told from the file.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_FORMAT", help_heading = "Traffic")]
+    pub(super) format: Option<String>,
+
+    /// The PoP of records that do not name one.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_POP", help_heading = "Traffic")]
+    pub(super) pop: Option<String>,
+
+    /// The direction of records that do not name one: ingress or egress.
+    #[arg(long, value_name = "WAY", env = "BLASTGATE_DIRECTION", help_heading = "Traffic")]
+    pub(super) direction: Option<String>,
+
+    /// One record stands for N packets.
+    #[arg(long, value_name = "N", env = "BLASTGATE_SAMPLING", help_heading = "Traffic",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) sampling: Option<u32>,
+
+    /// What all of the traffic is: attack or legit.
+    #[arg(long, value_name = "LABEL", env = "BLASTGATE_LABEL", help_heading = "Traffic")]
+    pub(super) label: Option<String>,
+
+    /// Look through GRE, IP-in-IP, VXLAN and Geneve at the inner packet.
+    #[arg(long, env = "BLASTGATE_INNER", help_heading = "Traffic")]
+    pub(super) inner: bool,
+
+    /// Refuse recordings older than this [default: 7d].
+    #[arg(long, value_name = "DURATION", env = "BLASTGATE_MAX_AGE", help_heading = "Judging")]
+    pub(super) max_age: Option<String>,
+
+    /// The clock for expiry and age, as RFC 3339 [default: now].
+    #[arg(long, value_name = "TIME", env = "BLASTGATE_NOW", help_heading = "Judging")]
+    pub(super) now: Option<String>,
+
+    /// Warnings about rules that the change touches fail too.
+    #[arg(long, env = "BLASTGATE_STRICT", help_heading = "Judging")]
+    pub(super) strict: bool,
+
+    /// Output form: text, json; `FORM=FILE` writes a file. Repeat for several.
+    #[arg(
+        short,
+        long,
+        value_name = "FORM[=FILE]",
+        env = "BLASTGATE_OUTPUT",
+        value_delimiter = '\n',
+        help_heading = "Output"
+    )]
+    pub(super) output: Vec<String>,
+
+    /// Save the whole result as JSON.
+    #[arg(long, value_name = "FILE", env = "BLASTGATE_SAVE", help_heading = "Output")]
+    pub(super) save: Option<PathBuf>,
+
+    /// Colour.
+    #[arg(long, value_enum, default_value_t, env = "BLASTGATE_COLOR", help_heading = "Output")]
+    pub(super) color: When,
+
+    /// Progress while traffic is read.
+    #[arg(long, value_enum, default_value_t, env = "BLASTGATE_PROGRESS", help_heading = "Output")]
+    pub(super) progress: When,
+
+    /// Print the verdict only.
+    #[arg(short, long, env = "BLASTGATE_QUIET", help_heading = "Output")]
+    pub(super) quiet: bool,
+
+    /// Print everything, not one screen.
+    #[arg(short, long, action = ArgAction::Count, help_heading = "Output")]
+    pub(super) verbose: u8,
+
+    /// The config [default: `blastgate.yaml`, from here upwards to the first folder with `.git`].
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLASTGATE_CONFIG",
+        conflicts_with = "no_config",
+        help_heading = "Materials"
+    )]
+    pub(super) config: Option<PathBuf>,
+
+    /// Use no config.
+    #[arg(long, env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
+    pub(super) no_config: bool,
+
+    /// How many threads count [default: one a core].
+    #[arg(long, value_name = "N", env = "BLASTGATE_THREADS", help_heading = "Judging",
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+
+    /// How many records go into a batch.
+    #[arg(long, value_name = "N", env = "BLASTGATE_BATCH", hide = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) batch: Option<u32>,
+}
