@@ -120,17 +120,14 @@ fn the_readme_links_to_what_is_there() {
 fn the_readmes_own_files_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let files = blocks(&readme(), "yaml");
-    for (name, text) in ["rules.yaml", "inventory.yaml"].into_iter().zip(&files) {
+    for (name, text) in ["rules.yaml", "inventory.yaml", "blastgate.yaml"].into_iter().zip(&files) {
         std::fs::write(folder.path().join(name), text).expect("a file");
     }
     let profile = "version: 1\nduration: 10s\nflows:\n\
-        \x20 - {id: flood, label: attack, dst: 203.0.113.10, protocol: udp, rate: 4 Gbps}\n\
+        \x20 - {id: flood, dst: 203.0.113.10, protocol: udp, dst_port: 80, rate: 4 Gbps}\n\
         \x20 - {id: web, dst: 203.0.113.70, protocol: tcp, dst_port: 443, rate: 1 Mbps}\n";
-    std::fs::write(folder.path().join("traffic.yaml"), profile).expect("a file");
-    let output = blastgate(folder.path())
-        .args(["check", "rules.yaml", "--inventory", "inventory.yaml", "--traffic"])
-        .arg("traffic.yaml")
-        .output()
-        .expect("the program runs");
+    // What a file holds is told by its first bytes, not by its name.
+    std::fs::write(folder.path().join("today.pcap"), profile).expect("a file");
+    let output = blastgate(folder.path()).arg("check").output().expect("the program runs");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
