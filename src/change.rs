@@ -70,13 +70,15 @@ impl Change {
 
     /// Returns whether the change adds, edits or moves this candidate rule.
     pub fn concerns(&self, rule: usize) -> bool {
-        !self.nothing
-            && (self.adds_or_edits(rule) || self.moved.iter().any(|(_, after)| *after == rule))
+        self.adds_or_edits(rule)
+            || (!self.nothing && self.moved.iter().any(|(_, after)| *after == rule))
     }
 
     /// Returns whether the change adds or edits this candidate rule.
     pub fn adds_or_edits(&self, rule: usize) -> bool {
-        self.running_of[rule].is_none() || self.modified.iter().any(|(_, after)| *after == rule)
+        !self.nothing
+            && (self.running_of[rule].is_none()
+                || self.modified.iter().any(|(_, after)| *after == rule))
     }
 
     /// Returns whether the change removes, edits or moves this running rule.

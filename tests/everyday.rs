@@ -50,6 +50,7 @@ const CASES: &[Case] = &[
     ("old-rule-expired", "unrelated-rule", AGAINST_RUNNING, "pass", 0, &[], &[]),
     ("old-rule-expired", "edits-the-old", AGAINST_RUNNING, "fail", 1, &[("rule_expired", "error")], &[]),
     ("nothing-labelled", "drop", TRAFFIC, "cannot_judge", 3, &[("nothing_labelled", "unknown")], &[]),
+    ("renamed-rule", "renamed", NO_TRAFFIC, "pass", 0, &[], &[]),
 ];
 
 #[test]
