@@ -282,22 +282,32 @@ struct Entry<'e> {
     missing: u16,
 }
 
-/// The new losses of one key, under the way that loses least or most.
+/// What one way of a key newly costs.
 #[derive(Clone, Debug)]
-struct NewLosses<'w> {
-    /// How the packet fared under the running rules.
-    running: &'w Walk,
-    /// All kinds: what counts outside `may_affect`.
+struct NewLosses {
+    /// By the worst of all kinds: what counts outside `may_affect`.
     any: Vec<RuleLoss>,
     /// Drops only: what counts within it.
     drops: Vec<RuleLoss>,
 }
 
-impl NewLosses<'_> {
-    fn size(&self) -> (u64, u64) {
-        let total = |of: fn(&RuleLoss) -> u64| self.any.iter().map(of).sum::<u64>();
-        (total(|loss| loss.packets), total(|loss| loss.bytes))
-    }
+/// Amounts by who is charged and why.
+type Charges = BTreeMap<(Party, Cause), Amount>;
+
+/// What is charged if a key fares in one way: at least, and at most.
+#[derive(Default)]
+struct Charged {
+    /// Where no intent allows it.
+    collateral: [Charges; 2],
+    /// Where intents allow it.
+    intended: [Charges; 2],
+}
+
+/// Who meets harm by which cause, counted over the ways that a record leaves open.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    ways: usize,
+    outside: bool,
 }
 
 impl Assessment<'_> {
@@ -404,30 +414,32 @@ impl Assessment<'_> {
 
     fn meet(&self, impact: &mut Impact, entry: &Entry<'_>) {
         let Entry { ends, amount, walks, .. } = *entry;
-        let mut causes: BTreeMap<Cause, usize> = BTreeMap::new();
+        let mut met: BTreeMap<(Party, Cause), Met> = BTreeMap::new();
         for (running, candidate) in walks {
             for rule in self.sets.newly_met(running, candidate) {
-                *causes.entry(self.cause(rule, running)).or_default() += 1;
+                let cause = self.cause(rule, running);
+                let allowed = self.allowed(&cause, ends, running, candidate);
+                let outside = allowed.is_none();
+                let parties = allowed.unwrap_or_else(|| self.attribution.charged(ends));
+                for party in parties.into_iter().chain(protected_parties(ends)) {
+                    let met = met.entry((party, cause)).or_default();
+                    met.ways += 1;
+                    met.outside |= outside;
+                }
             }
         }
-        for (cause, ways) in causes {
-            let certain = ways == walks.len();
-            let allowed = self.allowed(&cause, ends, walks);
-            let outside = allowed.is_none();
-            let parties = allowed.unwrap_or_else(|| self.attribution.charged(ends));
-            for party in parties.into_iter().chain(protected_parties(ends)) {
-                if certain {
-                    impact.touched.entry(party).or_default().insert(cause);
-                    if outside {
-                        impact.touched_outside.insert((party, cause));
-                    }
-                    if party.is_protected() {
-                        impact.protected.entry((party, cause)).or_default().add(amount);
-                    }
-                } else {
-                    let maybe = impact.maybe_touched.entry(party).or_default();
-                    *maybe.entry(cause).or_default() |= entry.missing;
+        for ((party, cause), Met { ways, outside }) in met {
+            if ways == walks.len() {
+                impact.touched.entry(party).or_default().insert(cause);
+                if outside {
+                    impact.touched_outside.insert((party, cause));
                 }
+                if party.is_protected() {
+                    impact.protected.entry((party, cause)).or_default().add(amount);
+                }
+            } else {
+                let maybe = impact.maybe_touched.entry(party).or_default();
+                *maybe.entry(cause).or_default() |= entry.missing;
             }
         }
     }
@@ -444,13 +456,17 @@ impl Assessment<'_> {
 
     /// Returns who is charged if every intent that has a say allows the loss: that of the rule
     /// which does the harm, and those of rules that the packet no longer meets.
-    fn allowed(&self, cause: &Cause, ends: &Ends, walks: &[(Walk, Walk)]) -> Option<Vec<Party>> {
+    fn allowed(
+        &self,
+        cause: &Cause,
+        ends: &Ends,
+        running: &Walk,
+        candidate: &Walk,
+    ) -> Option<Vec<Party>> {
         let charged = self.judges.of(cause.rule).may_affect.charged(ends, self.attribution)?;
-        for (running, candidate) in walks {
-            for rule in met(running) {
-                let Some(judge) = self.former_judge(rule, candidate) else { continue };
-                judge.may_affect.charged(ends, self.attribution)?;
-            }
+        for rule in met(running) {
+            let Some(judge) = self.former_judge(rule, candidate) else { continue };
+            judge.may_affect.charged(ends, self.attribution)?;
         }
         Some(charged)
     }
@@ -481,55 +497,20 @@ impl Assessment<'_> {
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
         };
-        let (mut least, mut greatest) = (None::<NewLosses>, None::<NewLosses>);
+        let mut ways = Vec::with_capacity(walks.len());
         let (mut before, mut after) = (None, None);
         for (running, candidate) in walks {
-            let few = self.newly(running, &losses(1, candidate, 0), &losses(0, running, 1));
-            let many = self.newly(running, &losses(1, candidate, 1), &losses(0, running, 0));
-            if least.as_ref().is_none_or(|known| few.size() < known.size()) {
-                least = Some(few);
-            }
-            if greatest.as_ref().is_none_or(|known| many.size() > known.size()) {
-                greatest = Some(many);
-            }
+            let few = self.newly(&losses(1, candidate, 0), &losses(0, running, 1));
+            let many = self.newly(&losses(1, candidate, 1), &losses(0, running, 0));
+            ways.push(self.charge(entry, running, candidate, &[few, many]));
             let kept = |side: usize, walk: &Walk, world: usize| {
                 lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
             };
             widen(&mut before, kept(0, running, 0), kept(0, running, 1));
             widen(&mut after, kept(1, candidate, 0), kept(1, candidate, 1));
         }
-        let mut collateral: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
-        let mut intended: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
-        for (world, new) in [least, greatest].into_iter().enumerate() {
-            let Some(new) = new else { continue };
-            let mut charge = |loss: &RuleLoss, drops_only: bool| {
-                let part = portion(loss, amount);
-                let cause = self.cause(loss.rule, new.running);
-                let allowed = self.allowed(&cause, ends, walks);
-                let (into, parties) = match (allowed, drops_only) {
-                    (Some(parties), true) => (&mut intended, parties),
-                    (None, false) => {
-                        let mut parties = self.attribution.charged(ends);
-                        parties.extend(protected_parties(ends));
-                        (&mut collateral, parties)
-                    }
-                    (Some(_), false) => {
-                        (&mut collateral, protected_parties(ends).collect::<Vec<_>>())
-                    }
-                    (None, true) => return,
-                };
-                for party in parties {
-                    let range = into.entry((party, cause)).or_default();
-                    if world == 0 {
-                        range.least.add(part);
-                    } else {
-                        range.greatest.add(part);
-                    }
-                }
-            };
-            new.any.iter().for_each(|loss| charge(loss, false));
-            new.drops.iter().for_each(|loss| charge(loss, true));
-        }
+        let collateral = ranges(ways.iter().map(|way| &way.collateral));
+        let intended = ranges(ways.iter().map(|way| &way.intended));
         for ((_, cause), range) in collateral.iter().chain(&intended) {
             if range.least != range.greatest {
                 *impact.missing.entry(*cause).or_default() |= missing;
@@ -555,15 +536,46 @@ impl Assessment<'_> {
         }
     }
 
-    /// Returns what the candidate keeps from its way beyond what the running rules did.
-    fn newly<'w>(
+    /// Charges the losses of one way, its least and its greatest.
+    fn charge(
         &self,
-        running: &'w Walk,
-        after: &[RuleLoss],
-        before: &[RuleLoss],
-    ) -> NewLosses<'w> {
+        entry: &Entry<'_>,
+        running: &Walk,
+        candidate: &Walk,
+        new: &[NewLosses; 2],
+    ) -> Charged {
+        let Entry { ends, amount, .. } = *entry;
+        let mut charged = Charged::default();
+        for (bound, new) in new.iter().enumerate() {
+            let allowed = |loss: &RuleLoss| {
+                let cause = self.cause(loss.rule, running);
+                (cause, self.allowed(&cause, ends, running, candidate))
+            };
+            for loss in &new.any {
+                let (cause, allowed) = allowed(loss);
+                let mut parties: Vec<Party> = protected_parties(ends).collect();
+                if allowed.is_none() {
+                    parties.extend(self.attribution.charged(ends));
+                }
+                for party in parties {
+                    let known = charged.collateral[bound].entry((party, cause)).or_default();
+                    known.add(portion(loss, amount));
+                }
+            }
+            for loss in &new.drops {
+                let (cause, allowed) = allowed(loss);
+                for party in allowed.into_iter().flatten() {
+                    let known = charged.intended[bound].entry((party, cause)).or_default();
+                    known.add(portion(loss, amount));
+                }
+            }
+        }
+        charged
+    }
+
+    /// Returns what the candidate keeps from its way beyond what the running rules did.
+    fn newly(&self, after: &[RuleLoss], before: &[RuleLoss]) -> NewLosses {
         NewLosses {
-            running,
             any: self.beyond(after, before, counts_as_lost),
             drops: self.beyond(after, before, |loss| loss.kind == Kind::Lost),
         }
@@ -611,6 +623,35 @@ impl Assessment<'_> {
         }
         new
     }
+}
+
+/// Returns what is certain and what is possible, over all ways: for everybody at least what the
+/// way costs that costs it least, and by every cause at most what any way costs.
+fn ranges<'c>(
+    ways: impl Iterator<Item = &'c [Charges; 2]> + Clone,
+) -> BTreeMap<(Party, Cause), Range> {
+    let mut ranges: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
+    for (who, amount) in ways.clone().flat_map(|[_, many]| many) {
+        let greatest = &mut ranges.entry(*who).or_default().greatest;
+        if (greatest.packets, greatest.bytes) < (amount.packets, amount.bytes) {
+            *greatest = *amount;
+        }
+    }
+    let parties: BTreeSet<Party> = ranges.keys().map(|(party, _)| *party).collect();
+    for party in parties {
+        let own = |[few, _]: &'c [Charges; 2]| {
+            few.iter().filter(|((charged, _), _)| *charged == party).collect::<Vec<_>>()
+        };
+        let cost = |charges: &Vec<(&(Party, Cause), &Amount)>| {
+            charges.iter().fold((0u64, 0u64), |(packets, bytes), (_, amount)| {
+                (packets.saturating_add(amount.packets), bytes.saturating_add(amount.bytes))
+            })
+        };
+        for (who, amount) in ways.clone().map(own).min_by_key(cost).unwrap_or_default() {
+            ranges.entry(*who).or_default().least = *amount;
+        }
+    }
+    ranges
 }
 
 fn counts_as_lost(loss: &RuleLoss) -> bool {

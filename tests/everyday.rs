@@ -51,6 +51,7 @@ const CASES: &[Case] = &[
     ("old-rule-expired", "edits-the-old", AGAINST_RUNNING, "fail", 1, &[("rule_expired", "error")], &[]),
     ("nothing-labelled", "drop", TRAFFIC, "cannot_judge", 3, &[("nothing_labelled", "unknown")], &[]),
     ("renamed-rule", "renamed", NO_TRAFFIC, "pass", 0, &[], &[]),
+    ("field-unrecorded", "either-rule", TRAFFIC, "cannot_judge", 3, &[("field_not_recorded", "unknown")], &[]),
 ];
 
 #[test]
