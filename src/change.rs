@@ -70,19 +70,26 @@ impl Change {
 
     /// Returns whether the change adds, edits or moves this candidate rule.
     pub fn concerns(&self, rule: usize) -> bool {
-        !self.nothing
-            && (self.adds_or_edits(rule) || self.moved.iter().any(|(_, after)| *after == rule))
+        self.adds_or_edits(rule)
+            || (!self.nothing && self.moved.iter().any(|(_, after)| *after == rule))
     }
 
     /// Returns whether the change adds or edits this candidate rule.
     pub fn adds_or_edits(&self, rule: usize) -> bool {
-        self.running_of[rule].is_none() || self.modified.iter().any(|(_, after)| *after == rule)
+        !self.nothing
+            && (self.running_of[rule].is_none()
+                || self.modified.iter().any(|(_, after)| *after == rule))
     }
 
     /// Returns whether the change removes, edits or moves this running rule.
     pub fn disturbs(&self, before: usize) -> bool {
+        self.removes_or_edits(before) || self.moved.iter().any(|(running, _)| *running == before)
+    }
+
+    /// Returns whether the change removes or edits this running rule.
+    pub fn removes_or_edits(&self, before: usize) -> bool {
         self.candidate_of[before].is_none()
-            || self.modified.iter().chain(&self.moved).any(|(running, _)| *running == before)
+            || self.modified.iter().any(|(running, _)| *running == before)
     }
 }
 

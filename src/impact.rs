@@ -79,7 +79,8 @@ pub struct Range {
 }
 
 impl Range {
-    fn add(&mut self, other: Range) {
+    /// Adds another range.
+    pub fn add(&mut self, other: Range) {
         self.least.add(other.least);
         self.greatest.add(other.greatest);
     }
@@ -188,10 +189,30 @@ pub struct Attack {
     pub running: Range,
     /// What the candidate stops.
     pub candidate: Range,
-    /// What the candidate stops of what the running rules let through.
+    /// What the candidate stops beyond what those rules stop that the change leaves as they are.
     pub newly_stopped: Amount,
+    /// By how much less the candidate stops than the running rules; negative if it stops more.
+    pub fall: Fall,
     /// What the candidate lets through of what the running rules stop, by who is to blame.
-    pub let_through: BTreeMap<Blame, Amount>,
+    pub let_through: BTreeMap<Blame, Range>,
+}
+
+/// A difference: at least, and at most; in packets and in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fall {
+    /// At least.
+    pub least: (i128, i128),
+    /// At most.
+    pub greatest: (i128, i128),
+}
+
+impl Fall {
+    /// Adds another difference.
+    pub fn add(&mut self, other: Fall) {
+        let add = |a: (i128, i128), b: (i128, i128)| (a.0 + b.0, a.1 + b.1);
+        self.least = add(self.least, other.least);
+        self.greatest = add(self.greatest, other.greatest);
+    }
 }
 
 /// The rule through which attack newly passes.
@@ -282,22 +303,32 @@ struct Entry<'e> {
     missing: u16,
 }
 
-/// The new losses of one key, under the way that loses least or most.
+/// What one way of a key newly costs.
 #[derive(Clone, Debug)]
-struct NewLosses<'w> {
-    /// How the packet fared under the running rules.
-    running: &'w Walk,
-    /// All kinds: what counts outside `may_affect`.
+struct NewLosses {
+    /// By the worst of all kinds: what counts outside `may_affect`.
     any: Vec<RuleLoss>,
     /// Drops only: what counts within it.
     drops: Vec<RuleLoss>,
 }
 
-impl NewLosses<'_> {
-    fn size(&self) -> (u64, u64) {
-        let total = |of: fn(&RuleLoss) -> u64| self.any.iter().map(of).sum::<u64>();
-        (total(|loss| loss.packets), total(|loss| loss.bytes))
-    }
+/// Amounts by who is charged and why.
+type Charges = BTreeMap<(Party, Cause), Amount>;
+
+/// What is charged if a key fares in one way: at least, and at most.
+#[derive(Default)]
+struct Charged {
+    /// Where no intent allows it.
+    collateral: [Charges; 2],
+    /// Where intents allow it.
+    intended: [Charges; 2],
+}
+
+/// Who meets harm by which cause, counted over the ways that a record leaves open.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    ways: usize,
+    outside: bool,
 }
 
 impl Assessment<'_> {
@@ -354,23 +385,49 @@ impl Assessment<'_> {
             let losses = self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes);
             lost(losses.iter(), amount)
         };
-        let (mut running, mut candidate) = (None, None);
-        let mut worst: Option<(Amount, &(Walk, Walk))> = None;
+        let left_alone = |loss: &&RuleLoss| match loss.rule {
+            Some(rule) => !self.change.removes_or_edits(rule as usize),
+            None => !self.change.default_changed,
+        };
+        let (mut running, mut candidate, mut kept) = (None, None, None);
+        let mut fall: Option<Fall> = None;
+        let mut worst: Option<((i128, i128), &(Walk, Walk))> = None;
         for ways in walks {
-            widen(&mut running, stopped(0, &ways.0, 0), stopped(0, &ways.0, 1));
-            widen(&mut candidate, stopped(1, &ways.1, 0), stopped(1, &ways.1, 1));
-            let least = stopped(1, &ways.1, 0);
-            if worst.as_ref().is_none_or(|(known, _)| least.packets < known.packets) {
-                worst = Some((least, ways));
+            let mut in_world = |world: usize| {
+                let before = stopped(0, &ways.0, world);
+                let after = stopped(1, &ways.1, world);
+                widen(&mut running, before, before);
+                widen(&mut candidate, after, after);
+                let losses =
+                    self.sets.losses(0, &ways.0, taken[world], amount.packets, amount.bytes);
+                let rest = lost(losses.iter().filter(left_alone), amount);
+                widen(&mut kept, rest, rest);
+                let less = |a: u64, b: u64| i128::from(a) - i128::from(b);
+                (less(before.packets, after.packets), less(before.bytes, after.bytes))
+            };
+            for here in [in_world(0), in_world(1)] {
+                let known = fall.get_or_insert(Fall { least: here, greatest: here });
+                known.least = known.least.min(here);
+                known.greatest = known.greatest.max(here);
+                if worst.as_ref().is_none_or(|(known, _)| here > *known) {
+                    worst = Some((here, ways));
+                }
             }
         }
         let (running, candidate) = (running.unwrap_or_default(), candidate.unwrap_or_default());
         attack.running.add(running);
         attack.candidate.add(candidate);
-        attack.newly_stopped.add(minus(candidate.least, running.greatest));
-        let through = minus(running.least, candidate.least);
+        attack.newly_stopped.add(minus(candidate.least, kept.unwrap_or_default().greatest));
+        let fall = fall.unwrap_or_default();
+        attack.fall.add(fall);
+        let amount = |(packets, bytes): (i128, i128)| Amount {
+            raw: 0,
+            packets: u64::try_from(packets).unwrap_or(0),
+            bytes: u64::try_from(bytes).unwrap_or(0),
+        };
+        let through = Range { least: amount(fall.least), greatest: amount(fall.greatest) };
         if let Some((_, (before, after))) = worst
-            && !through.is_zero()
+            && !through.greatest.is_zero()
         {
             attack.let_through.entry(self.blame(before, after)).or_default().add(through);
         }
@@ -384,10 +441,14 @@ impl Assessment<'_> {
         {
             return Blame::Candidate(rule);
         }
-        let stopper = match before.end {
-            End::Stopped(Some(rule), _) => Some(rule),
-            _ => before.limits.first().copied(),
+        let end = match before.end {
+            End::Stopped(None, _) if self.change.default_changed => return Blame::Default,
+            End::Stopped(rule, _) => rule,
+            End::Passes(_) => None,
         };
+        let stoppers = || end.into_iter().chain(before.limits.iter().copied());
+        let stopper =
+            stoppers().find(|rule| self.change.disturbs(*rule as usize)).or(stoppers().next());
         match stopper {
             Some(rule) => match self.change.candidate_of[rule as usize] {
                 Some(after) => Blame::Candidate(after as u32),
@@ -404,30 +465,32 @@ impl Assessment<'_> {
 
     fn meet(&self, impact: &mut Impact, entry: &Entry<'_>) {
         let Entry { ends, amount, walks, .. } = *entry;
-        let mut causes: BTreeMap<Cause, usize> = BTreeMap::new();
+        let mut met: BTreeMap<(Party, Cause), Met> = BTreeMap::new();
         for (running, candidate) in walks {
             for rule in self.sets.newly_met(running, candidate) {
-                *causes.entry(self.cause(rule, running)).or_default() += 1;
+                let cause = self.cause(rule, running);
+                let allowed = self.allowed(&cause, ends, running, candidate);
+                let outside = allowed.is_none();
+                let parties = allowed.unwrap_or_else(|| self.attribution.charged(ends));
+                for party in parties.into_iter().chain(protected_parties(ends)) {
+                    let met = met.entry((party, cause)).or_default();
+                    met.ways += 1;
+                    met.outside |= outside;
+                }
             }
         }
-        for (cause, ways) in causes {
-            let certain = ways == walks.len();
-            let allowed = self.allowed(&cause, ends, walks);
-            let outside = allowed.is_none();
-            let parties = allowed.unwrap_or_else(|| self.attribution.charged(ends));
-            for party in parties.into_iter().chain(protected_parties(ends)) {
-                if certain {
-                    impact.touched.entry(party).or_default().insert(cause);
-                    if outside {
-                        impact.touched_outside.insert((party, cause));
-                    }
-                    if party.is_protected() {
-                        impact.protected.entry((party, cause)).or_default().add(amount);
-                    }
-                } else {
-                    let maybe = impact.maybe_touched.entry(party).or_default();
-                    *maybe.entry(cause).or_default() |= entry.missing;
+        for ((party, cause), Met { ways, outside }) in met {
+            if ways == walks.len() {
+                impact.touched.entry(party).or_default().insert(cause);
+                if outside {
+                    impact.touched_outside.insert((party, cause));
                 }
+                if party.is_protected() {
+                    impact.protected.entry((party, cause)).or_default().add(amount);
+                }
+            } else {
+                let maybe = impact.maybe_touched.entry(party).or_default();
+                *maybe.entry(cause).or_default() |= entry.missing;
             }
         }
     }
@@ -444,13 +507,17 @@ impl Assessment<'_> {
 
     /// Returns who is charged if every intent that has a say allows the loss: that of the rule
     /// which does the harm, and those of rules that the packet no longer meets.
-    fn allowed(&self, cause: &Cause, ends: &Ends, walks: &[(Walk, Walk)]) -> Option<Vec<Party>> {
+    fn allowed(
+        &self,
+        cause: &Cause,
+        ends: &Ends,
+        running: &Walk,
+        candidate: &Walk,
+    ) -> Option<Vec<Party>> {
         let charged = self.judges.of(cause.rule).may_affect.charged(ends, self.attribution)?;
-        for (running, candidate) in walks {
-            for rule in met(running) {
-                let Some(judge) = self.former_judge(rule, candidate) else { continue };
-                judge.may_affect.charged(ends, self.attribution)?;
-            }
+        for rule in met(running) {
+            let Some(judge) = self.former_judge(rule, candidate) else { continue };
+            judge.may_affect.charged(ends, self.attribution)?;
         }
         Some(charged)
     }
@@ -481,55 +548,20 @@ impl Assessment<'_> {
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
         };
-        let (mut least, mut greatest) = (None::<NewLosses>, None::<NewLosses>);
+        let mut ways = Vec::with_capacity(walks.len());
         let (mut before, mut after) = (None, None);
         for (running, candidate) in walks {
-            let few = self.newly(running, &losses(1, candidate, 0), &losses(0, running, 1));
-            let many = self.newly(running, &losses(1, candidate, 1), &losses(0, running, 0));
-            if least.as_ref().is_none_or(|known| few.size() < known.size()) {
-                least = Some(few);
-            }
-            if greatest.as_ref().is_none_or(|known| many.size() > known.size()) {
-                greatest = Some(many);
-            }
+            let few = self.newly(&losses(1, candidate, 0), &losses(0, running, 1));
+            let many = self.newly(&losses(1, candidate, 1), &losses(0, running, 0));
+            ways.push(self.charge(entry, running, candidate, &[few, many]));
             let kept = |side: usize, walk: &Walk, world: usize| {
                 lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
             };
             widen(&mut before, kept(0, running, 0), kept(0, running, 1));
             widen(&mut after, kept(1, candidate, 0), kept(1, candidate, 1));
         }
-        let mut collateral: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
-        let mut intended: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
-        for (world, new) in [least, greatest].into_iter().enumerate() {
-            let Some(new) = new else { continue };
-            let mut charge = |loss: &RuleLoss, drops_only: bool| {
-                let part = portion(loss, amount);
-                let cause = self.cause(loss.rule, new.running);
-                let allowed = self.allowed(&cause, ends, walks);
-                let (into, parties) = match (allowed, drops_only) {
-                    (Some(parties), true) => (&mut intended, parties),
-                    (None, false) => {
-                        let mut parties = self.attribution.charged(ends);
-                        parties.extend(protected_parties(ends));
-                        (&mut collateral, parties)
-                    }
-                    (Some(_), false) => {
-                        (&mut collateral, protected_parties(ends).collect::<Vec<_>>())
-                    }
-                    (None, true) => return,
-                };
-                for party in parties {
-                    let range = into.entry((party, cause)).or_default();
-                    if world == 0 {
-                        range.least.add(part);
-                    } else {
-                        range.greatest.add(part);
-                    }
-                }
-            };
-            new.any.iter().for_each(|loss| charge(loss, false));
-            new.drops.iter().for_each(|loss| charge(loss, true));
-        }
+        let collateral = ranges(ways.iter().map(|way| &way.collateral));
+        let intended = ranges(ways.iter().map(|way| &way.intended));
         for ((_, cause), range) in collateral.iter().chain(&intended) {
             if range.least != range.greatest {
                 *impact.missing.entry(*cause).or_default() |= missing;
@@ -555,18 +587,58 @@ impl Assessment<'_> {
         }
     }
 
-    /// Returns what the candidate keeps from its way beyond what the running rules did.
-    fn newly<'w>(
+    /// Charges the losses of one way, its least and its greatest.
+    fn charge(
         &self,
-        running: &'w Walk,
-        after: &[RuleLoss],
-        before: &[RuleLoss],
-    ) -> NewLosses<'w> {
-        NewLosses {
-            running,
-            any: self.beyond(after, before, counts_as_lost),
-            drops: self.beyond(after, before, |loss| loss.kind == Kind::Lost),
+        entry: &Entry<'_>,
+        running: &Walk,
+        candidate: &Walk,
+        new: &[NewLosses; 2],
+    ) -> Charged {
+        let Entry { ends, amount, .. } = *entry;
+        let mut charged = Charged::default();
+        for (bound, new) in new.iter().enumerate() {
+            let allowed = |loss: &RuleLoss| {
+                let cause = self.cause(loss.rule, running);
+                (cause, self.allowed(&cause, ends, running, candidate))
+            };
+            for loss in &new.any {
+                let (cause, allowed) = allowed(loss);
+                let mut parties: Vec<Party> = protected_parties(ends).collect();
+                if allowed.is_none() {
+                    parties.extend(self.attribution.charged(ends));
+                }
+                for party in parties {
+                    let known = charged.collateral[bound].entry((party, cause)).or_default();
+                    known.add(portion(loss, amount));
+                }
+            }
+            for loss in &new.drops {
+                let (cause, allowed) = allowed(loss);
+                for party in allowed.into_iter().flatten() {
+                    let known = charged.intended[bound].entry((party, cause)).or_default();
+                    known.add(portion(loss, amount));
+                }
+            }
         }
+        charged
+    }
+
+    /// Returns what the candidate keeps from its way beyond what the running rules did. What was
+    /// challenged and is now dropped is newly lost, too: of all degrees of harm, the one in which
+    /// the candidate is worst counts.
+    fn newly(&self, after: &[RuleLoss], before: &[RuleLoss]) -> NewLosses {
+        let drops = self.beyond(after, before, |loss| loss.kind == Kind::Lost);
+        let others: [fn(&RuleLoss) -> bool; 2] =
+            [|loss| matches!(loss.kind, Kind::Lost | Kind::Redirected), counts_as_lost];
+        let mut any = drops.clone();
+        for counts in others {
+            let milder = self.beyond(after, before, counts);
+            if size(&milder) > size(&any) {
+                any = milder;
+            }
+        }
+        NewLosses { any, drops }
     }
 
     fn beyond(
@@ -611,6 +683,40 @@ impl Assessment<'_> {
         }
         new
     }
+}
+
+fn size(losses: &[RuleLoss]) -> (u64, u64) {
+    let total = |of: fn(&RuleLoss) -> u64| losses.iter().map(of).fold(0, u64::saturating_add);
+    (total(|loss| loss.packets), total(|loss| loss.bytes))
+}
+
+/// Returns what is certain and what is possible, over all ways: for everybody at least what the
+/// way costs that costs it least, and by every cause at most what any way costs.
+fn ranges<'c>(
+    ways: impl Iterator<Item = &'c [Charges; 2]> + Clone,
+) -> BTreeMap<(Party, Cause), Range> {
+    let mut ranges: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
+    for (who, amount) in ways.clone().flat_map(|[_, many]| many) {
+        let greatest = &mut ranges.entry(*who).or_default().greatest;
+        if (greatest.packets, greatest.bytes) < (amount.packets, amount.bytes) {
+            *greatest = *amount;
+        }
+    }
+    let parties: BTreeSet<Party> = ranges.keys().map(|(party, _)| *party).collect();
+    for party in parties {
+        let own = |[few, _]: &'c [Charges; 2]| {
+            few.iter().filter(|((charged, _), _)| *charged == party).collect::<Vec<_>>()
+        };
+        let cost = |charges: &Vec<(&(Party, Cause), &Amount)>| {
+            charges.iter().fold((0u64, 0u64), |(packets, bytes), (_, amount)| {
+                (packets.saturating_add(amount.packets), bytes.saturating_add(amount.bytes))
+            })
+        };
+        for (who, amount) in ways.clone().map(own).min_by_key(cost).unwrap_or_default() {
+            ranges.entry(*who).or_default().least = *amount;
+        }
+    }
+    ranges
 }
 
 fn counts_as_lost(loss: &RuleLoss) -> bool {
