@@ -111,8 +111,7 @@ fn v6(text: &str) -> [u8; 16] {
 fn frames() -> Vec<Frame> {
     let mut random = Random(0x5eed_2026_0301_1630);
     let mut frames = Vec::new();
-    let visitor =
-        |random: &mut Random| [45, 64 + random.below(8) as u8, random.below(256) as u8, 9];
+    let visitor = |random: &mut Random| [198, 19, random.below(8) as u8, random.below(256) as u8];
     // The amplification: NTP answers to the shop, some so large that they come in fragments.
     for at in 0..3_000u64 {
         let time_us = 1_000_000 + at * 2_900 + random.below(2_000);
@@ -152,7 +151,7 @@ fn frames() -> Vec<Frame> {
             5 => v4([203, 0, 113, 140], 1, &[8, 0, 0, 0, 0, 7, 0, at as u8, 1, 2, 3, 4]),
             6 => {
                 let payload = tcp(port, 443, 0x10, 200);
-                let packet = ipv6(v6("2a00:1::45"), v6("2001:db8:13::80"), 6, &payload);
+                let packet = ipv6(v6("2001:db8:f001::45"), v6("2001:db8:13::80"), 6, &payload);
                 ethernet(0x86dd, Some(200), &packet)
             }
             _ => v4([203, 0, 113, 130], 6, &tcp(port, 22, 0x18, 60)),
