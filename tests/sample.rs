@@ -34,7 +34,7 @@ struct Frame {
     bytes: Vec<u8>,
 }
 
-fn ethernet(ethertype: u16, vlan: Option<u16>, payload: &[u8]) -> Vec<u8> {
+pub(super) fn ethernet(ethertype: u16, vlan: Option<u16>, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     if let Some(vlan) = vlan {
         bytes.extend(0x8100u16.to_be_bytes());
@@ -55,7 +55,7 @@ fn checksum(header: &[u8]) -> u16 {
 }
 
 /// An IPv4 packet; `fragment` holds the flags and the offset in units of eight bytes.
-fn ipv4(
+pub(super) fn ipv4(
     src: [u8; 4],
     dst: [u8; 4],
     protocol: u8,
@@ -86,7 +86,7 @@ fn ipv6(src: [u8; 16], dst: [u8; 16], next: u8, payload: &[u8]) -> Vec<u8> {
     header
 }
 
-fn udp(src: u16, dst: u16, length: usize) -> Vec<u8> {
+pub(super) fn udp(src: u16, dst: u16, length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in [src, dst, 8 + length as u16, 0] {
         bytes.extend(word.to_be_bytes());
@@ -95,7 +95,7 @@ fn udp(src: u16, dst: u16, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn tcp(src: u16, dst: u16, flags: u8, length: usize) -> Vec<u8> {
+pub(super) fn tcp(src: u16, dst: u16, flags: u8, length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(src.to_be_bytes());
     bytes.extend(dst.to_be_bytes());
@@ -111,8 +111,7 @@ fn v6(text: &str) -> [u8; 16] {
 fn frames() -> Vec<Frame> {
     let mut random = Random(0x5eed_2026_0301_1630);
     let mut frames = Vec::new();
-    let visitor =
-        |random: &mut Random| [45, 64 + random.below(8) as u8, random.below(256) as u8, 9];
+    let visitor = |random: &mut Random| [198, 19, random.below(8) as u8, random.below(256) as u8];
     // The amplification: NTP answers to the shop, some so large that they come in fragments.
     for at in 0..3_000u64 {
         let time_us = 1_000_000 + at * 2_900 + random.below(2_000);
@@ -152,7 +151,7 @@ fn frames() -> Vec<Frame> {
             5 => v4([203, 0, 113, 140], 1, &[8, 0, 0, 0, 0, 7, 0, at as u8, 1, 2, 3, 4]),
             6 => {
                 let payload = tcp(port, 443, 0x10, 200);
-                let packet = ipv6(v6("2a00:1::45"), v6("2001:db8:13::80"), 6, &payload);
+                let packet = ipv6(v6("2001:db8:f001::45"), v6("2001:db8:13::80"), 6, &payload);
                 ethernet(0x86dd, Some(200), &packet)
             }
             _ => v4([203, 0, 113, 130], 6, &tcp(port, 22, 0x18, 60)),
@@ -170,20 +169,25 @@ fn frames() -> Vec<Frame> {
     frames
 }
 
+/// The start of a file: magic, version 2.4, zone, accuracy, snaplen, Ethernet.
+pub(super) fn file_header() -> Vec<u8> {
+    let words = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, SNAPLEN as u32, 1];
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A frame as it stands in the file.
+pub(super) fn record(time_us: u64, frame: &[u8]) -> Vec<u8> {
+    let kept = frame.len().min(SNAPLEN);
+    let (seconds, micros) = (time_us / 1_000_000, time_us % 1_000_000);
+    let words = [START_SECONDS + seconds as u32, micros as u32, kept as u32, frame.len() as u32];
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    bytes.extend(&frame[..kept]);
+    bytes
+}
+
 fn capture() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // Magic, version 2.4, zone, accuracy, snaplen, Ethernet.
-    for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, SNAPLEN as u32, 1] {
-        bytes.extend(word.to_le_bytes());
-    }
-    for frame in frames() {
-        let kept = frame.bytes.len().min(SNAPLEN);
-        let (seconds, micros) = (frame.time_us / 1_000_000, frame.time_us % 1_000_000);
-        let words =
-            [START_SECONDS + seconds as u32, micros as u32, kept as u32, frame.bytes.len() as u32];
-        words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-        bytes.extend(&frame.bytes[..kept]);
-    }
+    let mut bytes = file_header();
+    frames().iter().for_each(|frame| bytes.extend(record(frame.time_us, &frame.bytes)));
     bytes
 }
 
