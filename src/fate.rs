@@ -186,7 +186,7 @@ impl Sets<'_> {
                 if let (Some(new_bit), Some(old_bit)) = (new_bit, old_bit)
                     && let (Some(after), Some(before)) = (limit(1, new), limit(0, old))
                     && new.matches == old.matches
-                    && at_least_as_generous(after, before)
+                    && after.is_as_generous_as(before)
                 {
                     implied.push((*new_bit, *old_bit));
                 }

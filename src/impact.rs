@@ -18,6 +18,9 @@ use crate::tally::{Counts, Key, Pair, Tally};
 
 //------------ Amounts -------------------------------------------------------
 
+/// Packets and bytes by which one amount is above another.
+type Size = (i128, i128);
+
 /// How much: as recorded, and on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -391,7 +394,7 @@ impl Assessment<'_> {
         };
         let (mut running, mut candidate, mut kept) = (None, None, None);
         let mut fall: Option<Fall> = None;
-        let mut worst: Option<((i128, i128), &(Walk, Walk))> = None;
+        let mut worst: Option<(Size, &(Walk, Walk))> = None;
         for ways in walks {
             let mut in_world = |world: usize| {
                 let before = stopped(0, &ways.0, world);

@@ -243,6 +243,14 @@ pub fn find_upwards(from: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Returns whether two paths lead to the same file.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (fs::canonicalize(a), fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
 /// Returns the current folder.
 pub fn current_folder() -> io::Result<PathBuf> {
     std::env::current_dir()
@@ -253,13 +261,19 @@ pub fn current_folder() -> io::Result<PathBuf> {
 /// A file that appears under its name only when it is whole.
 pub struct Output {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Option<PathBuf>,
     file: Option<File>,
 }
 
 impl Output {
-    /// Opens an output, so that a path that cannot be written is found before the work starts.
+    /// Opens an output, so that a path that cannot be written is found before the work starts. A
+    /// link is followed, and what is no file (a device, a pipe) is written to, not replaced.
     pub fn open(path: &Path) -> io::Result<Output> {
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            let file = fs::OpenOptions::new().write(true).open(path)?;
+            return Ok(Output { path: path.clone(), temporary: None, file: Some(file) });
+        }
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the name of a file is wanted")
@@ -270,23 +284,30 @@ impl Output {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
         let file = File::create(&temporary)?;
-        Ok(Output { path: path.to_owned(), temporary, file: Some(file) })
+        Ok(Output { path: path.clone(), temporary: Some(temporary), file: Some(file) })
     }
 
     /// Writes everything and puts the file in its place.
     pub fn finish(mut self, content: &[u8]) -> io::Result<()> {
         if let Some(mut file) = self.file.take() {
             file.write_all(content)?;
-            file.sync_all()?;
+            if self.temporary.is_some() {
+                file.sync_all()?;
+            }
         }
-        fs::rename(&self.temporary, &self.path)
+        match &self.temporary {
+            Some(temporary) => fs::rename(temporary, &self.path),
+            None => Ok(()),
+        }
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
         // After a rename there is nothing left to remove; any other failure leaves a hidden file.
-        let _ = fs::remove_file(&self.temporary);
+        if let Some(temporary) = &self.temporary {
+            let _ = fs::remove_file(temporary);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The program: parse, run, print, exit.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
             if closed {
                 return ExitCode::SUCCESS;
             }
-            anstream::eprintln!("error: {error:#}");
+            // Standard error may be closed or full; the exit code still counts.
+            let _ = writeln!(anstream::stderr(), "error: {error:#}");
             ExitCode::from(2)
         }
     }

@@ -93,8 +93,10 @@ impl Replay<'_> {
         let (sender, receiver) = sync_channel::<(RecordBatch, Origin)>(threads * 4);
         let receiver = Mutex::new(receiver);
         let tally = std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                (0..threads).map(|_| scope.spawn(|| self.work(&receiver))).collect();
+            // Where the system gives no more threads, those that it gave do the work.
+            let spawn =
+                |_| std::thread::Builder::new().spawn_scoped(scope, || self.work(&receiver)).ok();
+            let workers: Vec<_> = (0..threads).map_while(spawn).collect();
             let mut batch = RecordBatch::new();
             for input in &mut inputs {
                 let mut send = |batch: &mut RecordBatch, origin| {

@@ -60,6 +60,14 @@ pub struct Plan {
     pub sources: Sources,
 }
 
+impl Plan {
+    /// Returns every path that is read.
+    pub fn inputs(&self) -> Vec<&PathBuf> {
+        let recordings = self.traffic.iter().map(|recording| &recording.path);
+        self.rules.iter().chain(&self.running).chain(&self.inventory).chain(recordings).collect()
+    }
+}
+
 /// A recording, and what the user says about it.
 #[derive(Clone)]
 pub struct Recording {
@@ -374,6 +382,15 @@ impl Run {
             let name = input::shown(&recording.path);
             let counts = input.reader.counts();
             replayed.add(&name, counts, input.reader.has_age());
+            if let Some(reason) = &counts.broken {
+                self.problems.push(
+                    Diagnostic::bare(format!(
+                        "{name} is corrupt after frame {}: {reason}",
+                        counts.frames.saturating_sub(1)
+                    ))
+                    .help("what follows there is not known; name a whole recording"),
+                );
+            }
             if counts.records == 0 {
                 let why: Vec<String> = counts
                     .unread

@@ -140,6 +140,15 @@ fn is_lost(rule: Option<&OwnRule>) -> bool {
     rule.is_some_and(|rule| rule.action != "accept")
 }
 
+/// Returns how much harm a packet meets: what is challenged may still pass.
+fn degree(rule: Option<&OwnRule>) -> u8 {
+    match rule.map(|rule| rule.action) {
+        Some("drop" | "reject") => 2,
+        Some("challenge") => 1,
+        _ => 0,
+    }
+}
+
 fn is_protected(packet: &Packet) -> bool {
     packet.tcp
         && packet.port == 179
@@ -215,10 +224,12 @@ fn twin(running: &[OwnRule], candidate: &[OwnRule], packets: &[Packet]) -> Sums 
                 parties.iter().for_each(|party| add(party, 2));
             }
             Some(_) => {}
-            None if !is_lost(before) => usual(packet).iter().for_each(|party| add(party, 1)),
+            None if degree(after) > degree(before) => {
+                usual(packet).iter().for_each(|party| add(party, 1))
+            }
             None => {}
         }
-        if !is_lost(before) {
+        if degree(after) > degree(before) {
             protected.iter().for_each(|party| add(party, 1));
         }
     }

@@ -106,7 +106,7 @@ pub(super) struct CheckArguments {
     pub(super) quiet: bool,
 
     /// Print everything, not one screen.
-    #[arg(short, long, action = ArgAction::Count, help_heading = "Output")]
+    #[arg(short, long, action = ArgAction::Count, env = "BLASTGATE_VERBOSE", help_heading = "Output")]
     pub(super) verbose: u8,
 
     /// The config [default: `blastgate.yaml`, from here upwards to the first folder with `.git`].

@@ -26,7 +26,7 @@ pub(super) fn run(arguments: CheckArguments) -> Result<u8> {
             anyhow::bail!("the config cannot be used");
         }
     };
-    let targets = open_outputs(&arguments.output, arguments.save.as_ref())?;
+    let targets = open_outputs(&arguments.output, arguments.save.as_ref(), &plan.inputs())?;
     let report = {
         let progress = Progress::new(arguments.progress, errors, arguments.quiet);
         run::check(plan, &|records| progress.add(records))

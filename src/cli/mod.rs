@@ -69,7 +69,11 @@ struct Target {
 }
 
 /// Opens the outputs, so that one that cannot be written is found before the work starts.
-fn open_outputs(wanted: &[String], save: Option<&PathBuf>) -> Result<Vec<Target>> {
+fn open_outputs(
+    wanted: &[String],
+    save: Option<&PathBuf>,
+    inputs: &[&PathBuf],
+) -> Result<Vec<Target>> {
     let form = |name: &str| {
         let known = reports::FORMS.iter().copied();
         known.clone().find(|form| form.name == name).ok_or_else(|| {
@@ -80,8 +84,18 @@ fn open_outputs(wanted: &[String], save: Option<&PathBuf>) -> Result<Vec<Target>
             }
         })
     };
-    let open = |path: &str| {
-        Output::open(std::path::Path::new(path)).with_context(|| format!("cannot write {path}"))
+    let mut opened: Vec<PathBuf> = Vec::new();
+    let mut open = |path: &str| {
+        let file = PathBuf::from(path);
+        if inputs.iter().any(|input| input::is_same_file(input, &file)) {
+            bail!("cannot write {path}: it is read as well, and would be lost");
+        }
+        if opened.iter().any(|other| input::is_same_file(other, &file)) {
+            bail!("cannot write {path}: two outputs go there");
+        }
+        let output = Output::open(&file).with_context(|| format!("cannot write {path}"))?;
+        opened.push(file);
+        Ok(output)
     };
     let mut targets = Vec::new();
     for one in wanted {
@@ -90,7 +104,7 @@ fn open_outputs(wanted: &[String], save: Option<&PathBuf>) -> Result<Vec<Target>
             None => (one.as_str(), None),
         };
         let form = form(name)?;
-        targets.push(Target { form, file: path.map(open).transpose()? });
+        targets.push(Target { form, file: path.map(&mut open).transpose()? });
     }
     if targets.is_empty() {
         targets.push(Target { form: form("text")?, file: None });

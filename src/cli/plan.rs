@@ -205,7 +205,7 @@ fn recordings(
         }
     } else {
         for path in &arguments.traffic {
-            if recordings.iter().any(|known| known.path == *path) {
+            if recordings.iter().any(|known| input::is_same_file(&known.path, path)) {
                 bail!("--traffic names {} twice; it would count twice", input::shown(path));
             }
             recordings.push(Recording {

@@ -98,6 +98,11 @@ fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSe
         let certain = !reaches(&aimed.candidate.greatest, must_stop.value, &aimed.offered)
             && (edited || lowers(aimed.fall.least, &aimed.offered, 0));
         let asked = percent(must_stop.value.as_f64());
+        // Where the two look alike, the difference is in the digits that are not shown.
+        let percent = |share: f64| match percent(share) {
+            same if same == asked => format!("{:.4} %", share * 100.0),
+            other => other,
+        };
         let message = if certain {
             format!(
                 "{} of the recorded attack on {target} is stopped, {asked} must be",

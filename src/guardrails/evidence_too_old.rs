@@ -8,7 +8,8 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     level: Level::Unknown,
     text: Text {
         catches: "The newest recorded packet is older than `max_traffic_age` (7 days unless said \
-                  otherwise). A traffic profile without `start` has no age.",
+                  otherwise). So is one from the future, by more than a day. \
+                  A traffic profile without `start` has no age.",
         why: "Last month's traffic does not know this month's customers.",
         example: "blastgate check --traffic last-year.pcap",
         todo: "Record anew, or allow the age: `--max-age 30d`.",
@@ -16,9 +17,21 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     check,
 };
 
+/// Clocks may differ so much.
+const DAY_NS: i64 = 86_400_000_000_000;
+
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(newest) = evidence.newest else { return };
     let age = i128::from(evidence.standards.now.0) - i128::from(newest.0);
+    if age < -i128::from(DAY_NS) {
+        findings.push(Finding {
+            help: Some("look at the clock of the recorder, or at `--now`".to_owned()),
+            ..finding(
+                &GUARDRAIL,
+                format!("the newest recorded packet is of {newest}, which is yet to come"),
+            )
+        });
+    }
     if age > i128::from(evidence.standards.max_traffic_age_ns) {
         let days = |ns: i128| format!("{:.1} days", ns as f64 / 86_400e9);
         findings.push(Finding {

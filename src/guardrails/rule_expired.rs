@@ -25,7 +25,14 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
                 help: Some("remove the rule, or move the date".to_owned()),
                 ..evidence.about(&GUARDRAIL, rule, format!("expired at {}", expires.value))
             };
-            findings.push_text(evidence, rule, finding);
+            let before = evidence.change.running_of[rule as usize];
+            let old = before.and_then(|before| evidence.running.rules[before].expires.as_ref());
+            // A new date is the change's own, whether or not a packet fares otherwise by it.
+            if before.is_some() && old != Some(expires) {
+                findings.push(finding);
+            } else {
+                findings.push_text(evidence, rule, finding);
+            }
         }
     }
 }

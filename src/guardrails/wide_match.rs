@@ -38,7 +38,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
             ..evidence.about(
                 &GUARDRAIL,
                 rule,
-                "this rule names neither a source nor a destination".to_owned(),
+                "this rule names no particular source or destination".to_owned(),
             )
         };
         findings.push_text(evidence, rule, finding);

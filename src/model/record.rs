@@ -349,6 +349,8 @@ pub struct ReadCounts {
     pub records: u64,
     /// Frames that carry no IP and so are nobody's: ARP, spanning tree, … by kind.
     pub other: std::collections::BTreeMap<String, u64>,
+    /// Why reading stopped before the end of the file, if it did: what followed is not known.
+    pub broken: Option<String>,
     /// Frames (or bytes at the end) that should have been readable and were not, by reason.
     pub unread: std::collections::BTreeMap<String, u64>,
 }

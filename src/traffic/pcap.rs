@@ -72,6 +72,8 @@ enum Next {
     /// A frame that cannot be placed, such as one of an interface that was never described.
     Lost(&'static str),
     End,
+    /// The file ends in the middle of something, as when its recorder was stopped.
+    Cut(&'static str),
     /// Nothing after this place can be read.
     Broken(String),
 }
@@ -103,8 +105,13 @@ impl TrafficReader for Reader {
             match next {
                 Next::Frame(found) => self.take(&found, batch),
                 Next::Lost(reason) => self.lose(reason),
+                Next::Cut(reason) => {
+                    self.lose(reason);
+                    self.layout = None;
+                }
                 Next::Broken(reason) => {
                     self.lose(&reason);
+                    self.counts.broken = Some(reason);
                     self.layout = None;
                 }
                 Next::End => self.layout = None,

@@ -104,6 +104,5 @@ impl Classic {
 }
 
 fn cut(window: &Window) -> Next {
-    let reason = window.failure();
-    Next::Broken(reason.unwrap_or_else(|| "cut off in the middle of a packet".to_owned()))
+    window.failure().map_or(Next::Cut("cut off in the middle of a packet"), Next::Broken)
 }

@@ -249,8 +249,7 @@ fn length_of(claimed: u32) -> Result<usize, &'static str> {
 }
 
 fn cut(window: &Window) -> Next {
-    let reason = window.failure();
-    Next::Broken(reason.unwrap_or_else(|| "cut off in the middle of a block".to_owned()))
+    window.failure().map_or(Next::Cut("cut off in the middle of a block"), Next::Broken)
 }
 
 #[cfg(test)]
