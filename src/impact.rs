@@ -573,12 +573,21 @@ impl Assessment<'_> {
         charged
     }
 
-    /// Returns what the candidate keeps from its way beyond what the running rules did.
+    /// Returns what the candidate keeps from its way beyond what the running rules did. What was
+    /// challenged and is now dropped is newly lost, too: of all degrees of harm, the one in which
+    /// the candidate is worst counts.
     fn newly(&self, after: &[RuleLoss], before: &[RuleLoss]) -> NewLosses {
-        NewLosses {
-            any: self.beyond(after, before, counts_as_lost),
-            drops: self.beyond(after, before, |loss| loss.kind == Kind::Lost),
+        let drops = self.beyond(after, before, |loss| loss.kind == Kind::Lost);
+        let others: [fn(&RuleLoss) -> bool; 2] =
+            [|loss| matches!(loss.kind, Kind::Lost | Kind::Redirected), counts_as_lost];
+        let mut any = drops.clone();
+        for counts in others {
+            let milder = self.beyond(after, before, counts);
+            if size(&milder) > size(&any) {
+                any = milder;
+            }
         }
+        NewLosses { any, drops }
     }
 
     fn beyond(
@@ -623,6 +632,11 @@ impl Assessment<'_> {
         }
         new
     }
+}
+
+fn size(losses: &[RuleLoss]) -> (u64, u64) {
+    let total = |of: fn(&RuleLoss) -> u64| losses.iter().map(of).fold(0, u64::saturating_add);
+    (total(|loss| loss.packets), total(|loss| loss.bytes))
 }
 
 /// Returns what is certain and what is possible, over all ways: for everybody at least what the

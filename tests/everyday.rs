@@ -52,6 +52,9 @@ const CASES: &[Case] = &[
     ("nothing-labelled", "drop", TRAFFIC, "cannot_judge", 3, &[("nothing_labelled", "unknown")], &[]),
     ("renamed-rule", "renamed", NO_TRAFFIC, "pass", 0, &[], &[]),
     ("field-unrecorded", "either-rule", TRAFFIC, "cannot_judge", 3, &[("field_not_recorded", "unknown")], &[]),
+    ("harsher-action", "drop", AGAINST_RUNNING, "fail", 1, &[COLLATERAL], &["bakery"]),
+    ("harsher-action", "redirect", AGAINST_RUNNING, "fail", 1, &[COLLATERAL], &["bakery"]),
+    ("harsher-action", "log", AGAINST_RUNNING, "pass", 0, &[], &[]),
 ];
 
 #[test]
