@@ -58,10 +58,14 @@ pub fn find(impact: &Impact, judges: &Judges, min_samples: u64) -> Vec<Loss> {
                 worst(impact, at, group, causes, limit, min_samples)
             })
             .collect();
-        if losses.is_empty() && causes.len() > 1 {
+        let certain = losses.iter().any(|loss| loss.certainty == Certainty::Certain);
+        if !certain && causes.len() > 1 {
             // Each keeps within its own; together they are held to the largest.
             let largest = causes.iter().map(limit).max().unwrap_or_default();
-            losses.extend(worst(impact, at, group, causes, largest, min_samples));
+            let together = worst(impact, at, group, causes, largest, min_samples);
+            losses.extend(
+                together.filter(|loss| losses.is_empty() || loss.certainty == Certainty::Certain),
+            );
         }
         found.extend(losses);
     }
@@ -170,5 +174,32 @@ mod tests {
         assert!(low == 0.0 && (high - 0.1135).abs() < 1e-4, "{high}");
         assert_eq!(wilson(0, 0), (0.0, 1.0));
         assert_eq!(wilson(5, 5).1, 1.0);
+    }
+
+    #[test]
+    fn what_is_certain_of_all_rules_together_is_not_hidden_by_what_is_not_of_each() {
+        use crate::impact::{GroupId, Range};
+        let cause = |rule| Cause { rule: Some(rule), shield: None };
+        // 0.65 % of samples by each of two rules, which may cost 0.8 %: each may be within.
+        let lost = Amount { raw: 65, packets: 65_000, bytes: 65_000 };
+        let range = Range { least: lost, greatest: lost };
+        let total = Traffic {
+            offered: Amount { raw: 10_000, packets: 10_000_000, bytes: 10_000_000 },
+            collateral: BTreeMap::from([(cause(0), range), (cause(1), range)]),
+            ..Traffic::default()
+        };
+        let id = GroupId {
+            party: crate::attribution::Party::Unowned,
+            pop: None,
+            service: crate::service::Service::Other,
+        };
+        let group = Group { id, windows: BTreeMap::new(), total };
+        let impact = Impact { groups: vec![group], ..Impact::default() };
+        let judge = crate::judge::Judge { max_collateral: Share(8_000_000), ..Default::default() };
+        let judges = Judges { candidate: vec![judge.clone(), judge], ..Judges::default() };
+        let losses = find(&impact, &judges, 30);
+        let together = losses.iter().find(|loss| loss.causes.len() == 2).expect("the sum");
+        assert_eq!(together.certainty, Certainty::Certain);
+        assert!(losses.iter().filter(|loss| loss.causes.len() == 1).count() == 2);
     }
 }
