@@ -83,8 +83,13 @@ impl Change {
 
     /// Returns whether the change removes, edits or moves this running rule.
     pub fn disturbs(&self, before: usize) -> bool {
+        self.removes_or_edits(before) || self.moved.iter().any(|(running, _)| *running == before)
+    }
+
+    /// Returns whether the change removes or edits this running rule.
+    pub fn removes_or_edits(&self, before: usize) -> bool {
         self.candidate_of[before].is_none()
-            || self.modified.iter().chain(&self.moved).any(|(running, _)| *running == before)
+            || self.modified.iter().any(|(running, _)| *running == before)
     }
 }
 

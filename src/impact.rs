@@ -79,7 +79,8 @@ pub struct Range {
 }
 
 impl Range {
-    fn add(&mut self, other: Range) {
+    /// Adds another range.
+    pub fn add(&mut self, other: Range) {
         self.least.add(other.least);
         self.greatest.add(other.greatest);
     }
@@ -188,10 +189,33 @@ pub struct Attack {
     pub running: Range,
     /// What the candidate stops.
     pub candidate: Range,
-    /// What the candidate stops of what the running rules let through.
+    /// What the candidate stops beyond what those rules stop that the change leaves as they are.
     pub newly_stopped: Amount,
+    /// By how much less the candidate stops than the running rules; negative if it stops more.
+    pub fall: Fall,
     /// What the candidate lets through of what the running rules stop, by who is to blame.
-    pub let_through: BTreeMap<Blame, Amount>,
+    pub let_through: BTreeMap<Blame, Range>,
+}
+
+/// How much less, in packets and in bytes; negative if more.
+pub type Less = (i128, i128);
+
+/// A difference: at least, and at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fall {
+    /// At least.
+    pub least: Less,
+    /// At most.
+    pub greatest: Less,
+}
+
+impl Fall {
+    /// Adds another difference.
+    pub fn add(&mut self, other: Fall) {
+        let add = |a: Less, b: Less| (a.0 + b.0, a.1 + b.1);
+        self.least = add(self.least, other.least);
+        self.greatest = add(self.greatest, other.greatest);
+    }
 }
 
 /// The rule through which attack newly passes.
@@ -364,23 +388,49 @@ impl Assessment<'_> {
             let losses = self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes);
             lost(losses.iter(), amount)
         };
-        let (mut running, mut candidate) = (None, None);
-        let mut worst: Option<(Amount, &(Walk, Walk))> = None;
+        let left_alone = |loss: &&RuleLoss| match loss.rule {
+            Some(rule) => !self.change.removes_or_edits(rule as usize),
+            None => !self.change.default_changed,
+        };
+        let (mut running, mut candidate, mut kept) = (None, None, None);
+        let mut fall: Option<Fall> = None;
+        let mut worst: Option<(Less, &(Walk, Walk))> = None;
         for ways in walks {
-            widen(&mut running, stopped(0, &ways.0, 0), stopped(0, &ways.0, 1));
-            widen(&mut candidate, stopped(1, &ways.1, 0), stopped(1, &ways.1, 1));
-            let least = stopped(1, &ways.1, 0);
-            if worst.as_ref().is_none_or(|(known, _)| least.packets < known.packets) {
-                worst = Some((least, ways));
+            let mut in_world = |world: usize| {
+                let before = stopped(0, &ways.0, world);
+                let after = stopped(1, &ways.1, world);
+                widen(&mut running, before, before);
+                widen(&mut candidate, after, after);
+                let losses =
+                    self.sets.losses(0, &ways.0, taken[world], amount.packets, amount.bytes);
+                let rest = lost(losses.iter().filter(left_alone), amount);
+                widen(&mut kept, rest, rest);
+                let less = |a: u64, b: u64| i128::from(a) - i128::from(b);
+                (less(before.packets, after.packets), less(before.bytes, after.bytes))
+            };
+            for here in [in_world(0), in_world(1)] {
+                let known = fall.get_or_insert(Fall { least: here, greatest: here });
+                known.least = known.least.min(here);
+                known.greatest = known.greatest.max(here);
+                if worst.as_ref().is_none_or(|(known, _)| here > *known) {
+                    worst = Some((here, ways));
+                }
             }
         }
         let (running, candidate) = (running.unwrap_or_default(), candidate.unwrap_or_default());
         attack.running.add(running);
         attack.candidate.add(candidate);
-        attack.newly_stopped.add(minus(candidate.least, running.greatest));
-        let through = minus(running.least, candidate.least);
+        attack.newly_stopped.add(minus(candidate.least, kept.unwrap_or_default().greatest));
+        let fall = fall.unwrap_or_default();
+        attack.fall.add(fall);
+        let amount = |(packets, bytes): Less| Amount {
+            raw: 0,
+            packets: u64::try_from(packets).unwrap_or(0),
+            bytes: u64::try_from(bytes).unwrap_or(0),
+        };
+        let through = Range { least: amount(fall.least), greatest: amount(fall.greatest) };
         if let Some((_, (before, after))) = worst
-            && !through.is_zero()
+            && !through.greatest.is_zero()
         {
             attack.let_through.entry(self.blame(before, after)).or_default().add(through);
         }
@@ -394,10 +444,14 @@ impl Assessment<'_> {
         {
             return Blame::Candidate(rule);
         }
-        let stopper = match before.end {
-            End::Stopped(Some(rule), _) => Some(rule),
-            _ => before.limits.first().copied(),
+        let end = match before.end {
+            End::Stopped(None, _) if self.change.default_changed => return Blame::Default,
+            End::Stopped(rule, _) => rule,
+            End::Passes(_) => None,
         };
+        let stoppers = || end.into_iter().chain(before.limits.iter().copied());
+        let stopper =
+            stoppers().find(|rule| self.change.disturbs(*rule as usize)).or(stoppers().next());
         match stopper {
             Some(rule) => match self.change.candidate_of[rule as usize] {
                 Some(after) => Blame::Candidate(after as u32),

@@ -55,6 +55,12 @@ const CASES: &[Case] = &[
     ("harsher-action", "drop", AGAINST_RUNNING, "fail", 1, &[COLLATERAL], &["bakery"]),
     ("harsher-action", "redirect", AGAINST_RUNNING, "fail", 1, &[COLLATERAL], &["bakery"]),
     ("harsher-action", "log", AGAINST_RUNNING, "pass", 0, &[], &[]),
+    ("field-unrecorded", "without-the-drop", AGAINST_RUNNING, "cannot_judge", 3, &[("attack_still_passes", "unknown")], &[]),
+    ("limit-adjusted", "raised", AGAINST_RUNNING, "pass", 0, &[], &[]),
+    ("limit-adjusted", "another", AGAINST_RUNNING, "fail", 1, &[ATTACK], &[]),
+    ("two-targets", "one-only", TRAFFIC, "fail", 1, &[ATTACK], &[]),
+    ("two-targets", "both", TRAFFIC, "pass", 0, &[], &[]),
+    ("limits-in-sequence", "without-second", AGAINST_RUNNING, "fail", 1, &[ATTACK], &[]),
 ];
 
 #[test]
@@ -125,4 +131,13 @@ fn cannot_judge_names_the_next_step() {
     let result = check(&fixtures("everyday/nothing-labelled"), &arguments).result;
     let next = result["next"].as_str().expect("a next step");
     assert!(next.contains("label the attack") && next.contains("blastgate explain"), "{next}");
+}
+
+#[test]
+fn attack_that_passes_again_is_blamed_on_the_limit_that_is_gone() {
+    let arguments =
+        [&["without-second.yaml", "--inventory", "inventory.yaml"], AGAINST_RUNNING].concat();
+    let result = check(&fixtures("everyday/limits-in-sequence"), &arguments).result;
+    let finding = &result["findings"][0];
+    assert_eq!((&finding["guardrail"], &finding["rule"]), (&ATTACK.0.into(), &"second".into()));
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Evidence, Findings, Guardrail, Text, finding, percent};
+use crate::attribution::{Ends, Party};
 use crate::finding::{Finding, Level};
-use crate::impact::{Amount, Attack, Blame, Range};
+use crate::impact::{Amount, Attack, Blame, Fall, Range};
 use crate::judge::{Judge, harms};
 use crate::model::Share;
 
@@ -41,16 +42,14 @@ struct Aimed {
     running: Range,
     candidate: Range,
     newly_stopped: Amount,
+    fall: Fall,
 }
 
 impl Aimed {
-    fn at(judge: &Judge, evidence: &Evidence<'_>, narrowed: bool) -> Aimed {
+    fn at(judge: &Judge, evidence: &Evidence<'_>) -> Aimed {
         let mut aimed = Aimed::default();
         for ((ends, bits), attack) in &evidence.impact.attack {
-            let meant = match judge.attack_bit {
-                Some(bit) if narrowed => bits >> bit & 1 == 1,
-                _ => true,
-            };
+            let meant = judge.attack_bit.is_none_or(|bit| bits >> bit & 1 == 1);
             let ends = &evidence.ends[*ends as usize];
             if meant && judge.target.is_target(ends, evidence.attribution) {
                 aimed.add(attack);
@@ -68,6 +67,7 @@ impl Aimed {
             sum.greatest.add(range.greatest);
         }
         self.newly_stopped.add(attack.newly_stopped);
+        self.fall.add(attack.fall);
     }
 }
 
@@ -83,9 +83,9 @@ fn reaches(part: &Amount, share: Share, whole: &Amount) -> bool {
 fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSet<u32>) {
     for (rule, _, judge) in evidence.rules() {
         let Some(must_stop) = &judge.must_stop else { continue };
-        let aimed = Aimed::at(judge, evidence, true);
-        let lowered = lowers(&aimed.running.least, &aimed.candidate.least, &aimed.offered, 0);
-        let asked = evidence.change.adds_or_edits(rule as usize) || lowered;
+        let aimed = Aimed::at(judge, evidence);
+        let edited = evidence.change.adds_or_edits(rule as usize);
+        let asked = edited || lowers(aimed.fall.greatest, &aimed.offered, 0);
         if aimed.offered.is_zero() || !asked {
             continue;
         }
@@ -95,7 +95,8 @@ fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSe
         }
         blamed.insert(rule);
         let target = judge.target_words.join(", ");
-        let certain = !reaches(&aimed.candidate.greatest, must_stop.value, &aimed.offered);
+        let certain = !reaches(&aimed.candidate.greatest, must_stop.value, &aimed.offered)
+            && (edited || lowers(aimed.fall.least, &aimed.offered, 0));
         let asked = percent(must_stop.value.as_f64());
         let message = if certain {
             format!(
@@ -119,32 +120,59 @@ fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSe
     }
 }
 
-/// Rules against an attack that stop nothing of it.
+/// Rules against an attack that stop nothing of it: for every attacked party, those whose target
+/// names it, together.
 fn useless(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSet<u32>) {
-    let mut by_target: BTreeMap<Vec<String>, Vec<u32>> = BTreeMap::new();
-    for (rule, text, judge) in evidence.rules() {
-        if evidence.change.adds_or_edits(rule as usize)
-            && harms(&text.action.value)
-            && !judge.target.all
-            && !judge.target.is_empty()
-        {
-            by_target.entry(judge.target_words.clone()).or_default().push(rule);
-        }
+    let judge = |rule: &u32| &evidence.judges.candidate[*rule as usize];
+    let against: Vec<u32> = evidence
+        .rules()
+        .filter(|(rule, text, judge)| {
+            evidence.change.adds_or_edits(*rule as usize)
+                && harms(&text.action.value)
+                && !judge.target.all
+        })
+        .map(|(rule, _, _)| rule)
+        .collect();
+    let mut by_victim: BTreeMap<Party, Vec<(&Ends, &Attack)>> = BTreeMap::new();
+    for ((ends, _), attack) in &evidence.impact.attack {
+        let ends = &evidence.ends[*ends as usize];
+        let victim = evidence.attribution.victim(ends);
+        by_victim.entry(victim).or_default().push((ends, attack));
     }
-    for rules in by_target.into_values() {
-        let judge = |rule: &u32| &evidence.judges.candidate[*rule as usize];
-        if rules.iter().any(|rule| judge(rule).must_stop.is_some()) {
+    // By the rules that are against it: whom each attack is on that they let through.
+    let mut missed: BTreeMap<Vec<u32>, (Vec<String>, u64, bool)> = BTreeMap::new();
+    for (victim, attacks) in by_victim {
+        let is_aimed =
+            |rule: &u32, ends: &Ends| judge(rule).target.is_target(ends, evidence.attribution);
+        let rules: Vec<u32> = against
+            .iter()
+            .copied()
+            .filter(|rule| attacks.iter().any(|(ends, _)| is_aimed(rule, ends)))
+            .collect();
+        if rules.is_empty() || rules.iter().any(|rule| judge(rule).must_stop.is_some()) {
             continue;
         }
-        let aimed = Aimed::at(judge(&rules[0]), evidence, false);
+        let mut aimed = Aimed::default();
+        for (ends, attack) in attacks {
+            if rules.iter().any(|rule| is_aimed(rule, ends)) {
+                aimed.add(attack);
+            }
+        }
         let through = aimed.offered.packets.saturating_sub(aimed.running.greatest.packets);
         if through == 0 || !aimed.newly_stopped.is_zero() {
             continue;
         }
         let possible = aimed.candidate.greatest.packets > aimed.running.least.packets;
-        let target = judge(&rules[0]).target_words.join(", ");
-        for rule in &rules {
-            blamed.insert(*rule);
+        let (victims, packets, all_possible) =
+            missed.entry(rules).or_insert_with(|| (Vec::new(), 0, true));
+        victims.push(victim.name(evidence.inventory()));
+        *packets = packets.saturating_add(through);
+        *all_possible &= possible;
+    }
+    for (rules, (victims, through, possible)) in missed {
+        let target = victims.join(", ");
+        for rule in rules {
+            blamed.insert(rule);
             let message = if possible {
                 format!(
                     "whether anything of the recorded attack on {target} is stopped cannot be told"
@@ -157,32 +185,27 @@ fn useless(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeS
             };
             findings.push(Finding {
                 level: if possible { Level::Unknown } else { Level::Error },
-                customers: customers(evidence, judge(rule)),
+                customers: victims.clone(),
                 help: Some(
                     "compare the match with the attack, or write `must_stop: 0%` if this rule is \
                      not against it"
                         .to_owned(),
                 ),
-                ..evidence.about(&GUARDRAIL, *rule, message)
+                ..evidence.about(&GUARDRAIL, rule, message)
             });
         }
     }
 }
 
-/// Returns whether `after` is more than `points` percent of the whole below `before`, in packets
-/// or in bytes.
-fn lowers(before: &Amount, after: &Amount, whole: &Amount, points: u64) -> bool {
-    let lower = |before: u64, after: u64, whole: u64| {
-        let down = u128::from(before.saturating_sub(after));
-        down * 100 > u128::from(whole) * u128::from(points)
-    };
-    lower(before.packets, after.packets, whole.packets)
-        || lower(before.bytes, after.bytes, whole.bytes)
+/// Returns whether a fall is more than `points` percent of the whole, in packets or in bytes.
+fn lowers((packets, bytes): (i128, i128), whole: &Amount, points: i128) -> bool {
+    let lower = |down: i128, whole: u64| down * 100 > i128::from(whole) * points;
+    lower(packets, whole.packets) || lower(bytes, whole.bytes)
 }
 
 /// Attack that was stopped passes again.
 fn let_through(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &BTreeSet<u32>) {
-    let mut by_target: BTreeMap<String, (Aimed, BTreeMap<Blame, Amount>)> = BTreeMap::new();
+    let mut by_target: BTreeMap<String, (Aimed, BTreeMap<Blame, Range>)> = BTreeMap::new();
     for ((ends, _), attack) in &evidence.impact.attack {
         let target = evidence.attribution.victim(&evidence.ends[*ends as usize]);
         let (aimed, blames) = by_target.entry(target.name(evidence.inventory())).or_default();
@@ -193,25 +216,40 @@ fn let_through(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &BTreeS
     }
     for (target, (aimed, mut blames)) in by_target {
         blames.retain(|blame, _| !expired(evidence, *blame));
-        let through = blames.values().fold(Amount::default(), |mut sum, amount| {
-            sum.add(*amount);
+        let through = blames.values().fold(Range::default(), |mut sum, range| {
+            sum.add(*range);
             sum
         });
+        let is_more = |fall: (i128, i128), through: &Amount| {
+            let through = (i128::from(through.packets), i128::from(through.bytes));
+            lowers(fall, &aimed.offered, 1) && lowers(through, &aimed.offered, 1)
+        };
         // What passes anew, less what is stopped anew: one point of the whole may go.
-        if !lowers(&aimed.running.least, &aimed.candidate.least, &aimed.offered, 1)
-            || !lowers(&through, &Amount::default(), &aimed.offered, 1)
-        {
+        if !is_more(aimed.fall.greatest, &through.greatest) {
             continue;
+        }
+        let certain = is_more(aimed.fall.least, &through.least);
+        if certain {
+            blames.retain(|_, range| !range.least.is_zero());
         }
         for (blame, _) in blames {
             if matches!(blame, Blame::Candidate(rule) if blamed.contains(&rule)) {
                 continue;
             }
-            let message = format!(
-                "the stopped share of the recorded attack on {target} falls from {} to {}",
-                percent(aimed.running.least.smaller_share(&aimed.offered)),
-                percent(aimed.candidate.least.smaller_share(&aimed.offered)),
-            );
+            let message = if certain {
+                format!(
+                    "the stopped share of the recorded attack on {target} falls from {} to {}",
+                    percent(aimed.running.least.smaller_share(&aimed.offered)),
+                    percent(aimed.candidate.least.smaller_share(&aimed.offered)),
+                )
+            } else {
+                format!(
+                    "the stopped share of the recorded attack on {target} may fall from {} to {}; \
+                     the recording cannot tell",
+                    percent(aimed.running.greatest.smaller_share(&aimed.offered)),
+                    percent(aimed.candidate.least.smaller_share(&aimed.offered)),
+                )
+            };
             let (rule, location) = match blame {
                 Blame::Candidate(rule) => {
                     (evidence.rule(rule).id.clone(), Some(evidence.rule(rule).location))
@@ -229,6 +267,7 @@ fn let_through(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &BTreeS
             findings.push(Finding {
                 rule: Some(rule),
                 location,
+                level: if certain { Level::Error } else { Level::Unknown },
                 customers: vec![target.clone()],
                 help: Some(help.to_owned()),
                 ..finding(&GUARDRAIL, message)
