@@ -77,6 +77,15 @@ pub struct RuleLoss {
     pub bytes: u64,
 }
 
+/// What a record does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unknown {
+    /// Whether it meets this match.
+    Match(u32),
+    /// Whether it meets this limit (of the running or the candidate set) and exceeds it.
+    Bucket(usize, u32),
+}
+
 /// The rule sets, and which redirects hand legitimate traffic on.
 #[derive(Clone, Copy, Debug)]
 pub struct Sets<'a> {
@@ -90,27 +99,31 @@ impl Sets<'_> {
     /// Returns the ways that a record leaves open, running and candidate together; at least one,
     /// without repetition.
     pub fn walks(&self, pair: &Pair) -> Vec<(Walk, Walk)> {
-        let unknown: BTreeSet<u32> = pair
-            .running
-            .iter()
-            .chain(&pair.candidate)
-            .filter(|step| !step.certain())
-            .map(|step| step.matches)
-            .collect();
-        let unknown: Vec<u32> = unknown.into_iter().collect();
-        let walk = |side: usize, steps: &[Step], holds: &dyn Fn(u32) -> bool| {
+        let names = [&pair.running, &pair.candidate].map(|steps| steps.as_slice());
+        let names = [0, 1].map(|side| self.unknowns(side, names));
+        let unknown: BTreeSet<Unknown> = names.iter().flatten().flatten().copied().collect();
+        let unknown: Vec<Unknown> = unknown.into_iter().collect();
+        let walk = |side: usize, steps: &[Step], holds: &dyn Fn(usize) -> bool| {
             self.walk(side, steps, holds)
         };
         let mut walks = Vec::new();
         if unknown.len() <= MAX_UNKNOWNS {
-            for assignment in 0..1u32 << unknown.len() {
-                let holds = |matches: u32| {
-                    unknown
-                        .iter()
-                        .position(|one| *one == matches)
-                        .is_some_and(|bit| assignment >> bit & 1 == 1)
+            let bits = [0, 1].map(|side: usize| {
+                let bit = |one: &Option<Unknown>| {
+                    one.and_then(|one| unknown.iter().position(|known| *known == one))
                 };
-                walks.push((walk(0, &pair.running, &holds), walk(1, &pair.candidate, &holds)));
+                names[side].iter().map(bit).collect::<Vec<Option<usize>>>()
+            });
+            let implied = self.implied(pair, &bits);
+            for assignment in 0..1u32 << unknown.len() {
+                let is_set = |bit: usize| assignment >> bit & 1 == 1;
+                if implied.iter().any(|(if_set, then)| is_set(*if_set) && !is_set(*then)) {
+                    continue;
+                }
+                let side = |side: usize, steps: &[Step]| {
+                    walk(side, steps, &|at: usize| bits[side][at].is_some_and(is_set))
+                };
+                walks.push((side(0, &pair.running), side(1, &pair.candidate)));
             }
         } else if self.same_walk(pair) {
             // Whatever the record is, both sets do the same with it: one way stands for all.
@@ -131,6 +144,56 @@ impl Sets<'_> {
         walks.sort();
         walks.dedup();
         walks
+    }
+
+    /// Returns what a record does not tell about each step of one side. Equal matches are one
+    /// unknown; what a bucket takes is one for equal limits on the same match only: a packet that
+    /// one limit lets go on may exceed another.
+    fn unknowns(&self, side: usize, steps: [&[Step]; 2]) -> Vec<Option<Unknown>> {
+        let action = |side: usize, step: &Step| &self.sets[side].rules[step.rule as usize].action;
+        let name = |step: &Step| {
+            if step.certain() {
+                return None;
+            }
+            if step.missing & BUCKET == 0 {
+                return Some(Unknown::Match(step.matches));
+            }
+            let equal = steps[0].iter().find(|old| {
+                old.missing & BUCKET != 0
+                    && old.matches == step.matches
+                    && action(0, old).value == action(side, step).value
+            });
+            Some(match equal {
+                Some(old) => Unknown::Bucket(0, old.rule),
+                None => Unknown::Bucket(side, step.rule),
+            })
+        };
+        steps[side].iter().map(name).collect()
+    }
+
+    /// Returns which unknowns imply which others: what exceeds a limit exceeds every limit on the
+    /// same match that the first is at least as generous as.
+    fn implied(&self, pair: &Pair, bits: &[Vec<Option<usize>>; 2]) -> Vec<(usize, usize)> {
+        let limit = |side: usize, step: &Step| match &self.sets[side].rules[step.rule as usize]
+            .action
+            .value
+        {
+            Action::RateLimit(limit) if step.missing & BUCKET != 0 => Some(limit),
+            _ => None,
+        };
+        let mut implied = Vec::new();
+        for (new, new_bit) in pair.candidate.iter().zip(&bits[1]) {
+            for (old, old_bit) in pair.running.iter().zip(&bits[0]) {
+                if let (Some(new_bit), Some(old_bit)) = (new_bit, old_bit)
+                    && let (Some(after), Some(before)) = (limit(1, new), limit(0, old))
+                    && new.matches == old.matches
+                    && at_least_as_generous(after, before)
+                {
+                    implied.push((*new_bit, *old_bit));
+                }
+            }
+        }
+        implied
     }
 
     /// Returns whether both paths hold the same rules (same match, same action) in the same
@@ -170,11 +233,11 @@ impl Sets<'_> {
         walks
     }
 
-    fn walk(&self, side: usize, steps: &[Step], holds: &dyn Fn(u32) -> bool) -> Walk {
+    fn walk(&self, side: usize, steps: &[Step], holds: &dyn Fn(usize) -> bool) -> Walk {
         let set = self.sets[side];
         let mut walk = Walk { limits: Vec::new(), end: End::Passes(None), harm: Harm::None };
-        for step in steps {
-            let taken = step.certain() || holds(step.matches);
+        for (at, step) in steps.iter().enumerate() {
+            let taken = step.certain() || holds(at);
             let rule = Some(step.rule);
             let unknown_bucket = step.missing & BUCKET != 0;
             match &set.rules[step.rule as usize].action.value {

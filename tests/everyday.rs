@@ -61,6 +61,8 @@ const CASES: &[Case] = &[
     ("two-targets", "one-only", TRAFFIC, "fail", 1, &[ATTACK], &[]),
     ("two-targets", "both", TRAFFIC, "pass", 0, &[], &[]),
     ("limits-in-sequence", "without-second", AGAINST_RUNNING, "fail", 1, &[ATTACK], &[]),
+    ("field-unrecorded", "lower-limit", AGAINST_RUNNING, "cannot_judge", 3, &[("field_not_recorded", "unknown")], &[]),
+    ("field-unrecorded", "higher-limit", AGAINST_RUNNING, "pass", 0, &[], &[]),
 ];
 
 #[test]
