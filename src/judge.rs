@@ -4,8 +4,8 @@ use crate::attribution::Within;
 use crate::intent::{ResolvedIntent, Selection, resolve_intent};
 use crate::inventory::customers::{Customers, Owner};
 use crate::model::{
-    Action, AddressSet, CustomerId, DefaultAction, Diagnostic, Inventory, Location, Match, Prefix,
-    Rule, RuleSet, Share, Spanned,
+    Action, AddressSet, CustomerId, DefaultAction, Diagnostic, Exceed, Inventory, Location, Match,
+    Prefix, Rule, RuleSet, Share, Spanned,
 };
 
 /// The intent of one rule, ready to judge by.
@@ -63,7 +63,8 @@ impl Judges {
 pub fn harms(action: &Action) -> bool {
     match action {
         Action::Drop | Action::Reject | Action::Challenge => true,
-        Action::RateLimit(_) | Action::Redirect { .. } => true,
+        Action::RateLimit(limit) => limit.exceed != Exceed::Log,
+        Action::Redirect { .. } => true,
         Action::Accept | Action::Log | Action::Mark { .. } => false,
     }
 }

@@ -63,6 +63,7 @@ const CASES: &[Case] = &[
     ("limits-in-sequence", "without-second", AGAINST_RUNNING, "fail", 1, &[ATTACK], &[]),
     ("field-unrecorded", "lower-limit", AGAINST_RUNNING, "cannot_judge", 3, &[("field_not_recorded", "unknown")], &[]),
     ("field-unrecorded", "higher-limit", AGAINST_RUNNING, "pass", 0, &[], &[]),
+    ("limit-adjusted", "log-only", AGAINST_RUNNING, "pass", 0, &[], &[]),
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Evidence, Findings, Guardrail, Text};
 use crate::finding::{Finding, Level};
+use crate::judge::harms;
 use crate::model::{Action, Algorithm};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
@@ -20,6 +21,9 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (rule, text, _) in evidence.rules() {
         let Action::RateLimit(limit) = &text.action.value else { continue };
+        if !harms(&text.action.value) {
+            continue;
+        }
         let what = match limit.algorithm {
             Algorithm::FixedWindow { .. } => "a limit by fixed windows is",
             Algorithm::SlidingWindow { .. } => "a limit by sliding windows is",

@@ -3,6 +3,7 @@
 use super::buckets::shared_owners;
 use super::{Evidence, Findings, Guardrail, Text};
 use crate::finding::{Finding, Level};
+use crate::judge::harms;
 use crate::model::Action;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
@@ -23,6 +24,9 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (rule, text, judge) in evidence.rules() {
         let Action::RateLimit(limit) = &text.action.value else { continue };
+        if !harms(&text.action.value) {
+            continue;
+        }
         let Some(owners) = shared_owners(evidence, &text.matches, limit, judge) else { continue };
         let named = owners.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         let more = if owners.len() > 3 {

@@ -3,6 +3,7 @@
 use super::buckets::shared_owners;
 use super::{Evidence, Findings, Guardrail, Text};
 use crate::finding::{Finding, Level};
+use crate::judge::harms;
 use crate::model::Action;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
@@ -21,6 +22,9 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (rule, text, judge) in evidence.rules() {
         let Action::RateLimit(limit) = &text.action.value else { continue };
+        if !harms(&text.action.value) {
+            continue;
+        }
         let single = text.matches.destinations().is_some_and(|dst| dst.is_single());
         let shared = shared_owners(evidence, &text.matches, limit, judge).is_some();
         if !limit.per.is_empty() || single || shared {
