@@ -11,18 +11,34 @@ use crate::attribution::Party;
 use crate::change::Change;
 use crate::fate::at_least_as_generous;
 use crate::inventory::customers::{Customers, End, Owner};
-use crate::judge::harms;
+use crate::judge::{Judge, Judges, harms};
 use crate::matcher::ends_walk;
 use crate::model::{
-    Action, Address, AddressRange, AddressSet, DefaultAction, Family, Inventory, Match, Rule,
-    RuleSet,
+    Action, Address, AddressRange, AddressSet, CustomerId, DefaultAction, Family, Inventory, Match,
+    Rule, RuleSet,
 };
 
 /// Whom the change may reach, by the candidate rule that would do the harm; none is the default.
 #[derive(Clone, Debug, Default)]
 pub struct Reached {
-    /// For every rule that could do harm: those it may reach, with an example address each.
-    pub by_rule: BTreeMap<Option<u32>, BTreeMap<Party, Option<Example>>>,
+    /// For every rule that could do harm: those it may reach.
+    pub by_rule: BTreeMap<Option<u32>, BTreeMap<Party, Reaching>>,
+}
+
+/// How a rule may reach a party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reaching {
+    /// An address of it that the rule's conditions hold.
+    pub example: Option<Example>,
+    /// Whether it may be reached outside the rule's `may_affect`.
+    pub outside: bool,
+}
+
+impl Reaching {
+    fn add(&mut self, other: Reaching) {
+        self.example = self.example.or(other.example);
+        self.outside |= other.outside;
+    }
 }
 
 /// An address of a reached party that the rule's conditions hold.
@@ -40,11 +56,10 @@ impl Reached {
         self.by_rule.values().flat_map(|parties| parties.keys().copied()).collect()
     }
 
-    fn add(&mut self, rule: Option<u32>, parties: BTreeMap<Party, Option<Example>>) {
+    fn add(&mut self, rule: Option<u32>, parties: BTreeMap<Party, Reaching>) {
         let known = self.by_rule.entry(rule).or_default();
-        for (party, example) in parties {
-            let old = known.entry(party).or_default();
-            *old = old.or(example);
+        for (party, reaching) in parties {
+            known.entry(party).or_default().add(reaching);
         }
     }
 }
@@ -57,6 +72,8 @@ pub struct Reach<'a> {
     pub candidate: &'a RuleSet,
     /// Their difference.
     pub change: &'a Change,
+    /// Their intents.
+    pub judges: &'a Judges,
     /// Who is who.
     pub inventory: &'a Inventory,
     /// The compiled table.
@@ -72,11 +89,13 @@ impl Reach<'_> {
         }
         for (at, rule) in self.candidate.rules.iter().enumerate() {
             if self.change.concerns(at) && harms(&rule.action.value) && !self.is_milder(at) {
-                reached.add(Some(at as u32), self.owners(&rule.matches));
+                let rule_number = Some(at as u32);
+                let judge = self.judges.of(rule_number);
+                reached.add(rule_number, self.owners(&rule.matches, judge));
             }
         }
         if self.change.default_changed && self.candidate.default.action == DefaultAction::Drop {
-            reached.add(None, self.everyone());
+            reached.add(None, self.everyone(&self.judges.default));
         }
         for (before, rule) in self.running.rules.iter().enumerate() {
             let action = &rule.action.value;
@@ -92,7 +111,6 @@ impl Reach<'_> {
 
     /// Adds those whom a rule no longer shields from the harming rules of the candidate.
     fn exposed(&self, shield: &Rule, reached: &mut Reached) {
-        let parties = self.owners(&shield.matches);
         let named = |rule: &Rule| (rule.matches.destinations(), rule.matches.sources());
         let (shielded_dst, shielded_src) = named(shield);
         let meets = |a: &Option<AddressSet>, b: &Option<AddressSet>| match (a, b) {
@@ -103,11 +121,13 @@ impl Reach<'_> {
             let (dst, src) = named(rule);
             if harms(&rule.action.value) && meets(&dst, &shielded_dst) && meets(&src, &shielded_src)
             {
-                reached.add(Some(at as u32), parties.clone());
+                let rule_number = Some(at as u32);
+                let judge = self.judges.of(rule_number);
+                reached.add(rule_number, self.owners(&shield.matches, judge));
             }
         }
         if self.candidate.default.action == DefaultAction::Drop {
-            reached.add(None, parties);
+            reached.add(None, self.owners(&shield.matches, &self.judges.default));
         }
     }
 
@@ -125,13 +145,13 @@ impl Reach<'_> {
         !moved && milder && old.matches == new.matches
     }
 
-    fn owners(&self, matches: &Match) -> BTreeMap<Party, Option<Example>> {
+    fn owners(&self, matches: &Match, judge: &Judge) -> BTreeMap<Party, Reaching> {
         if let Some(dst) = matches.destinations() {
-            return self.owners_of(&dst, false);
+            return self.owners_of(&dst, false, judge);
         }
         match matches.sources() {
-            Some(src) if !self.has_unowned(&src) => self.owners_of(&src, true),
-            _ => self.everyone(),
+            Some(src) if !self.has_unowned(&src) => self.owners_of(&src, true, judge),
+            _ => self.everyone(judge),
         }
     }
 
@@ -143,29 +163,37 @@ impl Reach<'_> {
         })
     }
 
-    fn owners_of(&self, set: &AddressSet, is_source: bool) -> BTreeMap<Party, Option<Example>> {
-        let mut parties = BTreeMap::new();
+    fn owners_of(
+        &self,
+        set: &AddressSet,
+        is_source: bool,
+        judge: &Judge,
+    ) -> BTreeMap<Party, Reaching> {
+        let mut parties: BTreeMap<Party, Reaching> = BTreeMap::new();
         for range in set.iter() {
             for (piece, end) in self.customers.segments(range) {
                 let address = Address { family: piece.family, bits: piece.first };
-                for party in parties_of(self.customers.end(end)) {
-                    parties.entry(party).or_insert(Some(Example { address, is_source }));
+                let example = Some(Example { address, is_source });
+                let end = self.customers.end(end);
+                let outside = !judge.may_affect.has_end(end, self.inventory);
+                for party in parties_of(end) {
+                    parties.entry(party).or_default().add(Reaching { example, outside });
                 }
             }
         }
         parties
     }
 
-    fn everyone(&self) -> BTreeMap<Party, Option<Example>> {
+    fn everyone(&self, judge: &Judge) -> BTreeMap<Party, Reaching> {
         let whole = [Family::V4, Family::V6].map(AddressRange::all);
-        let mut parties = self.owners_of(&AddressSet::new(whole), false);
+        let mut parties = self.owners_of(&AddressSet::new(whole), false, judge);
         // Customers without addresses, known by host or by the recording's own word.
-        for at in 0..self.inventory.customers.len() {
-            let id = crate::model::CustomerId(at as u32);
-            parties.entry(Party::Customer(id)).or_insert(None);
+        let ids = (0..self.inventory.customers.len()).map(|at| CustomerId(at as u32));
+        let more = ids.map(Party::Customer).chain([Party::ControlPlane, Party::Unowned]);
+        for party in more.filter(|party| !parties.contains_key(party)).collect::<Vec<_>>() {
+            let outside = !judge.may_affect.has_party(party, self.inventory);
+            parties.insert(party, Reaching { example: None, outside });
         }
-        parties.entry(Party::ControlPlane).or_insert(None);
-        parties.entry(Party::Unowned).or_insert(None);
         parties
     }
 }

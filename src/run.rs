@@ -156,6 +156,7 @@ impl Run {
             running: &running,
             candidate: &candidate,
             change: &change,
+            judges: &judges,
             inventory: &inventory,
             customers: &customers,
         };

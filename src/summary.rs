@@ -104,11 +104,11 @@ type Who = (Party, Option<SharedId>);
 pub fn customers(evidence: &Evidence<'_>) -> Vec<CustomerImpact> {
     let mut rows: BTreeMap<Who, Row> = BTreeMap::new();
     for (rule, parties) in &evidence.reached.by_rule {
-        for (party, example) in parties {
+        for (party, reaching) in parties {
             for who in members(evidence, *party) {
                 let row = rows.entry(who).or_default();
                 row.reached = true;
-                row.example = row.example.or(example.map(|example| (*rule, example)));
+                row.example = row.example.or(reaching.example.map(|example| (*rule, example)));
             }
         }
     }

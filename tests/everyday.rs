@@ -64,6 +64,7 @@ const CASES: &[Case] = &[
     ("field-unrecorded", "lower-limit", AGAINST_RUNNING, "cannot_judge", 3, &[("field_not_recorded", "unknown")], &[]),
     ("field-unrecorded", "higher-limit", AGAINST_RUNNING, "pass", 0, &[], &[]),
     ("limit-adjusted", "log-only", AGAINST_RUNNING, "pass", 0, &[], &[]),
+    ("shared-by-prefix", "drop", TRAFFIC, "pass", 0, &[], &[]),
 ];
 
 #[test]

@@ -29,7 +29,10 @@ pub(super) fn coverage(evidence: &Evidence<'_>) -> Vec<(Option<u32>, Coverage)> 
         .reached
         .by_rule
         .iter()
-        .map(|(rule, parties)| (*rule, of_rule(evidence, *rule, parties.keys().copied())))
+        .map(|(rule, parties)| {
+            let outside = parties.iter().filter(|(_, reaching)| reaching.outside);
+            (*rule, of_rule(evidence, *rule, outside.map(|(party, _)| *party)))
+        })
         .filter(|(_, coverage)| !coverage.reached.is_empty())
         .collect()
 }
@@ -45,14 +48,14 @@ fn of_rule(
         match party {
             Party::Customer(id) => coverage.reached.extend([id]),
             Party::Shared(id) => {
-                let sharers = &evidence.inventory().shared[id.0 as usize].customers;
-                coverage.reached.extend(sharers.iter().copied());
+                let sharers = evidence.inventory().shared[id.0 as usize].customers.iter();
+                let meant = |id: &&CustomerId| judge.may_affect.has_customer(**id);
+                coverage.reached.extend(sharers.filter(|id| !meant(id)));
             }
             // Nobody's traffic counts zero as zero, and the protected have their own guardrails.
             Party::Unowned | Party::Infrastructure(_) | Party::ControlPlane => {}
         }
     }
-    coverage.reached.retain(|id| !judge.may_affect.has_customer(*id));
     let mut thin = BTreeSet::new();
     for group in &evidence.impact.groups {
         let members: Vec<CustomerId> = match group.id.party {
