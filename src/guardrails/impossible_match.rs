@@ -2,7 +2,7 @@
 
 use super::{Evidence, Findings, Guardrail, Text};
 use crate::finding::{Finding, Level};
-use crate::model::{Action, AddressSet, Family, Match, NumberSet, Spanned, Term};
+use crate::model::{Action, AddressSet, Family, FragmentTest, Match, NumberSet, Spanned, Term};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "impossible_match",
@@ -88,37 +88,70 @@ fn out_of_domain(term: &Spanned<Term>) -> Option<Problem> {
     }
 }
 
-/// Protocols that carry ports.
-const WITH_PORTS: [u64; 4] = [6, 17, 132, 136];
+/// Returns the protocols whose packets have the field of a term, if not all have it, and what the
+/// field is.
+fn carriers(term: &Term) -> Option<(&'static [u64], &'static str)> {
+    match term {
+        Term::SrcPort(_) | Term::DstPort(_) | Term::Port(_) => Some((&[6, 17, 132, 136], "ports")),
+        Term::TcpFlags(_) => Some((&[6], "TCP flags")),
+        Term::IcmpType(_) | Term::IcmpCode(_) => Some((&[1, 58], "ICMP type or code")),
+        _ => None,
+    }
+}
 
-/// Returns the first pair of terms that no packet can satisfy together.
+/// Returns the first term that no packet can satisfy together with those before it, or that finds
+/// no packet left.
 fn contradiction(matches: &Match) -> Option<Problem> {
     let protocols = matches.terms.iter().find_map(|term| match &term.value {
         Term::Protocol(set) => Some(set),
         _ => None,
     });
-    let allows = |wanted: &[u64]| {
-        protocols.is_none_or(|set| wanted.iter().any(|number| set.contains(*number)))
-    };
+    let is_later =
+        |test: &FragmentTest| matches!(test, FragmentTest::NotFirst | FragmentTest::Last);
+    let only_later_fragments = matches.terms.iter().any(|term| match &term.value {
+        Term::Fragment(tests) => tests.iter().all(is_later),
+        _ => false,
+    });
+    let named: Vec<AddressSet> =
+        [matches.sources(), matches.destinations()].into_iter().flatten().collect();
     let families =
         |set: &AddressSet| [Family::V4, Family::V6].map(|family| !set.ranges(family).is_empty());
+    let none_left = named.iter().any(|set| families(set) == [false, false]);
     let mut seen: Option<[bool; 2]> = None;
+    let mut possible: Option<Vec<u64>> = None;
     for term in &matches.terms {
-        let wrong = match &term.value {
-            Term::SrcPort(_) | Term::DstPort(_) | Term::Port(_) if !allows(&WITH_PORTS) => {
-                Some("this protocol has no ports")
+        let wrong = if let Some((carriers, what)) = carriers(&term.value) {
+            let has_field = |number: &u64| {
+                carriers.contains(number) && protocols.is_none_or(|set| set.contains(*number))
+            };
+            let own: Vec<u64> = carriers.iter().copied().filter(has_field).collect();
+            let left = match &possible {
+                Some(known) => own.iter().copied().filter(|one| known.contains(one)).collect(),
+                None => own.clone(),
+            };
+            let wrong = if own.is_empty() {
+                Some(format!("this protocol has no {what}"))
+            } else if left.is_empty() {
+                Some(format!("no protocol has {what} and the other fields"))
+            } else if only_later_fragments {
+                Some(format!("later fragments carry no {what}"))
+            } else {
+                None
+            };
+            possible = Some(left);
+            wrong
+        } else {
+            match &term.value {
+                Term::Src(set) | Term::Dst(set) => {
+                    let own = families(set);
+                    let both = seen.map_or(own, |other| [own[0] && other[0], own[1] && other[1]]);
+                    seen = Some(both);
+                    (both == [false, false])
+                        .then(|| "source and destination are of two families".to_owned())
+                }
+                Term::AnyOf(_) if none_left => Some("its prefixes are disjoint".to_owned()),
+                _ => None,
             }
-            Term::TcpFlags(_) if !allows(&[6]) => Some("this protocol has no TCP flags"),
-            Term::IcmpType(_) | Term::IcmpCode(_) if !allows(&[1, 58]) => {
-                Some("this protocol has no ICMP type or code")
-            }
-            Term::Src(set) | Term::Dst(set) => {
-                let own = families(set);
-                let both = seen.map_or(own, |other| [own[0] && other[0], own[1] && other[1]]);
-                seen = Some(both);
-                (both == [false, false]).then_some("source and destination are of two families")
-            }
-            _ => None,
         };
         if let Some(wrong) = wrong {
             return Some((format!("no packet can satisfy this match: {wrong}"), term.location));
@@ -157,5 +190,32 @@ mod tests {
         assert!(judge(vec![Term::Protocol(set(17, 17)), Term::DstPort(set(80, 80))]).is_none());
         assert!(judge(vec![Term::DstPort(set(80, 80))]).is_none());
         assert!(judge(vec![Term::DstPort(set(65_536, 70_000))]).is_some());
+    }
+
+    #[test]
+    fn fields_that_never_meet_in_one_packet_are_impossible_together() {
+        let port = || Term::DstPort(set(80, 80));
+        assert!(judge(vec![port(), Term::IcmpType(set(8, 8))]).is_some());
+        assert!(judge(vec![Term::Fragment(vec![FragmentTest::NotFirst]), port()]).is_some());
+        assert!(judge(vec![Term::Fragment(vec![FragmentTest::Any]), port()]).is_none());
+        let later = vec![FragmentTest::Last, FragmentTest::First];
+        assert!(judge(vec![port(), Term::Fragment(later)]).is_none());
+        let flags = Term::TcpFlags(vec![crate::model::rule::FlagTest { mask: 2, value: 2 }]);
+        assert!(judge(vec![port(), flags.clone()]).is_none());
+        assert!(judge(vec![Term::Protocol(set(6, 17)), flags]).is_none());
+    }
+
+    #[test]
+    fn prefixes_that_do_not_meet_are_impossible_together() {
+        let to = |text: &str| {
+            let prefix = crate::words::prefix(text).expect("a prefix");
+            Term::Dst(AddressSet::new([prefix.range()]))
+        };
+        let location = Location { source: SourceId(0), span: Span::new(0, 0) };
+        let any_of =
+            |term: Term| Term::AnyOf(vec![Match { terms: vec![Spanned::new(term, location)] }]);
+        let inside = || to("203.0.113.10/32");
+        assert!(judge(vec![inside(), any_of(to("198.51.100.0/24"))]).is_some());
+        assert!(judge(vec![inside(), any_of(to("203.0.113.0/24"))]).is_none());
     }
 }
