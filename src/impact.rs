@@ -303,6 +303,7 @@ struct Entry<'e> {
     amount: Amount,
     walks: &'e [(Walk, Walk)],
     taken: [&'e [Taken]; 2],
+    same_walk: bool,
     missing: u16,
 }
 
@@ -345,6 +346,8 @@ impl Assessment<'_> {
         };
         let walks: Vec<Vec<(Walk, Walk)>> =
             self.tally.pairs.values().iter().map(|pair| self.sets.walks(pair)).collect();
+        let same_walks: Vec<bool> =
+            self.tally.pairs.values().iter().map(|pair| self.sets.same_walk(pair)).collect();
         let mut groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
         for (number, key, counts) in self.tally.entries() {
             let amount = Amount::from(counts);
@@ -366,7 +369,9 @@ impl Assessment<'_> {
                 }
             }
             let taken = self.losses.map(|losses| losses.of(number));
-            let entry = Entry { key, ends, amount, walks, taken, missing: missing(pair) };
+            let same_walk = same_walks[key.pair as usize];
+            let missing = missing(pair);
+            let entry = Entry { key, ends, amount, walks, taken, same_walk, missing };
             if key.label == Label::Attack {
                 let attack = impact.attack.entry((key.ends, key.attack)).or_default();
                 self.count_attack(attack, &entry);
@@ -547,16 +552,24 @@ impl Assessment<'_> {
         groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
         entry: &Entry<'_>,
     ) {
-        let Entry { key, ends, amount, walks, taken, missing } = *entry;
+        let Entry { key, ends, amount, walks, taken, same_walk, missing } = *entry;
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
         };
         let mut ways = Vec::with_capacity(walks.len());
         let (mut before, mut after) = (None, None);
         for (running, candidate) in walks {
-            let few = self.newly(&losses(1, candidate, 0), &losses(0, running, 1));
-            let many = self.newly(&losses(1, candidate, 1), &losses(0, running, 0));
-            ways.push(self.charge(entry, running, candidate, &[few, many]));
+            let new = |after: usize, before: usize| {
+                self.newly(&losses(1, candidate, after), &losses(0, running, before))
+            };
+            if same_walk {
+                // Whatever reaches a policer of one set reaches that of the other.
+                for bound in [new(0, 0), new(1, 1)] {
+                    ways.push(self.charge(entry, running, candidate, &[bound.clone(), bound]));
+                }
+            } else {
+                ways.push(self.charge(entry, running, candidate, &[new(0, 1), new(1, 0)]));
+            }
             let kept = |side: usize, walk: &Walk, world: usize| {
                 lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
             };
