@@ -197,7 +197,7 @@ impl Sets<'_> {
 
     /// Returns whether both paths hold the same rules (same match, same action) in the same
     /// order, so that the same becomes of the record whatever it is.
-    fn same_walk(&self, pair: &Pair) -> bool {
+    pub fn same_walk(&self, pair: &Pair) -> bool {
         let action = |side: usize, step: &Step| &self.sets[side].rules[step.rule as usize].action;
         pair.running.len() == pair.candidate.len()
             && self.sets[0].default.action == self.sets[1].default.action

@@ -18,9 +18,6 @@ use crate::tally::{Counts, Key, Pair, Tally};
 
 //------------ Amounts -------------------------------------------------------
 
-/// Packets and bytes by which one amount is above another.
-type Size = (i128, i128);
-
 /// How much: as recorded, and on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -200,19 +197,22 @@ pub struct Attack {
     pub let_through: BTreeMap<Blame, Range>,
 }
 
-/// A difference: at least, and at most; in packets and in bytes.
+/// How much less, in packets and in bytes; negative if more.
+pub type Less = (i128, i128);
+
+/// A difference: at least, and at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fall {
     /// At least.
-    pub least: (i128, i128),
+    pub least: Less,
     /// At most.
-    pub greatest: (i128, i128),
+    pub greatest: Less,
 }
 
 impl Fall {
     /// Adds another difference.
     pub fn add(&mut self, other: Fall) {
-        let add = |a: (i128, i128), b: (i128, i128)| (a.0 + b.0, a.1 + b.1);
+        let add = |a: Less, b: Less| (a.0 + b.0, a.1 + b.1);
         self.least = add(self.least, other.least);
         self.greatest = add(self.greatest, other.greatest);
     }
@@ -303,6 +303,7 @@ struct Entry<'e> {
     amount: Amount,
     walks: &'e [(Walk, Walk)],
     taken: [&'e [Taken]; 2],
+    same_walk: bool,
     missing: u16,
 }
 
@@ -345,6 +346,8 @@ impl Assessment<'_> {
         };
         let walks: Vec<Vec<(Walk, Walk)>> =
             self.tally.pairs.values().iter().map(|pair| self.sets.walks(pair)).collect();
+        let same_walks: Vec<bool> =
+            self.tally.pairs.values().iter().map(|pair| self.sets.same_walk(pair)).collect();
         let mut groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
         for (number, key, counts) in self.tally.entries() {
             let amount = Amount::from(counts);
@@ -366,7 +369,9 @@ impl Assessment<'_> {
                 }
             }
             let taken = self.losses.map(|losses| losses.of(number));
-            let entry = Entry { key, ends, amount, walks, taken, missing: missing(pair) };
+            let same_walk = same_walks[key.pair as usize];
+            let missing = missing(pair);
+            let entry = Entry { key, ends, amount, walks, taken, same_walk, missing };
             if key.label == Label::Attack {
                 let attack = impact.attack.entry((key.ends, key.attack)).or_default();
                 self.count_attack(attack, &entry);
@@ -394,7 +399,7 @@ impl Assessment<'_> {
         };
         let (mut running, mut candidate, mut kept) = (None, None, None);
         let mut fall: Option<Fall> = None;
-        let mut worst: Option<(Size, &(Walk, Walk))> = None;
+        let mut worst: Option<(Less, &(Walk, Walk))> = None;
         for ways in walks {
             let mut in_world = |world: usize| {
                 let before = stopped(0, &ways.0, world);
@@ -423,7 +428,7 @@ impl Assessment<'_> {
         attack.newly_stopped.add(minus(candidate.least, kept.unwrap_or_default().greatest));
         let fall = fall.unwrap_or_default();
         attack.fall.add(fall);
-        let amount = |(packets, bytes): (i128, i128)| Amount {
+        let amount = |(packets, bytes): Less| Amount {
             raw: 0,
             packets: u64::try_from(packets).unwrap_or(0),
             bytes: u64::try_from(bytes).unwrap_or(0),
@@ -547,16 +552,24 @@ impl Assessment<'_> {
         groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
         entry: &Entry<'_>,
     ) {
-        let Entry { key, ends, amount, walks, taken, missing } = *entry;
+        let Entry { key, ends, amount, walks, taken, same_walk, missing } = *entry;
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
         };
         let mut ways = Vec::with_capacity(walks.len());
         let (mut before, mut after) = (None, None);
         for (running, candidate) in walks {
-            let few = self.newly(&losses(1, candidate, 0), &losses(0, running, 1));
-            let many = self.newly(&losses(1, candidate, 1), &losses(0, running, 0));
-            ways.push(self.charge(entry, running, candidate, &[few, many]));
+            let new = |after: usize, before: usize| {
+                self.newly(&losses(1, candidate, after), &losses(0, running, before))
+            };
+            if same_walk {
+                // Whatever reaches a policer of one set reaches that of the other.
+                for bound in [new(0, 0), new(1, 1)] {
+                    ways.push(self.charge(entry, running, candidate, &[bound.clone(), bound]));
+                }
+            } else {
+                ways.push(self.charge(entry, running, candidate, &[new(0, 1), new(1, 0)]));
+            }
             let kept = |side: usize, walk: &Walk, world: usize| {
                 lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
             };

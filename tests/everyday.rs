@@ -65,6 +65,7 @@ const CASES: &[Case] = &[
     ("field-unrecorded", "higher-limit", AGAINST_RUNNING, "pass", 0, &[], &[]),
     ("limit-adjusted", "log-only", AGAINST_RUNNING, "pass", 0, &[], &[]),
     ("shared-by-prefix", "drop", TRAFFIC, "pass", 0, &[], &[]),
+    ("field-unrecorded", "another-rule", AGAINST_RUNNING, "pass", 0, &[], &[]),
 ];
 
 #[test]

@@ -140,7 +140,7 @@ fn is_lost(rule: Option<&OwnRule>) -> bool {
     rule.is_some_and(|rule| rule.action != "accept")
 }
 
-/// Returns how much harm a packet meets: what is challenged may still pass.
+/// How much a packet is harmed: challenged is not yet lost.
 fn degree(rule: Option<&OwnRule>) -> u8 {
     match rule.map(|rule| rule.action) {
         Some("drop" | "reject") => 2,
@@ -215,6 +215,7 @@ fn twin(running: &[OwnRule], candidate: &[OwnRule], packets: &[Packet]) -> Sums 
                 && within(&judge.may_affect, packet).is_none()
         });
         let allowed = within(&rule.may_affect, packet).filter(|_| !former_forbids);
+        let is_worse = degree(after) > degree(before);
         // Outside `may_affect` challenged counts as lost, within it only drops do.
         let drops = |rule: Option<&OwnRule>| {
             rule.is_some_and(|rule| matches!(rule.action, "drop" | "reject"))
@@ -224,12 +225,10 @@ fn twin(running: &[OwnRule], candidate: &[OwnRule], packets: &[Packet]) -> Sums 
                 parties.iter().for_each(|party| add(party, 2));
             }
             Some(_) => {}
-            None if degree(after) > degree(before) => {
-                usual(packet).iter().for_each(|party| add(party, 1))
-            }
+            None if is_worse => usual(packet).iter().for_each(|party| add(party, 1)),
             None => {}
         }
-        if degree(after) > degree(before) {
+        if is_worse {
             protected.iter().for_each(|party| add(party, 1));
         }
     }
