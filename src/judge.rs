@@ -1,7 +1,7 @@
 //! By whose intent harm is judged: every rule's intent, resolved and compiled for look-up.
 
 use crate::attribution::Within;
-use crate::intent::{ResolvedIntent, Selection, resolve_intent};
+use crate::intent::{ResolvedIntent, Selection, Selectors};
 use crate::inventory::customers::{Customers, Owner};
 use crate::model::{
     Action, AddressSet, CustomerId, DefaultAction, Diagnostic, Exceed, Inventory, Location, Match,
@@ -78,10 +78,11 @@ pub fn resolve(
     inventory: &Inventory,
 ) -> (Judges, Customers, Vec<Diagnostic>) {
     let mut problems = Vec::new();
+    let selectors = Selectors::new(inventory);
     let written = |set: &RuleSet, problems: &mut Vec<Diagnostic>| {
         let mut of = |intent: Option<&crate::model::Intent>| {
             intent.map(|intent| {
-                let (resolved, found) = resolve_intent(intent, inventory);
+                let (resolved, found) = selectors.resolve_intent(intent);
                 problems.extend(found);
                 resolved
             })

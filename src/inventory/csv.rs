@@ -1,6 +1,8 @@
 //! Inventories as tables: `customer,prefix[,tier][,tags][,host]`, one prefix a row.
 
-use super::{Collector, CustomerRow, Form};
+use std::ops::Range;
+
+use super::{Attribute, Collector, Form};
 use crate::model::{Diagnostic, Location, SourceId, Sources, Span, Spanned};
 use crate::words;
 use crate::yaml::nearest;
@@ -20,31 +22,38 @@ fn detect(name: &str, start: &str) -> bool {
 }
 
 fn read(sources: &Sources, file: SourceId, into: &mut Collector) -> Vec<Diagnostic> {
-    let text = &sources.get(file).text;
+    let text: &str = &sources.get(file).text;
     let mut problems = Vec::new();
+    // A byte order mark is no part of the first column's name.
+    let skipped = text.len() - text.trim_start_matches('\u{feff}').len();
     let mut reader = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
         .flexible(true)
-        .trim(csv::Trim::All)
         .has_headers(false)
-        .from_reader(text.as_bytes());
+        .from_reader(&text.as_bytes()[skipped..]);
     let mut record = csv::ByteRecord::new();
+    let mut cells = Cells::default();
     let mut columns: Option<[Option<usize>; 5]> = None;
     loop {
-        let start = reader.position().byte() as usize;
+        let start = reader.position().byte() as usize + skipped;
         match reader.read_byte_record(&mut record) {
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => {
                 let location = Location { source: file, span: Span::new(start, start) };
-                problems
-                    .push(Diagnostic::error(location, format!("cannot read this row: {error}")));
+                problems.push(
+                    Diagnostic::error(location, format!("cannot read this row: {error}"))
+                        .help("write one prefix a row, its fields parted by commas"),
+                );
                 break;
             }
         }
-        let begin = record.position().map_or(start, |position| position.byte() as usize);
-        let row =
-            Row { file, text, record: &record, begin, end: reader.position().byte() as usize };
+        let end = reader.position().byte() as usize + skipped;
+        cells.find(text, start..end, &record);
+        let row = Row { file, text, record: &record, cells: &cells };
+        if row.runs_on(&mut problems) {
+            continue;
+        }
         match columns {
             None => {
                 let Some(found) = header(&row, &mut problems) else { return problems };
@@ -53,7 +62,7 @@ fn read(sources: &Sources, file: SourceId, into: &mut Collector) -> Vec<Diagnost
             Some(columns) => one(&row, columns, into, &mut problems),
         }
     }
-    if columns.is_none() {
+    if columns.is_none() && problems.is_empty() {
         let location = Location { source: file, span: Span::new(0, 0) };
         problems.push(
             Diagnostic::error(location, "this inventory has no header line")
@@ -63,46 +72,118 @@ fn read(sources: &Sources, file: SourceId, into: &mut Collector) -> Vec<Diagnost
     problems
 }
 
+/// Where one row and its cells stand in the text.
+#[derive(Default)]
+struct Cells {
+    line: Range<usize>,
+    cells: Vec<Range<usize>>,
+    /// Whether a cell is quoted, so that it is not the text at its place.
+    quoted: bool,
+}
+
+impl Cells {
+    /// Finds the cells of the row that was read from a stretch of the text; blank lines and
+    /// comments before the row belong to the stretch, too.
+    fn find(&mut self, text: &str, read: Range<usize>, record: &csv::ByteRecord) {
+        let bytes = text.as_bytes();
+        let Range { start: mut at, mut end } = read;
+        while at < end && matches!(bytes[at], b'\n' | b'\r' | b'#') {
+            let comment = bytes[at] == b'#';
+            at += 1;
+            while comment && at < end && !matches!(bytes[at], b'\n' | b'\r') {
+                at += 1;
+            }
+        }
+        while end > at && matches!(bytes[end - 1], b'\n' | b'\r') {
+            end -= 1;
+        }
+        self.line = at..end;
+        self.cells.clear();
+        self.quoted = bytes[at..end].contains(&b'"');
+        if !self.quoted {
+            for cell in record {
+                let cell_end = (at + cell.len()).min(end);
+                self.cells.push(at.min(end)..cell_end);
+                at = cell_end + 1;
+            }
+            return;
+        }
+        loop {
+            let start = at;
+            let mut inside = false;
+            while at < end && (inside || bytes[at] != b',') {
+                // Quotes mean something only at the start of a cell; doubled ones cancel out.
+                inside ^= bytes[at] == b'"' && bytes[start] == b'"';
+                at += 1;
+            }
+            self.cells.push(start..at);
+            if at >= end {
+                return;
+            }
+            at += 1;
+        }
+    }
+}
+
 struct Row<'r> {
     file: SourceId,
     text: &'r str,
     record: &'r csv::ByteRecord,
-    begin: usize,
-    end: usize,
+    cells: &'r Cells,
 }
 
 impl Row<'_> {
     fn field(&self, column: Option<usize>) -> &str {
-        let bytes = column.and_then(|column| self.record.get(column)).unwrap_or_default();
-        // The text is UTF-8 and fields are cut at ASCII characters.
-        std::str::from_utf8(bytes).unwrap_or_default()
+        let Some(column) = column else { return "" };
+        let field = if self.cells.quoted {
+            // The text is UTF-8 and fields are cut at ASCII characters.
+            std::str::from_utf8(self.record.get(column).unwrap_or_default()).unwrap_or_default()
+        } else {
+            let cell = self.cells.cells.get(column).cloned().unwrap_or_default();
+            self.text.get(cell).unwrap_or_default()
+        };
+        field.trim()
     }
 
-    /// Returns the place of a field's text within the row; of the whole row if it is empty.
+    /// Returns the place of a field's text, without blanks around it and its quotes; of the whole
+    /// row if it is empty.
     fn place(&self, column: Option<usize>) -> Location {
-        let line = self.text.get(self.begin..self.end).unwrap_or_default();
-        let line = line.trim_end();
-        let whole =
-            Location { source: self.file, span: Span::new(self.begin, self.begin + line.len()) };
-        let (Some(column), field) = (column, self.field(column)) else { return whole };
-        if field.is_empty() {
-            return whole;
+        let at = |start: usize, text: &str| {
+            let start = start + text.len() - text.trim_start().len();
+            Location { source: self.file, span: Span::new(start, start + text.trim().len()) }
+        };
+        let whole = || {
+            let line = self.cells.line.clone();
+            at(line.start, self.text.get(line).unwrap_or_default())
+        };
+        if self.field(column).is_empty() {
+            return whole();
         }
-        // Fields stand in order: each is looked for behind the ones before it.
-        let mut from = 0;
-        for before in 0..column {
-            let bytes = self.record.get(before).unwrap_or_default();
-            let earlier = std::str::from_utf8(bytes).unwrap_or_default();
-            from += line[from..].find(earlier).map_or(0, |at| at + earlier.len());
-            from += line[from..].find(',').map_or(0, |at| at + 1);
+        let cell = column.and_then(|column| self.cells.cells.get(column)).cloned();
+        let Some(cell) = cell else { return whole() };
+        let (start, text) = (cell.start, self.text.get(cell).unwrap_or_default());
+        match text.strip_prefix('"').map(|text| text.strip_suffix('"').unwrap_or(text)) {
+            Some(inner) => at(start + 1, inner),
+            None => at(start, text),
         }
-        match line[from..].find(field) {
-            Some(at) => {
-                let start = self.begin + from + at;
-                Location { source: self.file, span: Span::new(start, start + field.len()) }
-            }
-            None => whole,
-        }
+    }
+
+    /// Reports a quoted cell that goes on in the next line: a quote is missing, and the rows up to
+    /// the next one would vanish in the cell.
+    fn runs_on(&self, problems: &mut Vec<Diagnostic>) -> bool {
+        let breaks = |cell: &[u8]| cell.contains(&b'\n') || cell.contains(&b'\r');
+        let Some(column) = self.record.iter().position(breaks) else { return false };
+        let cells = &self.cells.cells;
+        let start = cells.get(column).map_or(self.cells.line.start, |cell| cell.start);
+        let rest = self.text.get(start..self.cells.line.end).unwrap_or_default();
+        let line = rest.lines().next().unwrap_or_default();
+        let span = Span::new(start, start + line.len());
+        problems.push(
+            Diagnostic::error(Location { source: self.file, span }, "this quote is not closed")
+                .label("goes on in the next line")
+                .help("close the quote on the same line; the rows after it were not read"),
+        );
+        true
     }
 }
 
@@ -110,7 +191,7 @@ fn header(row: &Row<'_>, problems: &mut Vec<Diagnostic>) -> Option<[Option<usize
     let mut columns = [None; 5];
     let before = problems.len();
     for at in 0..row.record.len() {
-        let name = row.field(Some(at)).trim_start_matches('\u{feff}').to_ascii_lowercase();
+        let name = row.field(Some(at)).to_ascii_lowercase();
         let known = COLUMNS.iter().position(|column| *column == name);
         match known {
             Some(known) if columns[known].is_none() => columns[known] = Some(at),
@@ -155,7 +236,7 @@ fn one(
 ) {
     let [customer, prefix, tier, tags, host] = columns;
     let id = row.field(customer);
-    if row.record.iter().all(<[u8]>::is_empty) {
+    if row.record.iter().all(|cell| cell.trim_ascii().is_empty()) {
         return;
     }
     if !words::is_id(id) {
@@ -174,8 +255,7 @@ fn one(
         );
         return;
     }
-    let mut prefixes = Vec::new();
-    match row.field(prefix) {
+    let found = match row.field(prefix) {
         "" if row.field(host).is_empty() => {
             problems.push(
                 Diagnostic::error(row.place(None), format!("customer `{id}` has an empty prefix"))
@@ -184,34 +264,26 @@ fn one(
             );
             return;
         }
-        "" => {}
+        "" => None,
         text => match words::prefix(text) {
-            Ok(found) => prefixes.push(Spanned::new(found, row.place(prefix))),
+            Ok(found) => Some(Spanned::new(found, row.place(prefix))),
             Err(wrong) => {
                 problems.push(wrong.at(row.place(prefix)));
                 return;
             }
         },
-    }
-    let filled = |column: Option<usize>| {
-        Some(row.field(column)).filter(|text| !text.is_empty()).map(str::to_owned)
     };
-    let location = row.place(customer);
-    into.customer(
-        CustomerRow {
-            id: Spanned::new(id.to_owned(), location),
-            name: None,
-            tier: filled(tier),
-            region: None,
-            tags: row
-                .field(tags)
-                .split([';', '|', ' '])
-                .filter(|tag| !tag.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            prefixes,
-            hosts: filled(host).into_iter().collect(),
-        },
-        problems,
-    );
+    let customer = into.number(id, row.place(customer));
+    if !row.field(tier).is_empty() {
+        into.tell(customer, Attribute::Tier, row.field(tier), row.place(tier), problems);
+    }
+    for tag in row.field(tags).split([';', '|', ' ']).filter(|tag| !tag.is_empty()) {
+        into.tag(customer, tag);
+    }
+    let host = Some(row.field(host))
+        .filter(|name| !name.is_empty())
+        .map(|name| into.host(customer, name, row.place(host), problems));
+    if let Some(prefix) = found {
+        into.prefix(customer, prefix, host);
+    }
 }

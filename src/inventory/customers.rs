@@ -46,10 +46,10 @@ pub struct Customers {
 }
 
 /// What a prefix of the inventory says about its addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Claim {
-    Customer(CustomerId),
     Shared(SharedId),
+    Customer(CustomerId),
     Infrastructure(InfrastructureId),
     Selected(u32),
 }
@@ -58,7 +58,8 @@ impl Customers {
     /// Compiles an inventory; `prefixes`, sorted and without repetition, are those that selectors
     /// name.
     pub fn compile(inventory: &Inventory, prefixes: &[Prefix]) -> Customers {
-        let mut claims: Vec<(Prefix, Claim)> = Vec::new();
+        let count = inventory.customers.iter().map(|customer| customer.prefixes.len()).sum();
+        let mut claims: Vec<(Prefix, Claim)> = Vec::with_capacity(count);
         for (at, customer) in inventory.customers.iter().enumerate() {
             let claim = Claim::Customer(CustomerId(at as u32));
             claims.extend(customer.prefixes.iter().map(|prefix| (prefix.value, claim)));
@@ -75,15 +76,16 @@ impl Customers {
             claims.push((*prefix, Claim::Selected(at as u32)));
         }
         // Enclosing prefixes come before what they enclose; on equal ones, shared owns: it comes
-        // after the customers.
+        // before the customers.
         claims.sort_unstable_by_key(|(prefix, claim)| {
             (prefix.family, prefix.bits, prefix.length, *claim)
         });
-        let mut ends = Ends::default();
+        let mut ends = Ends::new();
         let split = claims.partition_point(|(prefix, _)| prefix.family == Family::V4);
-        let v4 = flatten(&claims[..split], Family::V4, &mut ends);
-        let v6 = flatten(&claims[split..], Family::V6, &mut ends);
-        Customers { v4: Intervals::new(v4), v6: Intervals::new(v6), ends: ends.values }
+        let mut v4 = flatten(&claims[..split], Family::V4, &mut ends);
+        let mut v6 = flatten(&claims[split..], Family::V6, &mut ends);
+        let ends = ends.number(&mut v4, &mut v6);
+        Customers { v4: Intervals::new(v4), v6: Intervals::new(v6), ends }
     }
 
     /// Returns what stands at an address.
@@ -132,14 +134,32 @@ impl Customers {
 
 //------------ Flattening ----------------------------------------------------
 
-#[derive(Default)]
+/// Ends in the order in which flattening makes them.
 struct Ends {
     numbers: HashMap<End, EndId, foldhash::fast::FixedState>,
     values: Vec<End>,
+    /// What a claim makes of an end: most prefixes of a customer lie in the same surroundings, so
+    /// that describing each anew would be most of the work.
+    steps: HashMap<(EndId, Claim), EndId, foldhash::fast::FixedState>,
 }
 
+/// The end that no claim holds; the first that is made.
+const NOBODY: EndId = EndId(0);
+
 impl Ends {
-    fn number(&mut self, end: End) -> EndId {
+    fn new() -> Ends {
+        let mut ends =
+            Ends { numbers: HashMap::default(), values: Vec::new(), steps: HashMap::default() };
+        ends.intern(End {
+            owner: Owner::Nobody,
+            inside: Vec::new(),
+            infrastructure: Vec::new(),
+            selected: Vec::new(),
+        });
+        ends
+    }
+
+    fn intern(&mut self, end: End) -> EndId {
         if let Some(id) = self.numbers.get(&end) {
             return *id;
         }
@@ -148,45 +168,100 @@ impl Ends {
         self.numbers.insert(end, id);
         id
     }
+
+    /// Returns what stands in a prefix with these claims that lies in these surroundings.
+    fn within(&mut self, around: EndId, claims: &[(Prefix, Claim)]) -> EndId {
+        let mut end = around;
+        let mut owned = false;
+        for (_, claim) in claims {
+            // The first owns: a shared entry, whose sharers may list the prefix, too.
+            let owns = matches!(claim, Claim::Shared(_) | Claim::Customer(_));
+            if owns && std::mem::replace(&mut owned, true) {
+                continue;
+            }
+            end = match self.steps.get(&(end, *claim)) {
+                Some(after) => *after,
+                None => {
+                    let after = step(&self.values[end.0 as usize], *claim);
+                    let after = self.intern(after);
+                    self.steps.insert((end, *claim), after);
+                    after
+                }
+            };
+        }
+        end
+    }
+
+    /// Numbers the ends by their first address, IPv4 first, and forgets those without any.
+    fn number(self, v4: &mut [(u128, EndId)], v6: &mut [(u128, EndId)]) -> Vec<End> {
+        let mut unnumbered: Vec<Option<End>> = self.values.into_iter().map(Some).collect();
+        let mut numbers = vec![NOBODY; unnumbered.len()];
+        let mut values = Vec::new();
+        for (_, id) in v4.iter_mut().chain(v6) {
+            let old = id.0 as usize;
+            if let Some(end) = unnumbered[old].take() {
+                numbers[old] = EndId(values.len() as u32);
+                values.push(end);
+            }
+            *id = numbers[old];
+        }
+        values
+    }
+}
+
+/// Describes the addresses of a claim in these surroundings.
+fn step(around: &End, claim: Claim) -> End {
+    let mut end = around.clone();
+    let mut own = |owner: Owner| {
+        if let Owner::Customer(enclosing) = end.owner {
+            end.inside.retain(|id| *id != enclosing);
+            end.inside.insert(0, enclosing);
+        }
+        end.owner = owner;
+    };
+    match claim {
+        Claim::Shared(id) => own(Owner::Shared(id)),
+        Claim::Customer(id) => {
+            own(Owner::Customer(id));
+            end.inside.retain(|enclosing| *enclosing != id);
+        }
+        Claim::Infrastructure(id) => {
+            if let Err(at) = end.infrastructure.binary_search(&id) {
+                end.infrastructure.insert(at, id);
+            }
+        }
+        Claim::Selected(position) => {
+            if let Err(at) = end.selected.binary_search(&position) {
+                end.selected.insert(at, position);
+            }
+        }
+    }
+    end
 }
 
 /// Turns claims, sorted so that enclosing ones come first, into the starts of disjoint intervals.
 fn flatten(claims: &[(Prefix, Claim)], family: Family, ends: &mut Ends) -> Vec<(u128, EndId)> {
-    let mut starts: Vec<(u128, EndId)> = Vec::new();
-    let nobody = ends.number(describe(&[]));
-    push(&mut starts, 0, nobody);
-    // The claims that hold the current address, each with its last address, and the end that all
-    // up to it make together.
-    let mut open: Vec<(u128, Claim, EndId)> = Vec::new();
-    let close =
-        |open: &mut Vec<(u128, Claim, EndId)>, starts: &mut Vec<_>, before: Option<u128>| {
-            while let Some((last, ..)) = open.last().copied() {
-                if before.is_some_and(|before| before <= last) {
-                    break;
-                }
-                open.pop();
-                let after = open.last().map_or(nobody, |(_, _, end)| *end);
-                if last < family.max() {
-                    push(starts, last + 1, after);
-                }
+    let mut starts: Vec<(u128, EndId)> = Vec::with_capacity(claims.len() + 1);
+    push(&mut starts, 0, NOBODY);
+    // The prefixes that hold the current address, each with its last address and its end.
+    let mut open: Vec<(u128, EndId)> = Vec::new();
+    let close = |open: &mut Vec<(u128, EndId)>, starts: &mut Vec<_>, before: Option<u128>| {
+        while let Some((last, _)) = open.last().copied()
+            && before.is_none_or(|before| last < before)
+        {
+            open.pop();
+            // Behind the last address of the family nothing starts.
+            if last < family.max() {
+                push(starts, last + 1, open.last().map_or(NOBODY, |(_, end)| *end));
             }
-        };
-    let mut at = 0;
-    while at < claims.len() {
-        let prefix = claims[at].0;
-        let range = prefix.range();
+        }
+    };
+    for same in claims.chunk_by(|a, b| a.0 == b.0) {
+        let range = same[0].0.range();
         close(&mut open, &mut starts, Some(range.first));
-        while at < claims.len() && claims[at].0 == prefix {
-            open.push((range.last, claims[at].1, nobody));
-            at += 1;
-        }
-        let holding: Vec<Claim> = open.iter().map(|(_, claim, _)| *claim).collect();
-        let end = ends.number(describe(&holding));
-        // Claims of one prefix close together; the last opened one stands for all of them.
-        if let Some(last) = open.last_mut() {
-            last.2 = end;
-        }
+        let end = ends.within(open.last().map_or(NOBODY, |(_, end)| *end), same);
         push(&mut starts, range.first, end);
+        open.push((range.last, end));
     }
     close(&mut open, &mut starts, None);
     starts
@@ -203,77 +278,60 @@ fn push(starts: &mut Vec<(u128, EndId)>, first: u128, end: EndId) {
     }
 }
 
-/// Describes an address by the claims that hold it, outermost first.
-fn describe(holding: &[Claim]) -> End {
-    let mut end = End {
-        owner: Owner::Nobody,
-        inside: Vec::new(),
-        infrastructure: Vec::new(),
-        selected: Vec::new(),
-    };
-    for claim in holding.iter().rev() {
-        match claim {
-            Claim::Customer(id) => match end.owner {
-                Owner::Nobody => end.owner = Owner::Customer(*id),
-                owner if owner != Owner::Customer(*id) && !end.inside.contains(id) => {
-                    end.inside.push(*id);
-                }
-                _ => {}
-            },
-            Claim::Shared(id) => {
-                if end.owner == Owner::Nobody {
-                    end.owner = Owner::Shared(*id);
-                }
-            }
-            Claim::Infrastructure(id) => {
-                if !end.infrastructure.contains(id) {
-                    end.infrastructure.push(*id);
-                }
-            }
-            Claim::Selected(at) => end.selected.push(*at),
-        }
-    }
-    end.infrastructure.sort_unstable();
-    end.selected.sort_unstable();
-    end
-}
-
 //------------ Intervals -----------------------------------------------------
 
-/// Bits of the index that cuts the search short.
+/// The most bits that the index cuts by.
 const INDEX_BITS: u32 = 18;
 
 /// Addresses as numbers that an index can cut.
 trait Bits: Copy + Ord {
-    /// Returns the highest [`INDEX_BITS`] bits.
-    fn high(self) -> usize;
+    /// Returns the slot of an address at or above the base; below it, that of the base.
+    fn slot(self, base: Self, shift: u32) -> usize;
     fn of(bits: u128) -> Self;
+    /// Returns how many bits lie between the base and an address above it.
+    fn width(self, base: Self) -> u32;
 }
 
 impl Bits for u32 {
-    fn high(self) -> usize {
-        (self >> (u32::BITS - INDEX_BITS)) as usize
+    #[inline]
+    fn slot(self, base: u32, shift: u32) -> usize {
+        (self.saturating_sub(base) >> shift) as usize
     }
     fn of(bits: u128) -> u32 {
         bits as u32
     }
+    fn width(self, base: u32) -> u32 {
+        u32::BITS - self.saturating_sub(base).leading_zeros()
+    }
 }
 
 impl Bits for u128 {
-    fn high(self) -> usize {
-        (self >> (u128::BITS - INDEX_BITS)) as usize
+    #[inline]
+    fn slot(self, base: u128, shift: u32) -> usize {
+        (self.saturating_sub(base) >> shift) as usize
     }
     fn of(bits: u128) -> u128 {
         bits
     }
+    fn width(self, base: u128) -> u32 {
+        u128::BITS - self.saturating_sub(base).leading_zeros()
+    }
 }
 
 /// Sorted disjoint intervals that together hold every address.
+///
+/// The index spans only the addresses at which intervals start: those of IPv6 lie in so small a
+/// part of the family that its highest bits would tell nothing apart.
 #[derive(Clone, Debug)]
 struct Intervals<T> {
     starts: Vec<T>,
     ends: Vec<EndId>,
-    /// For every value of the highest bits: the interval that holds its first address.
+    /// The second start: the first is always zero.
+    base: T,
+    /// The last start.
+    top: T,
+    shift: u32,
+    /// For every slot, the first interval but that at zero that starts in or after it.
     index: Vec<u32>,
 }
 
@@ -281,215 +339,39 @@ impl<T: Bits> Intervals<T> {
     fn new(intervals: Vec<(u128, EndId)>) -> Intervals<T> {
         let starts: Vec<T> = intervals.iter().map(|(start, _)| T::of(*start)).collect();
         let ends: Vec<EndId> = intervals.into_iter().map(|(_, end)| end).collect();
-        let mut index = Vec::with_capacity((1 << INDEX_BITS) + 1);
-        let mut at = 0usize;
-        for high in 0..1usize << INDEX_BITS {
-            // The first interval whose start lies in or behind this slot, and the one before it.
-            while at < starts.len() && starts[at].high() < high {
-                at += 1;
+        let zero = T::of(0);
+        let base = starts.get(1).copied().unwrap_or(zero);
+        let top = starts.last().copied().unwrap_or(zero);
+        // A few slots an interval: the index of a small table should be small, too.
+        let bits = INDEX_BITS.min(starts.len().max(1).ilog2() + 2);
+        let shift = top.width(base).saturating_sub(bits);
+        let slots = top.slot(base, shift) + 1;
+        let mut index = Vec::with_capacity(slots + 1);
+        for (at, start) in starts.iter().enumerate().skip(1) {
+            let slot = start.slot(base, shift);
+            while index.len() <= slot {
+                index.push(at as u32);
             }
-            index.push(at.saturating_sub(1) as u32);
         }
-        index.push(starts.len() as u32);
-        Intervals { starts, ends, index }
+        index.resize(slots + 1, starts.len() as u32);
+        Intervals { starts, ends, base, top, shift, index }
     }
 
+    #[inline]
     fn position(&self, address: T) -> usize {
-        let high = address.high();
-        let from = self.index[high] as usize;
-        let to = (self.index[high + 1] as usize + 1).min(self.starts.len());
+        // Behind the last start there is one interval only, and no slot.
+        let slot = address.min(self.top).slot(self.base, self.shift);
+        let (from, to) = (self.index[slot] as usize, self.index[slot + 1] as usize);
         let within = self.starts[from..to].partition_point(|start| *start <= address);
         // The first interval starts at zero, so one always starts at or before the address.
         (from + within).saturating_sub(1)
     }
 
+    #[inline]
     fn lookup(&self, address: T) -> EndId {
         self.ends[self.position(address)]
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Customer, Infrastructure, Location, Shared, SourceId, Span, Spanned};
-    use proptest::prelude::*;
-
-    fn spanned<T>(value: T) -> Spanned<T> {
-        let location = Location { source: SourceId(0), span: Span::new(0, 0) };
-        Spanned::new(value, location)
-    }
-
-    fn inventory(
-        customers: &[Vec<Prefix>],
-        shared: &[Vec<Prefix>],
-        infrastructure: &[Vec<Prefix>],
-    ) -> Inventory {
-        let prefixes = |list: &Vec<Prefix>| list.iter().copied().map(spanned).collect::<Vec<_>>();
-        Inventory {
-            customers: customers
-                .iter()
-                .enumerate()
-                .map(|(at, own)| Customer {
-                    id: spanned(format!("c{at}")),
-                    name: None,
-                    tier: None,
-                    tags: Vec::new(),
-                    region: None,
-                    prefixes: prefixes(own),
-                    hosts: Vec::new(),
-                })
-                .collect(),
-            shared: shared
-                .iter()
-                .map(|own| Shared {
-                    prefixes: prefixes(own),
-                    customers: vec![CustomerId(0)],
-                    location: spanned(()).location,
-                })
-                .collect(),
-            infrastructure: infrastructure
-                .iter()
-                .enumerate()
-                .map(|(at, own)| Infrastructure {
-                    id: spanned(format!("i{at}")),
-                    prefixes: prefixes(own),
-                    services: None,
-                    peers: Vec::new(),
-                    management: false,
-                })
-                .collect(),
-            pops: None,
-        }
-    }
-
-    /// Prefixes crowded into few bits, so that they nest and touch.
-    fn crowded() -> impl Strategy<Value = Prefix> {
-        (any::<bool>(), 0u128..64, 0u8..=6).prop_map(|(v6, bits, length)| {
-            let (family, width) = if v6 { (Family::V6, 128) } else { (Family::V4, 32) };
-            let address = Address { family, bits: bits << (width - 6) };
-            Prefix::new(address, length)
-        })
-    }
-
-    fn slow(inventory: &Inventory, prefixes: &[Prefix], address: Address) -> End {
-        let mut holding: Vec<(Prefix, Claim)> = Vec::new();
-        let mut hold = |prefix: Prefix, claim: Claim| {
-            if prefix.contains(address) {
-                holding.push((prefix, claim));
-            }
-        };
-        for (at, customer) in inventory.customers.iter().enumerate() {
-            for prefix in &customer.prefixes {
-                hold(prefix.value, Claim::Customer(CustomerId(at as u32)));
-            }
-        }
-        for (at, shared) in inventory.shared.iter().enumerate() {
-            for prefix in &shared.prefixes {
-                hold(prefix.value, Claim::Shared(SharedId(at as u32)));
-            }
-        }
-        for (at, entry) in inventory.infrastructure.iter().enumerate() {
-            for prefix in &entry.prefixes {
-                hold(prefix.value, Claim::Infrastructure(InfrastructureId(at as u32)));
-            }
-        }
-        for (at, prefix) in prefixes.iter().enumerate() {
-            hold(*prefix, Claim::Selected(at as u32));
-        }
-        let longest = holding
-            .iter()
-            .filter_map(|(prefix, claim)| match claim {
-                Claim::Customer(id) => Some((prefix.length, *claim, Owner::Customer(*id))),
-                Claim::Shared(id) => Some((prefix.length, *claim, Owner::Shared(*id))),
-                _ => None,
-            })
-            .max();
-        let mut infrastructure: Vec<InfrastructureId> = holding
-            .iter()
-            .filter_map(|(_, claim)| match claim {
-                Claim::Infrastructure(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
-        infrastructure.sort_unstable();
-        infrastructure.dedup();
-        End {
-            owner: longest.map_or(Owner::Nobody, |(_, _, owner)| owner),
-            inside: Vec::new(),
-            infrastructure,
-            selected: holding
-                .iter()
-                .filter_map(|(_, claim)| match claim {
-                    Claim::Selected(at) => Some(*at),
-                    _ => None,
-                })
-                .collect(),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_longest_prefix_owns(
-            customers in prop::collection::vec(prop::collection::vec(crowded(), 0..5), 0..6),
-            shared in prop::collection::vec(prop::collection::vec(crowded(), 0..3), 0..3),
-            infrastructure in prop::collection::vec(prop::collection::vec(crowded(), 0..3), 0..3),
-            mut prefixes in prop::collection::vec(crowded(), 0..4),
-        ) {
-            prefixes.sort_unstable();
-            prefixes.dedup();
-            let inventory = inventory(&customers, &shared, &infrastructure);
-            let table = Customers::compile(&inventory, &prefixes);
-            for family in [Family::V4, Family::V6] {
-                let shift = u32::from(family.bits()) - 7;
-                for bits in 0u128..128 {
-                    let address = Address { family, bits: bits << shift };
-                    let found = table.end(table.lookup(address));
-                    let mut expected = slow(&inventory, &prefixes, address);
-                    expected.inside = found.inside.clone();
-                    prop_assert_eq!(found, &expected);
-                }
-            }
-        }
-
-        #[test]
-        fn segments_cover_a_range_and_agree_with_look_up(
-            customers in prop::collection::vec(prop::collection::vec(crowded(), 0..5), 0..6),
-            v6 in any::<bool>(), first in 0u128..128, length in 0u128..64,
-        ) {
-            let table = Customers::compile(&inventory(&customers, &[], &[]), &[]);
-            let family = if v6 { Family::V6 } else { Family::V4 };
-            let shift = u32::from(family.bits()) - 7;
-            let last = ((first + length).min(127) << shift) + 1;
-            let range = AddressRange { family, first: first << shift, last };
-            let mut next = range.first;
-            let mut before = None;
-            for (piece, end) in table.segments(range) {
-                prop_assert_eq!(piece.first, next);
-                prop_assert!(piece.last <= range.last);
-                prop_assert!(before != Some(end), "two pieces of one end touch");
-                for bits in [piece.first, piece.last] {
-                    prop_assert_eq!(table.lookup(Address { family, bits }), end);
-                }
-                before = Some(end);
-                next = piece.last.wrapping_add(1);
-            }
-            prop_assert_eq!(next, range.last + 1);
-        }
-    }
-
-    #[test]
-    fn a_nested_customer_is_inside_its_reseller() {
-        let prefix = |text: &str| crate::words::prefix(text).expect("a prefix");
-        let customers = [vec![prefix("203.0.112.0/22")], vec![prefix("203.0.113.8/29")]];
-        let table = Customers::compile(&inventory(&customers, &[], &[]), &[]);
-        let at = |text: &str| {
-            let address = crate::words::address(text).expect("an address");
-            table.end(table.lookup(address)).clone()
-        };
-        assert_eq!(at("203.0.113.9").owner, Owner::Customer(CustomerId(1)));
-        assert_eq!(at("203.0.113.9").inside, [CustomerId(0)]);
-        assert_eq!(at("203.0.113.16").owner, Owner::Customer(CustomerId(0)));
-        assert_eq!(at("203.0.113.16").inside, []);
-        assert_eq!(at("203.0.116.0").owner, Owner::Nobody);
-    }
-}
+mod tests;

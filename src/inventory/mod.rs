@@ -1,7 +1,8 @@
 //! Forms of inventory: text in, [`Inventory`] out. One file a form, and its two adjacent lines
 //! here; [`load`] joins several sources, and contradictions name both places.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 
@@ -64,86 +65,179 @@ pub fn load(sources: &Sources, files: &[SourceId]) -> (Inventory, Vec<Diagnostic
     (inventory, problems)
 }
 
-/// What one source says about a customer.
-pub struct CustomerRow {
-    /// The id and where it stands.
-    pub id: Spanned<String>,
+/// What a customer has one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribute {
     /// The name that people use.
-    pub name: Option<String>,
+    Name,
     /// The tier.
-    pub tier: Option<String>,
+    Tier,
     /// The region.
-    pub region: Option<String>,
-    /// The tags.
-    pub tags: Vec<String>,
-    /// The address space.
-    pub prefixes: Vec<Spanned<Prefix>>,
-    /// The host names.
-    pub hosts: Vec<String>,
+    Region,
 }
+
+impl Attribute {
+    fn word(self) -> &'static str {
+        match self {
+            Attribute::Name => "name",
+            Attribute::Tier => "tier",
+            Attribute::Region => "region",
+        }
+    }
+}
+
+/// Where a customer was told of, for contradictions.
+#[derive(Default)]
+struct Told {
+    /// The entry in the last source that gives each customer one entry.
+    listed: Option<Location>,
+    /// The first place of each [`Attribute`].
+    attributes: [Option<Location>; 3],
+    /// The last contradiction that was reported: a table would repeat it row by row.
+    reported: Option<(Attribute, String)>,
+}
+
+/// How many of a customer's tags are compared one by one before they are looked up.
+const FEW_TAGS: usize = 16;
 
 /// Joins what the sources say.
 #[derive(Default)]
 pub struct Collector {
     inventory: Inventory,
     by_id: HashMap<String, CustomerId, FixedState>,
+    /// By customer.
+    told: Vec<Told>,
+    many_tags: HashSet<(CustomerId, String), FixedState>,
+    /// Every host name in small letters, its customer, its place and its number.
+    hosts: HashMap<String, (CustomerId, Location, u32), FixedState>,
+    /// The hosts that stand in one row with a prefix, by the prefix's place.
+    beside: HashMap<Location, u32, FixedState>,
     sharers: Vec<Vec<Spanned<String>>>,
 }
 
 impl Collector {
-    /// Returns where the same source text already lists a customer of this id.
-    pub fn defined_in_yaml(&self, id: &Spanned<String>) -> Option<Location> {
-        let known = self.by_id.get(&id.value)?;
-        let first = self.inventory.customer(*known).id.location;
-        (first.source == id.location.source).then_some(first)
+    /// Notes an entry of a source that gives each customer one. Returns the entry that the same
+    /// source already has for it.
+    pub fn list(&mut self, id: &Spanned<String>) -> Option<Location> {
+        let customer = self.number(&id.value, id.location);
+        let listed = self.told[customer.0 as usize].listed.replace(id.location);
+        listed.filter(|first| first.source == id.location.source)
     }
 
-    /// Adds what a source says about a customer to what is known of it.
-    pub fn customer(&mut self, row: CustomerRow, problems: &mut Vec<Diagnostic>) {
-        let Some(known) = self.by_id.get(&row.id.value) else {
-            let id = CustomerId(self.inventory.customers.len() as u32);
-            self.by_id.insert(row.id.value.clone(), id);
-            self.inventory.customers.push(Customer {
-                id: row.id,
-                name: row.name,
-                tier: row.tier,
-                tags: row.tags,
-                region: row.region,
-                prefixes: row.prefixes,
-                hosts: row.hosts,
-            });
+    /// Returns the number of a customer, new or old.
+    pub fn number(&mut self, id: &str, location: Location) -> CustomerId {
+        if let Some(known) = self.by_id.get(id) {
+            return *known;
+        }
+        let number = CustomerId(self.inventory.customers.len() as u32);
+        self.by_id.insert(id.to_owned(), number);
+        self.told.push(Told::default());
+        self.inventory.customers.push(Customer {
+            id: Spanned::new(id.to_owned(), location),
+            name: None,
+            tier: None,
+            tags: Vec::new(),
+            region: None,
+            prefixes: Vec::new(),
+            hosts: Vec::new(),
+        });
+        number
+    }
+
+    /// Gives a customer something that it has one of; another value than before is a
+    /// contradiction.
+    pub fn tell(
+        &mut self,
+        customer: CustomerId,
+        attribute: Attribute,
+        value: &str,
+        location: Location,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let told = &mut self.told[customer.0 as usize];
+        let customer = &mut self.inventory.customers[customer.0 as usize];
+        let old = match attribute {
+            Attribute::Name => &mut customer.name,
+            Attribute::Tier => &mut customer.tier,
+            Attribute::Region => &mut customer.region,
+        };
+        let Some(old) = old else {
+            *old = Some(value.to_owned());
+            told.attributes[attribute as usize] = Some(location);
             return;
         };
-        let customer = &mut self.inventory.customers[known.0 as usize];
-        let first = customer.id.location;
-        let mut join = |old: &mut Option<String>, new: Option<String>, what: &str| match (&old, new)
-        {
-            (Some(old), Some(new)) if *old != new => problems.push(
-                Diagnostic::error(
-                    row.id.location,
-                    format!("customer `{}` has two {what}s: {old} and {new}", row.id.value),
-                )
-                .label(format!("{new} here"))
-                .also(first, "first here")
-                .help("decide on one"),
-            ),
-            (None, new) => *old = new,
-            _ => {}
+        let repeated =
+            told.reported.as_ref().is_some_and(|(what, last)| *what == attribute && last == value);
+        if old == value || repeated {
+            return;
+        }
+        let first = told.attributes[attribute as usize].unwrap_or(customer.id.location);
+        problems.push(
+            Diagnostic::error(
+                location,
+                format!(
+                    "customer `{}` has two {}s: {old} and {value}",
+                    customer.id.value,
+                    attribute.word()
+                ),
+            )
+            .label(format!("{value} here"))
+            .also(first, format!("{old} here"))
+            .help("decide on one"),
+        );
+        told.reported = Some((attribute, value.to_owned()));
+    }
+
+    /// Gives a customer a tag.
+    pub fn tag(&mut self, customer: CustomerId, tag: &str) {
+        let tags = &mut self.inventory.customers[customer.0 as usize].tags;
+        if tags.iter().take(FEW_TAGS).any(|known| known == tag) {
+            return;
+        }
+        if tags.len() < FEW_TAGS || self.many_tags.insert((customer, tag.to_owned())) {
+            tags.push(tag.to_owned());
+        }
+    }
+
+    /// Gives a customer a host name; one of another customer is a contradiction. Returns the
+    /// number of the host.
+    pub fn host(
+        &mut self,
+        customer: CustomerId,
+        host: &str,
+        location: Location,
+        problems: &mut Vec<Diagnostic>,
+    ) -> u32 {
+        let key = host.to_ascii_lowercase();
+        let Some((owner, first, number)) = self.hosts.get(&key) else {
+            let number = self.hosts.len() as u32;
+            self.hosts.insert(key, (customer, location, number));
+            self.inventory.customers[customer.0 as usize].hosts.push(host.to_owned());
+            return number;
         };
-        join(&mut customer.tier, row.tier, "tier");
-        join(&mut customer.region, row.region, "region");
-        join(&mut customer.name, row.name, "name");
-        for tag in row.tags {
-            if !customer.tags.contains(&tag) {
-                customer.tags.push(tag);
-            }
+        if *owner != customer {
+            let name = |id: CustomerId| &self.inventory.customer(id).id.value;
+            let (theirs, ours) = (name(*owner), name(customer));
+            problems.push(
+                Diagnostic::error(
+                    location,
+                    format!("host `{host}` belongs to two customers: `{theirs}` and `{ours}`"),
+                )
+                .label(format!("to `{ours}` here"))
+                .also(*first, format!("to `{theirs}` here"))
+                .help("a request is charged to one customer; remove the host from the other"),
+            );
         }
-        for host in row.hosts {
-            if !customer.hosts.contains(&host) {
-                customer.hosts.push(host);
-            }
+        *number
+    }
+
+    /// Gives a customer address space, and the host that stands in the same row, if any: an
+    /// address with several hosts takes several rows.
+    pub fn prefix(&mut self, customer: CustomerId, prefix: Spanned<Prefix>, host: Option<u32>) {
+        if let Some(host) = host {
+            self.beside.insert(prefix.location, host);
         }
-        customer.prefixes.extend(row.prefixes);
+        self.inventory.customers[customer.0 as usize].prefixes.push(prefix);
     }
 
     /// Adds prefixes that several customers use.
@@ -211,7 +305,13 @@ impl Collector {
             }
             shared.customers.sort_unstable();
         }
-        check_prefixes(&self.inventory, problems);
+        for (customer, again) in check_prefixes(&self.inventory, &self.beside, problems) {
+            let mut at = 0;
+            self.inventory.customers[customer.0 as usize].prefixes.retain(|_| {
+                at += 1;
+                again.binary_search(&(at - 1)).is_err()
+            });
+        }
         check_ids(&self.inventory, problems);
         self.inventory
     }
@@ -224,8 +324,13 @@ fn twice(what: &str, id: &Spanned<String>, first: Location) -> Diagnostic {
         .help("join the two entries, or rename one")
 }
 
-/// The same prefix belongs to one customer, or to sharers that are listed as such.
-fn check_prefixes(inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
+/// The same prefix belongs to one customer, or to sharers that are listed as such. Returns the
+/// positions of those that their customer has already, ascending.
+fn check_prefixes(
+    inventory: &Inventory,
+    beside: &HashMap<Location, u32, FixedState>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(CustomerId, Vec<usize>)> {
     let mut sharers: HashMap<Prefix, (&[CustomerId], Location), FixedState> = HashMap::default();
     for shared in &inventory.shared {
         for prefix in &shared.prefixes {
@@ -243,10 +348,16 @@ fn check_prefixes(inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
             }
         }
     }
-    let mut owners: HashMap<Prefix, (CustomerId, Location), FixedState> = HashMap::default();
+    let count = inventory.customers.iter().map(|customer| customer.prefixes.len()).sum();
+    let mut owners: HashMap<Prefix, (CustomerId, Location), FixedState> =
+        HashMap::with_capacity_and_hasher(count, FixedState::default());
+    let mut repeated = Vec::new();
+    // Prefixes that stand in several rows, each with the hosts beside it.
+    let mut rows: HashSet<(Prefix, u32), FixedState> = HashSet::default();
     for (at, customer) in inventory.customers.iter().enumerate() {
         let id = CustomerId(at as u32);
-        for prefix in &customer.prefixes {
+        let mut again = Vec::new();
+        for (position, prefix) in customer.prefixes.iter().enumerate() {
             if let Some((sharers, shared)) = sharers.get(&prefix.value) {
                 if !sharers.contains(&id) {
                     problems.push(
@@ -264,17 +375,30 @@ fn check_prefixes(inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
                 }
                 continue;
             }
-            let Some((first, place)) = owners.insert(prefix.value, (id, prefix.location)) else {
-                continue;
+            let (first, place) = match owners.entry(prefix.value) {
+                Entry::Vacant(free) => {
+                    free.insert((id, prefix.location));
+                    continue;
+                }
+                Entry::Occupied(taken) => *taken.get(),
             };
             if first == id {
+                again.push(position);
+                let row = |place: Location| beside.get(&place).map(|host| (prefix.value, *host));
+                if let (Some(before), Some(here)) = (row(place), row(prefix.location)) {
+                    rows.insert(before);
+                    if rows.insert(here) {
+                        continue;
+                    }
+                }
                 problems.push(
                     Diagnostic::warning(
                         prefix.location,
                         format!("{} stands twice for `{}`", prefix.value, customer.id.value),
                     )
                     .label("again here")
-                    .also(place, "first here"),
+                    .also(place, "first here")
+                    .help("remove one"),
                 );
                 continue;
             }
@@ -293,7 +417,11 @@ fn check_prefixes(inventory: &Inventory, problems: &mut Vec<Diagnostic>) {
                 .help("if both use the address, list it under `shared`"),
             );
         }
+        if !again.is_empty() {
+            repeated.push((id, again));
+        }
     }
+    repeated
 }
 
 /// An id means one thing.

@@ -193,3 +193,91 @@ fn selectors_mean_customers_tags_tiers_regions_prefixes_and_words() {
     assert_eq!(resolve(&["prefix:203.0.113.1/24"]).1.len(), 1);
     assert_eq!(resolve(&["edge"]).1, ["put an accept for it above the rule instead"]);
 }
+
+#[test]
+fn an_open_quote_never_swallows_customers() {
+    let table =
+        "customer,prefix,tags\nacme,203.0.113.1,\"web\nblog,203.0.113.2,x\nshop,203.0.113.3,y\n";
+    is_wrong("i.csv", table, "\"web", "this quote is not closed");
+    let closed = table.replace("\"web", "\"web;x\"");
+    assert_eq!(right(&[("i.csv", &closed)]).customers.len(), 3);
+}
+
+#[test]
+fn places_in_a_table_are_those_of_the_row_and_not_of_a_comment_or_quote_before_it() {
+    let table = "\u{feff}customer,prefix,tags\n\n# acme,10.0.0.1/8 moved away\n# 10.0.0.1/8\n\
+                 acme,  10.0.0.1/8 ,\n\"b\",\"10.0.0.1/8\",\"a, b\"\r\n,10.0.0.1/8,\n";
+    let (_, problems, sources) = read(&[("i.csv", table)]);
+    let places: Vec<_> = problems
+        .iter()
+        .map(|problem| {
+            let place = problem.location.expect("a place");
+            (sources.line_column(place), &table[place.span.range()])
+        })
+        .collect();
+    let expected = [((5, 8), "10.0.0.1/8"), ((6, 6), "10.0.0.1/8"), ((7, 1), ",10.0.0.1/8,")];
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn several_hosts_of_one_address_take_several_rows() {
+    let row = |host: &str| format!("acme,203.0.113.1,{host}\n");
+    let table = |rows: &[&str]| {
+        "customer,prefix,host\n".to_owned() + &rows.iter().map(|host| row(host)).collect::<String>()
+    };
+    let acme =
+        &right(&[("i.csv", &table(&["a.example", "b.example", "*.c.example"]))]).customers[0];
+    assert_eq!((acme.prefixes.len(), acme.hosts.len()), (1, 3));
+    for twice in [&["a.example", "b.example", "A.example"][..], &["a.example", ""], &["", ""]] {
+        let (inventory, problems, _) = read(&[("i.csv", &table(twice))]);
+        assert_eq!(problems.len(), 1, "{twice:?} {problems:?}");
+        assert_eq!(problems[0].severity, Severity::Warning);
+        assert_eq!(inventory.customers[0].prefixes.len(), 1);
+    }
+}
+
+#[test]
+fn one_host_belongs_to_one_customer() {
+    let text = "version: 1\ncustomers:\n  - {id: a, hosts: [www.example]}\n  - {id: b, hosts: [WWW.example]}\n";
+    is_wrong("i.yaml", text, "WWW.example", "belongs to two customers: `a` and `b`");
+}
+
+#[test]
+fn contradicting_tiers_are_underlined_where_each_is_said() {
+    let table = "customer,prefix,tier\na,10.0.0.1,\na,10.0.0.2,gold\na,10.0.0.3,silver\na,10.0.0.4,silver\n";
+    let (_, problems, sources) = read(&[("i.csv", table)]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let line = |place: Location| sources.line_column(place);
+    assert_eq!(problems[0].location.map(line), Some((4, 12)));
+    assert_eq!(problems[0].also.as_ref().map(|(place, _)| line(*place)), Some((3, 12)));
+}
+
+#[test]
+fn an_entry_listed_twice_is_found_also_behind_a_table() {
+    let table = "customer,prefix\nacme,10.0.0.1\n";
+    let text = "version: 1\ncustomers:\n  - {id: acme, prefixes: [10.0.0.2]}\n  - {id: acme, prefixes: [10.0.0.3]}\n";
+    let (_, problems, _) = read(&[("a.csv", table), ("b.yaml", text)]);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].message.contains("listed twice"), "{problems:?}");
+}
+
+#[test]
+fn hostile_texts_are_refused_and_never_panic() {
+    is_wrong("i.yaml", &FULL.replace("tcp/22", "tcp/0"), "tcp/0", "unknown service");
+    let bomb = "version: 1\na: &a [x, x, x, x, x, x, x, x, x]\n".to_owned()
+        + &('b'..='i')
+            .map(|name| {
+                let before = (name as u8 - 1) as char;
+                let nine = vec![format!("*{before}"); 9].join(", ");
+                format!("{name}: &{name} [{nine}]\n")
+            })
+            .collect::<String>();
+    assert!(wrong("i.yaml", &bomb)[0].1.contains("unfold to too much"));
+    for name in ["i.yaml", "i.csv", "i"] {
+        for text in
+            ["\0\u{1}PK\u{3}\u{fffd}", "\"", "\"\n", "#", "\u{feff}", ",", "é,\"é", "[", "\r"]
+        {
+            assert!(!wrong(name, text).is_empty(), "{name} {text:?}");
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! The native inventory: customers, shared addresses, infrastructure and PoPs in YAML.
 
-use super::{Collector, Form};
+use super::{Attribute, Collector, Form};
 use crate::model::inventory::ServiceName;
 use crate::model::{Diagnostic, Prefix, SourceId, Sources, Spanned};
 use crate::words;
-use crate::yaml::{self, Decoder, Fields, Node, nearest};
+use crate::yaml::{self, Decoder, Fields, Node, Value, nearest};
 
 pub(super) const FORM: Form = Form { name: "yaml", detect, read };
 
@@ -19,6 +19,11 @@ fn read(sources: &Sources, file: SourceId, into: &mut Collector) -> Vec<Diagnost
         Ok(root) => root,
         Err(problem) => return vec![problem],
     };
+    if !matches!(root.value, Value::Map(_)) {
+        let message = format!("expected a map (the inventory), found {}", root.value.kind());
+        let problem = Diagnostic::error(root.location, message).label("no customers");
+        return vec![problem.help("begin with `version: 1` and `customers:`")];
+    }
     let mut decoder = Decoder::new();
     let known = ["version", "customers", "shared", "infrastructure", "pops"];
     if let Some(fields) = decoder.map(&root, "the inventory", &known) {
@@ -50,7 +55,7 @@ fn customer(decoder: &mut Decoder, node: &Node, into: &mut Collector) {
     let Some(fields) = decoder.map(node, "a customer", &known) else { return };
     let Some(id) = id(decoder, fields, "a customer") else { return };
     let prefixes = prefixes(decoder, fields, "prefixes");
-    let hosts = words_of(decoder, fields, "hosts");
+    let hosts = spanned_words(decoder, fields, "hosts");
     if fields.get("prefixes").is_none() && fields.get("hosts").is_none() {
         decoder.report(
             Diagnostic::error(id.location, format!("customer `{}` has no addresses", id.value))
@@ -59,28 +64,35 @@ fn customer(decoder: &mut Decoder, node: &Node, into: &mut Collector) {
         );
         return;
     }
-    let row = super::CustomerRow {
-        name: text(decoder, fields, "name"),
-        tier: text(decoder, fields, "tier"),
-        region: text(decoder, fields, "region"),
-        tags: words_of(decoder, fields, "tags"),
-        prefixes,
-        hosts,
-        id,
-    };
-    if let Some(first) = into.defined_in_yaml(&row.id) {
+    let [name, tier, region] =
+        ["name", "tier", "region"].map(|key| spanned_text(decoder, fields, key));
+    let tags = words_of(decoder, fields, "tags");
+    if let Some(first) = into.list(&id) {
         decoder.report(
-            Diagnostic::error(
-                row.id.location,
-                format!("customer `{}` is listed twice", row.id.value),
-            )
-            .label("again here")
-            .also(first, "first here")
-            .help("join the two entries, or rename one"),
+            Diagnostic::error(id.location, format!("customer `{}` is listed twice", id.value))
+                .label("again here")
+                .also(first, "first here")
+                .help("join the two entries, or rename one"),
         );
         return;
     }
-    into.customer(row, &mut decoder.problems);
+    let customer = into.number(&id.value, id.location);
+    for (attribute, told) in
+        [(Attribute::Name, name), (Attribute::Tier, tier), (Attribute::Region, region)]
+    {
+        if let Some(Spanned { value, location }) = told {
+            into.tell(customer, attribute, &value, location, &mut decoder.problems);
+        }
+    }
+    for tag in tags {
+        into.tag(customer, &tag);
+    }
+    for prefix in prefixes {
+        into.prefix(customer, prefix, None);
+    }
+    for host in hosts {
+        into.host(customer, &host.value, host.location, &mut decoder.problems);
+    }
 }
 
 fn shared(decoder: &mut Decoder, node: &Node, into: &mut Collector) {
@@ -155,7 +167,7 @@ fn service(decoder: &mut Decoder, word: &Spanned<String>) -> Option<ServiceName>
     let by_port = text.split_once('/').and_then(|(protocol, port)| {
         let (protocol, _) = words::protocol(protocol).ok()?;
         let (port, last) = words::port(port).ok()?;
-        let port = u16::try_from(port).ok().filter(|_| port == last)?;
+        let port = u16::try_from(port).ok().filter(|number| port == last && *number != 0)?;
         Some(ServiceName::Port { protocol: u8::try_from(protocol).ok()?, port })
     });
     if by_port.is_none() {
@@ -192,8 +204,13 @@ fn id(decoder: &mut Decoder, fields: Fields<'_>, what: &str) -> Option<Spanned<S
 }
 
 fn text(decoder: &mut Decoder, fields: Fields<'_>, key: &str) -> Option<String> {
+    spanned_text(decoder, fields, key).map(|text| text.value)
+}
+
+fn spanned_text(decoder: &mut Decoder, fields: Fields<'_>, key: &str) -> Option<Spanned<String>> {
     let node = fields.get(key)?;
-    decoder.text(node, &format!("`{key}`")).map(str::to_owned)
+    let text = decoder.text(node, &format!("`{key}`"))?;
+    Some(Spanned::new(text.to_owned(), node.location))
 }
 
 fn spanned_words(decoder: &mut Decoder, fields: Fields<'_>, key: &str) -> Vec<Spanned<String>> {
