@@ -326,7 +326,10 @@ pub fn prefix(text: &str) -> Result<Prefix, Wrong> {
     };
     let address = address(network)?;
     let bits = address.family.bits();
-    let length = length.parse::<u8>().ok().filter(|length| *length <= bits).ok_or_else(|| {
+    let plain = length.bytes().all(|byte| byte.is_ascii_digit())
+        && (length == "0" || !length.starts_with('0'));
+    let number = length.parse::<u8>().ok().filter(|length| plain && *length <= bits);
+    let length = number.ok_or_else(|| {
         Wrong::new(format!("`/{length}` is no prefix length"), format!("should be /0 to /{bits}"))
             .help(format!("write `{address}/{bits}` for the one address"))
     })?;

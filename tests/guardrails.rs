@@ -192,6 +192,27 @@ fn protected_traffic_is_hit_when_it_meets_harm_whether_or_not_it_loses() {
 }
 
 #[test]
+fn a_rule_that_names_protected_addresses_of_which_nothing_is_recorded_warns() {
+    let drop = |dst: &str, traffic: &str| {
+        let rules = format!(
+            "rules:\n  - {{id: r, match: {{dst: [203.0.113.1, {dst}], protocol: udp}}, action: drop, \
+             intent: {{target: [acme]}}}}"
+        );
+        judge(&Case { rules: &rules, traffic: Some(traffic), ..Case::default() })
+    };
+    let without: String = TRAFFIC
+        .lines()
+        .filter(|line| !line.contains("192.0.2."))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(drop("192.0.2.1", &without), "pass: protected_traffic_hit warning");
+    assert_eq!(drop("192.0.2.250", &without), "pass: undo_cut_off warning");
+    // Where it is recorded and not hit, replay has had its say.
+    assert_eq!(drop("192.0.2.1", TRAFFIC), "pass: ");
+    assert_eq!(drop("203.0.113.2", &without), "pass: ");
+}
+
+#[test]
 fn a_target_may_lose_only_what_its_rule_says() {
     let limit = |most: &str, rate: &str| {
         new(&format!(

@@ -13,7 +13,9 @@ use crate::finding::{Finding, Level};
 use crate::impact::{Cause, Impact};
 use crate::judge::{Judge, Judges};
 use crate::model::units::percent;
-use crate::model::{Inventory, Location, Names, Rule, RuleSet, Share, Timestamp};
+use crate::model::{
+    AddressRange, AddressSet, Family, Inventory, Location, Names, Rule, RuleSet, Share, Timestamp,
+};
 use crate::reach::Reached;
 use crate::service::Service;
 
@@ -278,6 +280,11 @@ pub fn not_judged(evidence: &Evidence<'_>) -> Vec<String> {
     let ids: BTreeSet<_> =
         coverage::coverage(evidence).into_iter().flat_map(|(_, one)| one.not_judged).collect();
     ids.into_iter().map(|id| evidence.inventory().customer(id).id.value.clone()).collect()
+}
+
+/// Returns whether a set holds every address of a family, and so names nobody.
+pub(crate) fn covers_a_family(set: &AddressSet) -> bool {
+    [Family::V4, Family::V6].into_iter().any(|family| set.covers(AddressRange::all(family)))
 }
 
 /// Keeps the first of each, in order.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Findings, Guardrail, finding};
+use super::{Evidence, Findings, Guardrail, covers_a_family, finding};
 use crate::attribution::Party;
 use crate::finding::{Finding, Level};
 use crate::impact::{Amount, Cause};
@@ -51,6 +51,7 @@ pub(super) fn report(
             .with_customers(names),
         );
     }
+    unrecorded(evidence, findings, guardrail, &wanted);
     let mut maybe: BTreeMap<Cause, (u16, Vec<String>)> = BTreeMap::new();
     for (party, causes) in &evidence.impact.maybe_touched {
         for (cause, missing) in causes {
@@ -94,5 +95,48 @@ fn what_it_meets(evidence: &Evidence<'_>, cause: &Cause) -> &'static str {
         Some(Action::Reject) => "a reject",
         Some(_) => "a drop",
         None => "the default drop",
+    }
+}
+
+/// Warns of rules that name protected addresses of which nothing is recorded: replay says nothing
+/// about them.
+fn unrecorded(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    guardrail: &Guardrail,
+    wanted: &impl Fn(Party) -> bool,
+) {
+    for (rule, parties) in &evidence.reached.by_rule {
+        let Some(rule) = *rule else { continue };
+        let destinations = evidence.rule(rule).matches.destinations();
+        if destinations.is_none_or(|set| covers_a_family(&set)) {
+            continue;
+        }
+        let is_recorded =
+            |party: Party| evidence.impact.groups.iter().any(|group| group.id.party == party);
+        let names: Vec<String> = parties
+            .keys()
+            .filter(|party| matches!(party, Party::Infrastructure(_)))
+            .filter(|party| wanted(**party) && !is_recorded(**party))
+            .map(|party| party.name(evidence.inventory()))
+            .collect();
+        if !names.is_empty() {
+            findings.push(
+                Finding {
+                    level: Level::Warning,
+                    mild: true,
+                    help: Some("record its traffic, or put an accept for it above".to_owned()),
+                    ..evidence.about(
+                        guardrail,
+                        rule,
+                        format!(
+                            "names addresses of {}, of which nothing is recorded",
+                            names.join(", ")
+                        ),
+                    )
+                }
+                .with_customers(names),
+            );
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! A drop names nobody.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Text, covers_a_family};
 use crate::finding::{Finding, Level};
-use crate::model::{Action, AddressRange, AddressSet, Family};
+use crate::model::Action;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "wide_match",
@@ -43,9 +43,4 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         findings.push_text(evidence, rule, finding);
     }
-}
-
-/// Returns whether a set holds every address of a family, and so names nobody.
-fn covers_a_family(set: &AddressSet) -> bool {
-    [Family::V4, Family::V6].into_iter().any(|family| set.covers(AddressRange::all(family)))
 }

@@ -59,7 +59,9 @@ fn shares_run_from_nothing_to_all() {
 fn host_bits_are_an_error_that_names_the_network() {
     let wrong = prefix("203.0.113.77/28").expect_err("host bits");
     assert!(wrong.help.expect("a help").contains("203.0.113.64/28"));
-    assert!(prefix("203.0.113.0/33").is_err());
+    for bad in ["203.0.113.0/33", "203.0.113.0/+8", "203.0.113.0/024", "203.0.113.0/"] {
+        assert!(prefix(bad).is_err(), "{bad}");
+    }
     assert!(prefix("::ffff:203.0.113.1").is_err());
     assert!(prefix("2001:db8::/32").is_ok());
 }
