@@ -364,4 +364,19 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
         assert!(Output::open(&folder.path().join("none/out.json")).is_err());
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_output_follows_links_and_writes_to_devices() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").expect("a file");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        Output::open(&link).expect("open").finish(b"new").expect("written");
+        assert_eq!(fs::read(&file).expect("a file"), b"new");
+        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+        assert!(is_same_file(&file, &link));
+        Output::open(Path::new("/dev/null")).expect("open").finish(b"x").expect("written");
+        assert!(!fs::metadata("/dev/null").expect("a device").is_file());
+    }
 }

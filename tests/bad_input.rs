@@ -272,6 +272,11 @@ fn recordings_that_show_nothing_are_never_green() {
     cannot_judge(&[], capture, "cannot read capture: no such file", "");
     let frame = arp();
     let only_arp = pcap(&[&frame, &frame, &frame]);
+    // Twenty good packets, then a length that nobody believes; twenty more are lost behind it.
+    let frame = datagram();
+    let mut corrupt = pcap(&[&frame[..]; 40]);
+    let at = 24 + 20 * (16 + frame.len()) + 8;
+    corrupt[at..at + 4].copy_from_slice(&0x7fff_ffffu32.to_le_bytes());
     let mut noise = vec![0x81; 300];
     noise.extend((0..3000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8));
     let gzip = compressed(&pcap(&vec![&datagram()[..]; 4000]));
@@ -279,6 +284,7 @@ fn recordings_that_show_nothing_are_never_green() {
     for (content, phrase) in [
         (&[][..], "capture is empty"),
         (&only_arp, "capture yields no record: 3 arp"),
+        (&corrupt, "capture is corrupt after frame 20: a packet that claims 2147483647 bytes"),
         (&pcap(&[]), "capture yields no record: it is empty"),
         (&gzip[..gzip.len() / 2], "cannot read capture to its end"),
         (&gzip[..gzip.len() - 1], "cannot read capture to its end"),
@@ -300,6 +306,9 @@ fn a_wrong_command_line_is_found_before_work_starts() {
         (&["-o", "text", "-o", "json"], "only one output can go to standard output"),
         (&["--traffic", "traffic.yaml"], "names traffic.yaml twice"),
         (&["-o", "jsno"], "did you mean `json`?"),
+        (&["--save", "rules.yaml"], "it is read as well, and would be lost"),
+        (&["-o", "json=./inventory.yaml"], "it is read as well, and would be lost"),
+        (&["-o", "json=out.json", "--save", "out.json"], "two outputs go there"),
         (&["-o", "json=missing/out.json"], "cannot write missing/out.json"),
         (&["--save", "missing/out.json"], "cannot write missing/out.json"),
         (&["--now", "yesterday"], "--now"),

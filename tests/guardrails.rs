@@ -377,6 +377,24 @@ fn an_old_recording_is_not_evidence_and_a_profile_without_a_start_has_no_age() {
     assert_eq!(aged(&[], TRAFFIC), "pass: ");
     assert_eq!(aged(&[], &dated), "cannot_judge: evidence_too_old unknown");
     assert_eq!(aged(&["--max-age", "30d"], &dated), "pass: ");
+    let to_come = TRAFFIC.replace("duration", "start: 2026-03-04T00:00:00Z\nduration");
+    assert_eq!(aged(&[], &to_come), "cannot_judge: evidence_too_old unknown");
+}
+
+#[test]
+fn a_new_date_is_the_changes_own_though_no_packet_fares_otherwise_by_it() {
+    let rule = |date: &str| {
+        format!(
+            "rules:\n  - {{id: r, expires: {date}, match: {{dst: 203.0.113.1, protocol: udp}}, \
+             action: drop}}"
+        )
+    };
+    let change = |from: &str, to: &str| {
+        judge(&Case { running: Some(&rule(from)), rules: &rule(to), ..Case::default() })
+    };
+    assert_eq!(change("2027-01-01", "2026-01-01"), "fail: rule_expired error");
+    assert_eq!(change("2026-01-01", "2026-01-01"), "pass: ");
+    assert_eq!(change("2026-01-01", "2027-01-01"), "pass: ");
 }
 
 #[test]
