@@ -204,6 +204,8 @@ pub struct Evidence {
     pub files: Vec<String>,
     /// Customers of the inventory.
     pub customers: usize,
+    /// How many customers the changed rules may reach outside `may_affect`; at most so many.
+    pub reached_outside: usize,
     /// Reached customers that the recording is too thin for.
     pub not_judged: Vec<String>,
 }

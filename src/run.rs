@@ -216,6 +216,7 @@ impl Run {
                 &replayed,
                 &impact,
                 &inventory,
+                guardrails::reached_outside(&evidence),
                 guardrails::not_judged(&evidence),
             ),
             scenarios: vec!["recorded".to_owned()],
@@ -501,6 +502,7 @@ impl Run {
         replayed: &Replayed,
         impact: &Impact,
         inventory: &Inventory,
+        reached_outside: usize,
         not_judged: Vec<String>,
     ) -> report::Evidence {
         let share = |part: u64| {
@@ -524,6 +526,7 @@ impl Run {
             newest: replayed.newest,
             files: replayed.files.clone(),
             customers: inventory.customers.len(),
+            reached_outside,
             not_judged,
         }
     }

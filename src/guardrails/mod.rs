@@ -275,6 +275,13 @@ pub fn check(evidence: &Evidence<'_>) -> Findings {
     findings
 }
 
+/// Returns how many customers some rule may reach outside its `may_affect`.
+pub fn reached_outside(evidence: &Evidence<'_>) -> usize {
+    let reached: BTreeSet<_> =
+        coverage::coverage(evidence).into_iter().flat_map(|(_, one)| one.reached).collect();
+    reached.len()
+}
+
 /// Returns everyone whom some rule reaches outside its `may_affect` and who could not be judged.
 pub fn not_judged(evidence: &Evidence<'_>) -> Vec<String> {
     let ids: BTreeSet<_> =

@@ -132,6 +132,7 @@ struct Evidence<'r> {
     newest: Option<String>,
     files: &'r [String],
     customers: usize,
+    reached_outside: usize,
     not_judged: &'r [String],
 }
 
@@ -255,6 +256,7 @@ fn result(report: &Report) -> Result<'_> {
             newest: evidence.newest.map(|time| time.to_string()),
             files: &evidence.files,
             customers: evidence.customers,
+            reached_outside: evidence.reached_outside,
             not_judged: &evidence.not_judged,
         },
         scenarios: &report.scenarios,

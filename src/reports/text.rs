@@ -6,7 +6,7 @@ use std::io;
 use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::{Form, Style, clean};
-use crate::finding::{Finding, Level};
+use crate::finding::{Finding, Level, count};
 use crate::model::units::percent;
 use crate::report::{AttackOutcome, CustomerImpact, Report, Throughput, Verdict};
 
@@ -106,9 +106,9 @@ impl Screen {
                 ]
                 .into_iter()
                 .filter(|(_, ids)| !ids.is_empty())
-                .map(|(word, ids)| match ids.as_slice() {
-                    [one] => format!("{word} {one}"),
-                    several => format!("{} {word}", several.len()),
+                .map(|(word, ids)| match ids.len() {
+                    1 | 2 => format!("{word} {}", ids.join(" and ")),
+                    several => format!("{several} {word}"),
                 })
                 .collect();
                 let parts =
@@ -304,6 +304,13 @@ impl Screen {
             text.push_str(&format!("; {} of unknown PoPs", grouped(evidence.unknown_pop_records)));
         }
         self.wrap("", "  ", &text, 2);
+        if evidence.reached_outside > 0 {
+            let text = format!(
+                "reach: at most {} may meet these rules outside `may_affect`",
+                count(evidence.reached_outside, "customer")
+            );
+            self.wrap("", "  ", &text, 1);
+        }
         if !evidence.not_judged.is_empty() {
             let text = format!(
                 "not judged: {} reached but without enough records: {}",
