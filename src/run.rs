@@ -1,5 +1,7 @@
 //! The wiring: a checked plan in, a report out.
 
+mod plan;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,16 +11,14 @@ use crate::attribution::Attribution;
 use crate::bank::{World, simulate};
 use crate::change::Change;
 use crate::fate::Sets;
-use crate::guardrails::{self, Evidence, Standards};
+use crate::guardrails::{self, Evidence};
 use crate::impact::{Assessment, Impact};
 use crate::input;
 use crate::inventory;
 use crate::judge;
-use crate::languages::Language;
 use crate::matcher::{self, Test};
 use crate::model::{
-    Diagnostic, Direction, Inventory, Label, Match, Names, RuleSet, SamplingRate, Severity,
-    SourceId, Sources, Term, Timestamp,
+    Diagnostic, Inventory, Match, Names, RuleSet, Severity, SourceId, Sources, Term, Timestamp,
 };
 use crate::reach::Reach;
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Replay};
@@ -27,65 +27,7 @@ use crate::summary;
 use crate::traffic::{self, Settings};
 use crate::verdict;
 
-/// What to do: everything that the command line and the config say, checked.
-#[derive(Clone)]
-pub struct Plan {
-    /// The candidate: files and folders.
-    pub rules: Vec<PathBuf>,
-    /// The rules in force: a file or folder.
-    pub running: Option<PathBuf>,
-    /// The rule language, where it cannot be told from the file.
-    pub language: &'static Language,
-    /// Inventory files.
-    pub inventory: Vec<PathBuf>,
-    /// Recordings.
-    pub traffic: Vec<Recording>,
-    /// What labels records that carry no label.
-    pub labels: Vec<(Label, Match)>,
-    /// Names of redirects that hand legitimate traffic on.
-    pub clean: BTreeSet<String>,
-    /// Ports that name a service besides the well-known ones.
-    pub named_ports: Vec<u16>,
-    /// What counts as enough.
-    pub standards: Standards,
-    /// Whether warnings fail.
-    pub strict: bool,
-    /// How many threads count.
-    pub threads: usize,
-    /// How many records go into a batch.
-    pub batch: usize,
-    /// Problems with the plan itself that make a verdict impossible.
-    pub problems: Vec<Diagnostic>,
-    /// The texts read so far.
-    pub sources: Sources,
-}
-
-impl Plan {
-    /// Returns every path that is read.
-    pub fn inputs(&self) -> Vec<&PathBuf> {
-        let recordings = self.traffic.iter().map(|recording| &recording.path);
-        self.rules.iter().chain(&self.running).chain(&self.inventory).chain(recordings).collect()
-    }
-}
-
-/// A recording, and what the user says about it.
-#[derive(Clone)]
-pub struct Recording {
-    /// The file, or `-`.
-    pub path: PathBuf,
-    /// Its form, where it cannot be told from the file.
-    pub form: Option<&'static traffic::Form>,
-    /// The PoP of records that name none.
-    pub pop: Option<String>,
-    /// The direction of records that name none.
-    pub direction: Option<Direction>,
-    /// The label of all its records.
-    pub label: Option<Label>,
-    /// One record stands for so many.
-    pub sampling: Option<SamplingRate>,
-    /// Whether tunnels are looked through.
-    pub inner: bool,
-}
+pub use plan::{Plan, Recording};
 
 /// Judges a change.
 pub fn check(plan: Plan, progress: &(dyn Fn(u64) + Sync)) -> Report {

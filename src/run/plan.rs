@@ -1,0 +1,69 @@
+//! What to do, as data: what is read, and what counts as enough.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::guardrails::Standards;
+use crate::languages::Language;
+use crate::model::{Diagnostic, Direction, Label, Match, SamplingRate, Sources};
+use crate::traffic;
+
+/// What to do: everything that the command line and the config say, checked.
+#[derive(Clone)]
+pub struct Plan {
+    /// The candidate: files and folders.
+    pub rules: Vec<PathBuf>,
+    /// The rules in force: a file or folder.
+    pub running: Option<PathBuf>,
+    /// The rule language, where it cannot be told from the file.
+    pub language: &'static Language,
+    /// Inventory files.
+    pub inventory: Vec<PathBuf>,
+    /// Recordings.
+    pub traffic: Vec<Recording>,
+    /// What labels records that carry no label.
+    pub labels: Vec<(Label, Match)>,
+    /// Names of redirects that hand legitimate traffic on.
+    pub clean: BTreeSet<String>,
+    /// Ports that name a service besides the well-known ones.
+    pub named_ports: Vec<u16>,
+    /// What counts as enough.
+    pub standards: Standards,
+    /// Whether warnings fail.
+    pub strict: bool,
+    /// How many threads count.
+    pub threads: usize,
+    /// How many records go into a batch.
+    pub batch: usize,
+    /// Problems with the plan itself that make a verdict impossible.
+    pub problems: Vec<Diagnostic>,
+    /// The texts read so far.
+    pub sources: Sources,
+}
+
+impl Plan {
+    /// Returns every path that is read.
+    pub fn inputs(&self) -> Vec<&PathBuf> {
+        let recordings = self.traffic.iter().map(|recording| &recording.path);
+        self.rules.iter().chain(&self.running).chain(&self.inventory).chain(recordings).collect()
+    }
+}
+
+/// A recording, and what the user says about it.
+#[derive(Clone)]
+pub struct Recording {
+    /// The file, or `-`.
+    pub path: PathBuf,
+    /// Its form, where it cannot be told from the file.
+    pub form: Option<&'static traffic::Form>,
+    /// The PoP of records that name none.
+    pub pop: Option<String>,
+    /// The direction of records that name none.
+    pub direction: Option<Direction>,
+    /// The label of all its records.
+    pub label: Option<Label>,
+    /// One record stands for so many.
+    pub sampling: Option<SamplingRate>,
+    /// Whether tunnels are looked through.
+    pub inner: bool,
+}
