@@ -1,0 +1,563 @@
+//! From a tally to the impact: every key under every way that its records leave open, judged,
+//! charged and summed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Amount, Attack, Blame, Cause, Fall, Group, GroupId, Hits, Impact, Less, Range, SMALL_GROUP,
+    Traffic,
+};
+use crate::attribution::{Attribution, Ends, Party, protected_parties};
+use crate::bank::{Losses, Taken};
+use crate::change::Change;
+use crate::fate::{End, Kind, RuleLoss, Sets, Walk};
+use crate::judge::Judges;
+use crate::model::{Label, NameId};
+use crate::service::Service;
+use crate::tally::{Key, Pair, Tally};
+
+/// What impact is computed from.
+pub struct Assessment<'a> {
+    /// The rule sets.
+    pub sets: Sets<'a>,
+    /// Their difference.
+    pub change: &'a Change,
+    /// Their intents.
+    pub judges: &'a Judges,
+    /// The owners.
+    pub attribution: &'a Attribution<'a>,
+    /// What was counted.
+    pub tally: &'a Tally,
+    /// What policers took, if as little as possible reached them, and if as much.
+    pub losses: [&'a Losses; 2],
+}
+
+/// One key of the tally, with all that is known of it.
+#[derive(Clone, Copy)]
+struct Entry<'e> {
+    key: &'e Key,
+    ends: &'e Ends,
+    amount: Amount,
+    walks: &'e [(Walk, Walk)],
+    taken: [&'e [Taken]; 2],
+    same_walk: bool,
+    missing: u16,
+}
+
+/// What one way of a key newly costs.
+#[derive(Clone, Debug)]
+struct NewLosses {
+    /// By the worst of all kinds: what counts outside `may_affect`.
+    any: Vec<RuleLoss>,
+    /// Drops only: what counts within it.
+    drops: Vec<RuleLoss>,
+}
+
+/// Amounts by who is charged and why.
+type Charges = BTreeMap<(Party, Cause), Amount>;
+
+/// What is charged if a key fares in one way: at least, and at most.
+#[derive(Default)]
+struct Charged {
+    /// Where no intent allows it.
+    collateral: [Charges; 2],
+    /// Where intents allow it.
+    intended: [Charges; 2],
+}
+
+/// Who meets harm by which cause, counted over the ways that a record leaves open.
+#[derive(Clone, Copy, Default)]
+struct Met {
+    ways: usize,
+    outside: bool,
+}
+
+impl Assessment<'_> {
+    /// Works out the impact of the change.
+    pub fn assess(&self) -> Impact {
+        let candidate = self.sets.sets[1];
+        let mut impact = Impact {
+            hits: vec![Hits::default(); candidate.rules.len()],
+            undecided_limits: self.losses[1].undecided.clone(),
+            ..Impact::default()
+        };
+        let walks: Vec<Vec<(Walk, Walk)>> =
+            self.tally.pairs.values().iter().map(|pair| self.sets.walks(pair)).collect();
+        let same_walks: Vec<bool> =
+            self.tally.pairs.values().iter().map(|pair| self.sets.same_walk(pair)).collect();
+        let mut groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
+        for (number, key, counts) in self.tally.entries() {
+            let amount = Amount::from(counts);
+            let pair = self.tally.pairs.value(key.pair);
+            let ends = self.tally.ends.value(key.ends);
+            let walks = &walks[key.pair as usize];
+            impact.offered.add(amount);
+            if self.attribution.charged(ends) != [Party::Unowned] {
+                impact.attributed.add(amount);
+            }
+            if missing(pair) != 0 {
+                impact.undecidable.add(amount);
+            }
+            for step in &pair.candidate {
+                let hits = &mut impact.hits[step.rule as usize];
+                hits.any.add(amount);
+                if key.label == Label::Attack {
+                    hits.attack.add(amount);
+                }
+            }
+            let taken = self.losses.map(|losses| losses.of(number));
+            let same_walk = same_walks[key.pair as usize];
+            let missing = missing(pair);
+            let entry = Entry { key, ends, amount, walks, taken, same_walk, missing };
+            if key.label == Label::Attack {
+                let attack = impact.attack.entry((key.ends, key.attack)).or_default();
+                self.count_attack(attack, &entry);
+            } else {
+                self.meet(&mut impact, &entry);
+                self.count_losses(&mut impact, &mut groups, &entry);
+            }
+        }
+        impact.groups = join_small(groups);
+        impact
+    }
+
+    //-------- Attack
+
+    fn count_attack(&self, attack: &mut Attack, entry: &Entry<'_>) {
+        let Entry { amount, walks, taken, .. } = *entry;
+        attack.offered.add(amount);
+        let stopped = |side: usize, walk: &Walk, world: usize| {
+            let losses = self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes);
+            lost(losses.iter(), amount)
+        };
+        let left_alone = |loss: &&RuleLoss| match loss.rule {
+            Some(rule) => !self.change.removes_or_edits(rule as usize),
+            None => !self.change.default_changed,
+        };
+        let (mut running, mut candidate, mut kept) = (None, None, None);
+        let mut fall: Option<Fall> = None;
+        let mut worst: Option<(Less, &(Walk, Walk))> = None;
+        for ways in walks {
+            let mut in_world = |world: usize| {
+                let before = stopped(0, &ways.0, world);
+                let after = stopped(1, &ways.1, world);
+                widen(&mut running, before, before);
+                widen(&mut candidate, after, after);
+                let losses =
+                    self.sets.losses(0, &ways.0, taken[world], amount.packets, amount.bytes);
+                let rest = lost(losses.iter().filter(left_alone), amount);
+                widen(&mut kept, rest, rest);
+                let less = |a: u64, b: u64| i128::from(a) - i128::from(b);
+                (less(before.packets, after.packets), less(before.bytes, after.bytes))
+            };
+            for here in [in_world(0), in_world(1)] {
+                let known = fall.get_or_insert(Fall { least: here, greatest: here });
+                known.least = known.least.min(here);
+                known.greatest = known.greatest.max(here);
+                if worst.as_ref().is_none_or(|(known, _)| here > *known) {
+                    worst = Some((here, ways));
+                }
+            }
+        }
+        let (running, candidate) = (running.unwrap_or_default(), candidate.unwrap_or_default());
+        attack.running.add(running);
+        attack.candidate.add(candidate);
+        attack.newly_stopped.add(minus(candidate.least, kept.unwrap_or_default().greatest));
+        let fall = fall.unwrap_or_default();
+        attack.fall.add(fall);
+        let amount = |(packets, bytes): Less| Amount {
+            raw: 0,
+            packets: u64::try_from(packets).unwrap_or(0),
+            bytes: u64::try_from(bytes).unwrap_or(0),
+        };
+        let through = Range { least: amount(fall.least), greatest: amount(fall.greatest) };
+        if let Some((_, (before, after))) = worst
+            && !through.greatest.is_zero()
+        {
+            attack.let_through.entry(self.blame(before, after)).or_default().add(through);
+        }
+    }
+
+    /// Finds the rule through which attack newly passes: the candidate rule that accepts it if
+    /// the change concerns it, else the rule that stopped it before.
+    fn blame(&self, before: &Walk, after: &Walk) -> Blame {
+        if let End::Passes(Some(rule)) = after.end
+            && self.change.concerns(rule as usize)
+        {
+            return Blame::Candidate(rule);
+        }
+        let end = match before.end {
+            End::Stopped(None, _) if self.change.default_changed => return Blame::Default,
+            End::Stopped(rule, _) => rule,
+            End::Passes(_) => None,
+        };
+        let stoppers = || end.into_iter().chain(before.limits.iter().copied());
+        let stopper =
+            stoppers().find(|rule| self.change.disturbs(*rule as usize)).or(stoppers().next());
+        match stopper {
+            Some(rule) => match self.change.candidate_of[rule as usize] {
+                Some(after) => Blame::Candidate(after as u32),
+                None => Blame::Removed(rule),
+            },
+            None => match after.end {
+                End::Passes(Some(rule)) => Blame::Candidate(rule),
+                _ => Blame::Default,
+            },
+        }
+    }
+
+    //-------- Meeting harm
+
+    fn meet(&self, impact: &mut Impact, entry: &Entry<'_>) {
+        let Entry { ends, amount, walks, .. } = *entry;
+        let mut met: BTreeMap<(Party, Cause), Met> = BTreeMap::new();
+        for (running, candidate) in walks {
+            for rule in self.sets.newly_met(running, candidate) {
+                let cause = self.cause(rule, running);
+                let allowed = self.allowed(&cause, ends, running, candidate);
+                let outside = allowed.is_none();
+                let parties = allowed.unwrap_or_else(|| self.attribution.charged(ends));
+                for party in parties.into_iter().chain(protected_parties(ends)) {
+                    let met = met.entry((party, cause)).or_default();
+                    met.ways += 1;
+                    met.outside |= outside;
+                }
+            }
+        }
+        for ((party, cause), Met { ways, outside }) in met {
+            if ways == walks.len() {
+                impact.touched.entry(party).or_default().insert(cause);
+                if outside {
+                    impact.touched_outside.insert((party, cause));
+                }
+                if party.is_protected() {
+                    impact.protected.entry((party, cause)).or_default().add(amount);
+                }
+            } else {
+                let maybe = impact.maybe_touched.entry(party).or_default();
+                *maybe.entry(cause).or_default() |= entry.missing;
+            }
+        }
+    }
+
+    fn cause(&self, rule: Option<u32>, running: &Walk) -> Cause {
+        let concerned = rule.is_some_and(|rule| self.change.concerns(rule as usize));
+        let default_is_new = rule.is_none() && self.change.default_changed;
+        let shield = match running.end {
+            End::Passes(Some(rule)) if !concerned && !default_is_new => Some(rule),
+            _ => None,
+        };
+        Cause { rule, shield: shield.filter(|rule| self.change.disturbs(*rule as usize)) }
+    }
+
+    /// Returns who is charged if every intent that has a say allows the loss: that of the rule
+    /// which does the harm, and those of rules that the packet no longer meets.
+    fn allowed(
+        &self,
+        cause: &Cause,
+        ends: &Ends,
+        running: &Walk,
+        candidate: &Walk,
+    ) -> Option<Vec<Party>> {
+        let charged = self.judges.of(cause.rule).may_affect.charged(ends, self.attribution)?;
+        for rule in met(running) {
+            let Some(judge) = self.former_judge(rule, candidate) else { continue };
+            judge.may_affect.charged(ends, self.attribution)?;
+        }
+        Some(charged)
+    }
+
+    /// Returns the written intent of a running rule that the packet no longer meets because the
+    /// change removed, narrowed or moved it.
+    fn former_judge(&self, rule: u32, candidate: &Walk) -> Option<&crate::judge::Judge> {
+        if !self.change.disturbs(rule as usize) {
+            return None;
+        }
+        let judge = match self.change.candidate_of[rule as usize] {
+            Some(after) if met(candidate).any(|met| met == after as u32) => return None,
+            Some(after) => &self.judges.candidate[after],
+            None => &self.judges.running[rule as usize],
+        };
+        judge.written.map(|_| judge)
+    }
+
+    //-------- Losses
+
+    fn count_losses(
+        &self,
+        impact: &mut Impact,
+        groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
+        entry: &Entry<'_>,
+    ) {
+        let Entry { key, ends, amount, walks, taken, same_walk, missing } = *entry;
+        let losses = |side: usize, walk: &Walk, world: usize| {
+            self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
+        };
+        let mut ways = Vec::with_capacity(walks.len());
+        let (mut before, mut after) = (None, None);
+        for (running, candidate) in walks {
+            let new = |after: usize, before: usize| {
+                self.newly(&losses(1, candidate, after), &losses(0, running, before))
+            };
+            if same_walk {
+                // Whatever reaches a policer of one set reaches that of the other.
+                for bound in [new(0, 0), new(1, 1)] {
+                    ways.push(self.charge(entry, running, candidate, &[bound.clone(), bound]));
+                }
+            } else {
+                ways.push(self.charge(entry, running, candidate, &[new(0, 1), new(1, 0)]));
+            }
+            let kept = |side: usize, walk: &Walk, world: usize| {
+                lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
+            };
+            widen(&mut before, kept(0, running, 0), kept(0, running, 1));
+            widen(&mut after, kept(1, candidate, 0), kept(1, candidate, 1));
+        }
+        let collateral = ranges(ways.iter().map(|way| &way.collateral));
+        let intended = ranges(ways.iter().map(|way| &way.intended));
+        for ((_, cause), range) in collateral.iter().chain(&intended) {
+            if range.least != range.greatest {
+                *impact.missing.entry(*cause).or_default() |= missing;
+            }
+        }
+        let mut parties: BTreeSet<Party> = self.attribution.charged(ends).into_iter().collect();
+        parties.extend(protected_parties(ends));
+        parties.extend(collateral.keys().chain(intended.keys()).map(|(party, _)| *party));
+        for party in parties {
+            let of = |ranges: &BTreeMap<(Party, Cause), Range>| {
+                let own = ranges.iter().filter(|((charged, _), _)| *charged == party);
+                own.map(|((_, cause), range)| (*cause, *range)).collect::<BTreeMap<_, _>>()
+            };
+            let traffic = Traffic {
+                offered: amount,
+                before: before.unwrap_or_default().least,
+                after: after.unwrap_or_default().least,
+                collateral: of(&collateral),
+                intended: of(&intended),
+            };
+            let id = GroupId { party, pop: key.pop, service: key.service };
+            groups.entry(id).or_default().entry(key.window).or_default().add(&traffic);
+        }
+    }
+
+    /// Charges the losses of one way, its least and its greatest.
+    fn charge(
+        &self,
+        entry: &Entry<'_>,
+        running: &Walk,
+        candidate: &Walk,
+        new: &[NewLosses; 2],
+    ) -> Charged {
+        let Entry { ends, amount, .. } = *entry;
+        let mut charged = Charged::default();
+        for (bound, new) in new.iter().enumerate() {
+            let allowed = |loss: &RuleLoss| {
+                let cause = self.cause(loss.rule, running);
+                (cause, self.allowed(&cause, ends, running, candidate))
+            };
+            for loss in &new.any {
+                let (cause, allowed) = allowed(loss);
+                let mut parties: Vec<Party> = protected_parties(ends).collect();
+                if allowed.is_none() {
+                    parties.extend(self.attribution.charged(ends));
+                }
+                for party in parties {
+                    let known = charged.collateral[bound].entry((party, cause)).or_default();
+                    known.add(portion(loss, amount));
+                }
+            }
+            for loss in &new.drops {
+                let (cause, allowed) = allowed(loss);
+                for party in allowed.into_iter().flatten() {
+                    let known = charged.intended[bound].entry((party, cause)).or_default();
+                    known.add(portion(loss, amount));
+                }
+            }
+        }
+        charged
+    }
+
+    /// Returns what the candidate keeps from its way beyond what the running rules did. What was
+    /// challenged and is now dropped is newly lost, too: of all degrees of harm, the one in which
+    /// the candidate is worst counts.
+    fn newly(&self, after: &[RuleLoss], before: &[RuleLoss]) -> NewLosses {
+        let drops = self.beyond(after, before, |loss| loss.kind == Kind::Lost);
+        let others: [fn(&RuleLoss) -> bool; 2] =
+            [|loss| matches!(loss.kind, Kind::Lost | Kind::Redirected), counts_as_lost];
+        let mut any = drops.clone();
+        for counts in others {
+            let milder = self.beyond(after, before, counts);
+            if size(&milder) > size(&any) {
+                any = milder;
+            }
+        }
+        NewLosses { any, drops }
+    }
+
+    fn beyond(
+        &self,
+        candidate: &[RuleLoss],
+        running: &[RuleLoss],
+        counts: fn(&RuleLoss) -> bool,
+    ) -> Vec<RuleLoss> {
+        let after: Vec<RuleLoss> = candidate.iter().copied().filter(counts).collect();
+        let before: Vec<RuleLoss> = running.iter().copied().filter(counts).collect();
+        let total = |losses: &[RuleLoss], of: fn(&RuleLoss) -> u64| {
+            losses.iter().map(of).fold(0u64, u64::saturating_add)
+        };
+        let packets: fn(&RuleLoss) -> u64 = |loss| loss.packets;
+        let bytes: fn(&RuleLoss) -> u64 = |loss| loss.bytes;
+        let mut packets_left = total(&after, packets).saturating_sub(total(&before, packets));
+        let mut bytes_left = total(&after, bytes).saturating_sub(total(&before, bytes));
+        let mut new = Vec::new();
+        // First what a rule takes beyond its own counterpart, then whatever is left.
+        for whole in [false, true] {
+            for loss in &after {
+                let counterpart = loss
+                    .rule
+                    .and_then(|rule| self.change.running_of[rule as usize])
+                    .map(|rule| rule as u32);
+                let same = before.iter().find(|old| match loss.rule {
+                    Some(_) => old.rule.is_some() && old.rule == counterpart,
+                    None => old.rule.is_none(),
+                });
+                let (old_packets, old_bytes) = match same {
+                    Some(old) if !whole => (old.packets, old.bytes),
+                    _ => (0, 0),
+                };
+                let packets = loss.packets.saturating_sub(old_packets).min(packets_left);
+                let bytes = loss.bytes.saturating_sub(old_bytes).min(bytes_left);
+                packets_left -= packets;
+                bytes_left -= bytes;
+                if packets > 0 || bytes > 0 {
+                    new.push(RuleLoss { packets, bytes, ..*loss });
+                }
+            }
+        }
+        new
+    }
+}
+
+fn size(losses: &[RuleLoss]) -> (u64, u64) {
+    let total = |of: fn(&RuleLoss) -> u64| losses.iter().map(of).fold(0, u64::saturating_add);
+    (total(|loss| loss.packets), total(|loss| loss.bytes))
+}
+
+/// Returns what is certain and what is possible, over all ways: for everybody at least what the
+/// way costs that costs it least, and by every cause at most what any way costs.
+fn ranges<'c>(
+    ways: impl Iterator<Item = &'c [Charges; 2]> + Clone,
+) -> BTreeMap<(Party, Cause), Range> {
+    let mut ranges: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
+    for (who, amount) in ways.clone().flat_map(|[_, many]| many) {
+        let greatest = &mut ranges.entry(*who).or_default().greatest;
+        if (greatest.packets, greatest.bytes) < (amount.packets, amount.bytes) {
+            *greatest = *amount;
+        }
+    }
+    let parties: BTreeSet<Party> = ranges.keys().map(|(party, _)| *party).collect();
+    for party in parties {
+        let own = |[few, _]: &'c [Charges; 2]| {
+            few.iter().filter(|((charged, _), _)| *charged == party).collect::<Vec<_>>()
+        };
+        let cost = |charges: &Vec<(&(Party, Cause), &Amount)>| {
+            charges.iter().fold((0u64, 0u64), |(packets, bytes), (_, amount)| {
+                (packets.saturating_add(amount.packets), bytes.saturating_add(amount.bytes))
+            })
+        };
+        for (who, amount) in ways.clone().map(own).min_by_key(cost).unwrap_or_default() {
+            ranges.entry(*who).or_default().least = *amount;
+        }
+    }
+    ranges
+}
+
+fn counts_as_lost(loss: &RuleLoss) -> bool {
+    loss.kind != Kind::Cleaned
+}
+
+/// Returns the rules that a packet meets on a walk and that have a say in its fate.
+fn met(walk: &Walk) -> impl Iterator<Item = u32> + '_ {
+    let end = match walk.end {
+        End::Passes(rule) | End::Stopped(rule, _) => rule,
+    };
+    walk.limits.iter().copied().chain(end)
+}
+
+/// Returns the missing fields on which a pair of paths hangs.
+fn missing(pair: &Pair) -> u16 {
+    pair.running.iter().chain(&pair.candidate).fold(0, |bits, step| bits | step.missing)
+}
+
+fn portion(loss: &RuleLoss, of: Amount) -> Amount {
+    let raw = if of.packets == 0 {
+        of.raw
+    } else {
+        let raw = u128::from(of.raw) * u128::from(loss.packets);
+        // At most the raw count, since the loss is part of the packets.
+        u64::try_from(raw.div_ceil(u128::from(of.packets))).unwrap_or(of.raw)
+    };
+    Amount { raw, packets: loss.packets, bytes: loss.bytes }
+}
+
+fn lost<'l>(losses: impl Iterator<Item = &'l RuleLoss>, of: Amount) -> Amount {
+    losses.fold(Amount::default(), |mut sum, loss| {
+        sum.add(portion(loss, of));
+        sum
+    })
+}
+
+fn minus(a: Amount, b: Amount) -> Amount {
+    Amount {
+        raw: a.raw.saturating_sub(b.raw),
+        packets: a.packets.saturating_sub(b.packets),
+        bytes: a.bytes.saturating_sub(b.bytes),
+    }
+}
+
+fn widen(range: &mut Option<Range>, least: Amount, greatest: Amount) {
+    let less = |a: &Amount, b: &Amount| (a.packets, a.bytes) < (b.packets, b.bytes);
+    match range {
+        Some(range) => {
+            if less(&least, &range.least) {
+                range.least = least;
+            }
+            if less(&range.greatest, &greatest) {
+                range.greatest = greatest;
+            }
+        }
+        None => *range = Some(Range { least, greatest }),
+    }
+}
+
+/// Joins the groups of fewer than [`SMALL_GROUP`] raw records of one party and PoP. A lone small
+/// group keeps its name.
+fn join_small(groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>>) -> Vec<Group> {
+    let raw = |windows: &BTreeMap<i64, Traffic>| {
+        windows.values().map(|traffic| traffic.offered.raw).fold(0u64, u64::saturating_add)
+    };
+    let mut small: BTreeMap<(Party, Option<NameId>), usize> = BTreeMap::new();
+    for (id, windows) in &groups {
+        if raw(windows) < SMALL_GROUP {
+            *small.entry((id.party, id.pop)).or_default() += 1;
+        }
+    }
+    let mut joined: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
+    for (mut id, windows) in groups {
+        if raw(&windows) < SMALL_GROUP && small[&(id.party, id.pop)] > 1 {
+            id.service = Service::Other;
+        }
+        let into = joined.entry(id).or_default();
+        for (number, traffic) in windows {
+            into.entry(number).or_default().add(&traffic);
+        }
+    }
+    joined
+        .into_iter()
+        .map(|(id, windows)| {
+            let mut total = Traffic::default();
+            windows.values().for_each(|traffic| total.add(traffic));
+            Group { id, windows, total }
+        })
+        .collect()
+}
