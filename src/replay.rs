@@ -237,7 +237,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         let key = self.tally.count(&key, counts);
         let duration = i64::try_from(record.duration_ns).unwrap_or(i64::MAX);
         let end = record.time_ns.saturating_add(duration);
-        self.tally.seen(window, record.time_ns, end, origin.aged);
+        self.tally.seen(window, record.time_ns, end, origin.aged.then_some(origin.rank));
         if limited {
             self.tally.offers.push(Offer {
                 time_ns: record.time_ns,

@@ -124,7 +124,7 @@ impl Run {
             reached: &reached,
             impact: &impact,
             affected: &affected,
-            newest: replayed.newest,
+            newest: &replayed.newest_by_file,
             windows: &tally.windows,
             standards: &self.plan.standards,
         };
@@ -353,7 +353,12 @@ impl Run {
         }
         let rank = |pop: Option<crate::model::NameId>| pop.map(|pop| names.name(pop));
         let tally = tally.finish(&rank);
-        replayed.newest = tally.newest_aged_ns.map(Timestamp);
+        replayed.newest = tally.newest_aged.values().max().copied().map(Timestamp);
+        replayed.newest_by_file = tally
+            .newest_aged
+            .iter()
+            .map(|(rank, newest)| (replayed.files[*rank as usize].clone(), Timestamp(*newest)))
+            .collect();
         replayed.tally = tally;
         let owned = replayed.tally.ends.values().iter().any(|ends| {
             attribution.charged(ends) != [crate::attribution::Party::Unowned]
@@ -510,6 +515,7 @@ impl Run {
 struct Replayed {
     tally: crate::tally::Tally,
     newest: Option<Timestamp>,
+    newest_by_file: Vec<(String, Timestamp)>,
     records: u64,
     unread: std::collections::BTreeMap<String, u64>,
     other: std::collections::BTreeMap<String, u64>,

@@ -154,8 +154,8 @@ pub struct Tally {
     pub offers: Vec<Offer>,
     /// The buckets of all offers.
     pub buckets_met: Vec<u32>,
-    /// Time of the latest record's end, of recordings that have an age.
-    pub newest_aged_ns: Option<i64>,
+    /// For every recording that has an age, by its rank: the end of its latest record.
+    pub newest_aged: BTreeMap<u32, i64>,
     /// For every window: the start of its earliest record, and the end of its latest.
     pub windows: BTreeMap<i64, (i64, i64)>,
     /// Records whose PoP the inventory does not list.
@@ -173,12 +173,13 @@ impl Tally {
         number
     }
 
-    /// Notes when records of a window were; `aged` says whether their recording has an age.
-    pub fn seen(&mut self, window: i64, start_ns: i64, end_ns: i64, aged: bool) {
+    /// Notes when records of a window were; `aged` is the rank of their recording if it has an age.
+    pub fn seen(&mut self, window: i64, start_ns: i64, end_ns: i64, aged: Option<u32>) {
         let span = self.windows.entry(window).or_insert((start_ns, end_ns));
         *span = (span.0.min(start_ns), span.1.max(end_ns));
-        if aged {
-            self.newest_aged_ns = self.newest_aged_ns.max(Some(end_ns));
+        if let Some(rank) = aged {
+            let newest = self.newest_aged.entry(rank).or_insert(end_ns);
+            *newest = end_ns.max(*newest);
         }
     }
 
@@ -232,9 +233,12 @@ impl Tally {
             ..offer
         }));
         for (window, (start, end)) in other.windows {
-            self.seen(window, start, end, false);
+            self.seen(window, start, end, None);
         }
-        self.newest_aged_ns = self.newest_aged_ns.max(other.newest_aged_ns);
+        for (rank, end_ns) in other.newest_aged {
+            let newest = self.newest_aged.entry(rank).or_insert(end_ns);
+            *newest = end_ns.max(*newest);
+        }
         self.unknown_pop_records += other.unknown_pop_records;
     }
 
@@ -254,7 +258,7 @@ impl Tally {
         };
         entries.sort_by(|a, b| by_content(a.1, b.1));
         let mut done = Tally {
-            newest_aged_ns: self.newest_aged_ns,
+            newest_aged: self.newest_aged.clone(),
             windows: self.windows.clone(),
             unknown_pop_records: self.unknown_pop_records,
             ..Tally::default()

@@ -377,6 +377,14 @@ fn an_old_recording_is_not_evidence_and_a_profile_without_a_start_has_no_age() {
     assert_eq!(aged(&[], TRAFFIC), "pass: ");
     assert_eq!(aged(&[], &dated), "cannot_judge: evidence_too_old unknown");
     assert_eq!(aged(&["--max-age", "30d"], &dated), "pass: ");
+    // A fresh recording does not make an old one young.
+    let both = Case {
+        rules,
+        traffic: Some(&dated),
+        arguments: &["--traffic", "traffic.yaml", "--traffic", "flood.yaml"],
+        ..Case::default()
+    };
+    assert_eq!(judge(&both), "cannot_judge: evidence_too_old unknown");
     let to_come = TRAFFIC.replace("duration", "start: 2026-03-04T00:00:00Z\nduration");
     assert_eq!(aged(&[], &to_come), "cannot_judge: evidence_too_old unknown");
 }

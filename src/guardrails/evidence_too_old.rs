@@ -7,7 +7,7 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "evidence_too_old",
     level: Level::Unknown,
     text: Text {
-        catches: "The newest recorded packet is older than `max_traffic_age` (7 days unless said \
+        catches: "The newest packet of a recording is older than `max_traffic_age` (7 days unless said \
                   otherwise). So is one from the future, by more than a day. \
                   A traffic profile without `start` has no age.",
         why: "Last month's traffic does not know this month's customers.",
@@ -21,29 +21,27 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 const DAY_NS: i64 = 86_400_000_000_000;
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let Some(newest) = evidence.newest else { return };
-    let age = i128::from(evidence.standards.now.0) - i128::from(newest.0);
-    if age < -i128::from(DAY_NS) {
-        findings.push(Finding {
-            help: Some("look at the clock of the recorder, or at `--now`".to_owned()),
-            ..finding(
-                &GUARDRAIL,
-                format!("the newest recorded packet is of {newest}, which is yet to come"),
+    let most = i128::from(evidence.standards.max_traffic_age_ns);
+    let days = |ns: i128| format!("{:.1} days", ns as f64 / 86_400e9);
+    for (name, newest) in evidence.newest {
+        let age = i128::from(evidence.standards.now.0) - i128::from(newest.0);
+        let (message, help) = if age < -i128::from(DAY_NS) {
+            (
+                format!("the newest packet of {name} is of {newest}, which is yet to come"),
+                "look at the clock of the recorder, or at `--now`",
             )
-        });
-    }
-    if age > i128::from(evidence.standards.max_traffic_age_ns) {
-        let days = |ns: i128| format!("{:.1} days", ns as f64 / 86_400e9);
-        findings.push(Finding {
-            help: Some("record anew, or allow the age with `--max-age`".to_owned()),
-            ..finding(
-                &GUARDRAIL,
+        } else if age > most {
+            (
                 format!(
-                    "the newest recorded packet is of {newest}, {} old (at most {})",
+                    "the newest packet of {name} is of {newest}, {} old (at most {})",
                     days(age),
-                    days(evidence.standards.max_traffic_age_ns.into()),
+                    days(most),
                 ),
+                "record anew, or allow the age with `--max-age`",
             )
-        });
+        } else {
+            continue;
+        };
+        findings.push(Finding { help: Some(help.to_owned()), ..finding(&GUARDRAIL, message) });
     }
 }

@@ -133,8 +133,8 @@ pub struct Evidence<'a> {
     pub impact: &'a Impact,
     /// Who is affected.
     pub affected: &'a [Loss],
-    /// The newest record of recordings that have an age.
-    pub newest: Option<Timestamp>,
+    /// The newest record of every recording that has an age.
+    pub newest: &'a [(String, Timestamp)],
     /// For every window: the start of its earliest record, and the end of its latest.
     pub windows: &'a BTreeMap<i64, (i64, i64)>,
     /// Enough is what?
