@@ -51,14 +51,14 @@ impl Run {
         };
         let inventory = self.inventory();
         if self.failed() {
-            return self.cannot_judge(None);
+            return self.cannot_judge();
         }
         if candidate.rules.is_empty() && running.rules.is_empty() {
             self.problems.push(
                 Diagnostic::bare("there are no rules on either side")
                     .help("name files that hold rules, or a running set with `--running`"),
             );
-            return self.cannot_judge(None);
+            return self.cannot_judge();
         }
         self.check_pops(&candidate, &inventory);
         let change = Change::between(&running, &candidate);
@@ -74,7 +74,7 @@ impl Run {
         let attribution = Attribution::new(&inventory, &customers, &names);
         let nothing = change.nothing && self.plan.running.is_some();
         if self.failed() {
-            return self.cannot_judge(None);
+            return self.cannot_judge();
         }
 
         let clean = self.plan.clean.clone();
@@ -84,7 +84,7 @@ impl Run {
         } else {
             match self.replay(sets.sets, &judges, &attribution, &names, progress) {
                 Some(replayed) => replayed,
-                None => return self.cannot_judge(None),
+                None => return self.cannot_judge(),
             }
         };
         let tally = &replayed.tally;
@@ -324,7 +324,7 @@ impl Run {
         for (input, recording) in inputs.iter().zip(&recordings) {
             let name = input::shown(&recording.path);
             let counts = input.reader.counts();
-            replayed.add(&name, counts, input.reader.has_age());
+            replayed.add(&name, counts);
             if let Some(reason) = &counts.broken {
                 self.problems.push(
                     Diagnostic::bare(format!(
@@ -478,16 +478,16 @@ impl Run {
         }
     }
 
-    fn cannot_judge(&mut self, summary: Option<String>) -> Report {
+    fn cannot_judge(&mut self) -> Report {
         let errors =
             self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
         let first = self.problems.iter().find(|problem| problem.severity == Severity::Error);
         let next = first.and_then(|problem| problem.help.clone());
         let first = first.map(|problem| problem.message.clone());
-        let summary = summary.or_else(|| match errors {
+        let summary = match errors {
             0 | 1 => first,
             several => first.map(|first| format!("{several} problems; the first: {first}")),
-        });
+        };
         Report {
             verdict: Verdict::CannotJudge,
             summary: summary.unwrap_or_else(|| "the materials cannot be used".to_owned()),
@@ -523,7 +523,7 @@ struct Replayed {
 }
 
 impl Replayed {
-    fn add(&mut self, name: &str, counts: &crate::model::ReadCounts, _has_age: bool) {
+    fn add(&mut self, name: &str, counts: &crate::model::ReadCounts) {
         self.files.push(name.to_owned());
         self.records += counts.records;
         for (why, count) in &counts.unread {
