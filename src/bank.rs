@@ -2,27 +2,28 @@
 //!
 //! Packets of an unsampled capture meet their buckets one by one, exactly. Even traffic
 //! (profiles) meets them second by second, exactly by its own definition. Where a bucket sees
-//! both, or samples, the figures are an even spread, and the bucket is listed as inexact unless
-//! no arrangement of the packets could exceed.
+//! both, or recorded flows, samples or scaled packets, its loss is bounded from below and above
+//! ([`coarse`]).
+
+mod coarse;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::matcher::ends_walk;
-use crate::model::{Action, Exceed, RateLimit, RuleSet};
-use crate::policer::{
-    Bin, Bucket, Carry, Counts as Unit, EvenBucket, Shape, greatest_loss, share_excess,
-};
-use crate::tally::{NO_BUCKET, Offer, Pair, Tally};
+use crate::model::{Action, Exceed, NameId, RateLimit, RuleSet, Scope};
+use crate::policer::{Bucket, Carry, EvenBucket, Shape, share_excess};
+use crate::scenario::{Arrives, Cell, View, scale};
+use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
 
-/// Length of a bin of even traffic.
+/// Length of a bin of traffic of which only sums are known.
 const BIN_NS: u64 = 1_000_000_000;
 
-/// Which of the offers that may or may not reach a policer are taken to reach it.
+/// Which end of what is possible is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum World {
-    /// None.
+    /// As little as possible reaches the policers, and loses as little as it can.
     Least,
-    /// All.
+    /// As much as possible reaches them, and loses as much as it can.
     Greatest,
 }
 
@@ -42,7 +43,7 @@ pub struct Taken {
 /// What the policers of both rule sets took.
 #[derive(Clone, Debug, Default)]
 pub struct Losses {
-    by_key: HashMap<u32, Vec<Taken>>,
+    by_key: HashMap<u32, Vec<Taken>, foldhash::fast::FixedState>,
     /// Candidate rules with a bucket whose loss the recording is too coarse to tell.
     pub undecided: BTreeSet<u32>,
 }
@@ -86,27 +87,23 @@ pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> [Vec<(u32, bool)>; 2] {
     [side(&pair.running, sets[0]), side(&pair.candidate, sets[1])]
 }
 
-/// Runs all offers through the policers of both sets.
-pub fn simulate(tally: &Tally, sets: [&RuleSet; 2], world: World) -> Losses {
-    let limits: [Vec<Option<(&RateLimit, Shape)>>; 2] = sets.map(|set| {
-        set.rules
-            .iter()
-            .map(|rule| match &rule.action.value {
-                Action::RateLimit(limit) => Some((limit, Shape::new(limit.rate, limit.burst))),
-                _ => None,
-            })
-            .collect()
-    });
-    let policers: Vec<_> = tally.pairs.values().iter().map(|pair| policers(pair, sets)).collect();
-    let bank = Bank { tally, limits, policers, world };
-    bank.run()
+/// What a bank of buckets is made of.
+pub struct Bank<'a> {
+    tally: &'a Tally,
+    limits: [Vec<Option<Limiter<'a>>>; 2],
+    policers: Vec<[Vec<(u32, bool)>; 2]>,
+    /// The busiest exporter of every PoP: a drained exporter's buckets go there.
+    busiest: BTreeMap<NameId, NameId>,
+    /// Whether traffic of different PoPs can meet in one bucket.
+    is_global: bool,
+    /// Whether any policer may or may not be met.
+    is_open: bool,
 }
 
-struct Bank<'a> {
-    tally: &'a Tally,
-    limits: [Vec<Option<(&'a RateLimit, Shape)>>; 2],
-    policers: Vec<[Vec<(u32, bool)>; 2]>,
-    world: World,
+/// One rule's limit.
+struct Limiter<'a> {
+    limit: &'a RateLimit,
+    shape: Shape,
 }
 
 /// A policer on the way of an offer.
@@ -114,159 +111,331 @@ struct Bank<'a> {
 struct Visit {
     candidate: bool,
     rule: u32,
-    bucket: u32,
+    instance: u32,
 }
 
 impl<'a> Bank<'a> {
-    /// Returns the buckets that an offer meets in this world: the running ones, then the
-    /// candidate's, each in the order of rules.
-    fn visits(&self, offer: &Offer) -> impl Iterator<Item = Visit> + '_ {
-        let [running, candidate] = &self.policers[self.tally.key(offer.key).pair as usize];
-        let first = offer.buckets as usize;
-        let sides = running.iter().map(|step| (false, step));
-        sides.chain(candidate.iter().map(|step| (true, step))).enumerate().filter_map(
-            move |(at, (candidate, (rule, uncertain)))| {
-                let bucket = self.tally.buckets_met[first + at];
-                let met = bucket != NO_BUCKET && (!uncertain || self.world == World::Greatest);
-                met.then_some(Visit { candidate, rule: *rule, bucket })
-            },
-        )
+    /// Makes the banks of both sets.
+    pub fn new(tally: &'a Tally, sets: [&'a RuleSet; 2]) -> Bank<'a> {
+        let limits = sets.map(|set| {
+            let limiter = |limit: &'a RateLimit| Limiter {
+                limit,
+                shape: Shape::new(limit.rate, limit.burst),
+            };
+            let rules = set.rules.iter();
+            rules
+                .map(|rule| match &rule.action.value {
+                    Action::RateLimit(limit) => Some(limiter(limit)),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        });
+        let policers: Vec<_> =
+            tally.pairs.values().iter().map(|pair| policers(pair, sets)).collect();
+        let mut busiest: BTreeMap<NameId, (u64, NameId)> = BTreeMap::new();
+        for ((pop, exporter), packets) in &tally.exporters {
+            let known = busiest.entry(*pop).or_insert((*packets, *exporter));
+            if *packets > known.0 {
+                *known = (*packets, *exporter);
+            }
+        }
+        let all = || limits.iter().flatten().flatten();
+        Bank {
+            tally,
+            is_global: all().any(|one| one.limit.scope == Scope::Global),
+            is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain),
+            limits,
+            policers,
+            busiest: busiest.into_iter().map(|(pop, (_, exporter))| (pop, exporter)).collect(),
+        }
     }
 
-    fn limit(&self, visit: Visit) -> (&'a RateLimit, Shape) {
+    /// Returns how many policers each pair has.
+    pub fn policers_of(&self) -> Vec<u32> {
+        let count = |[running, candidate]: &[Vec<(u32, bool)>; 2]| running.len() + candidate.len();
+        self.policers.iter().map(|pair| count(pair) as u32).collect()
+    }
+
+    /// Runs all offers of a scenario through the policers of both sets, for both worlds. `known`
+    /// is what became of the recording as it is: buckets that see nothing else are not run again.
+    pub fn simulate(&self, view: &View, known: Option<&[Losses; 2]>) -> [Losses; 2] {
+        let least = Run::new(self, view, World::Least).run(known.map(|known| &known[0]));
+        if !self.is_open && !least.is_bounded {
+            let least = least.losses;
+            return [least.clone(), least];
+        }
+        let greatest = Run::new(self, view, World::Greatest).run(known.map(|known| &known[1]));
+        [least.losses, greatest.losses]
+    }
+
+    fn limiter(&self, visit: Visit) -> &Limiter<'a> {
         self.limits[usize::from(visit.candidate)][visit.rule as usize]
+            .as_ref()
             .expect("a visit is made only of rules with a limit")
     }
+}
 
-    fn run(&self) -> Losses {
-        let mut losses = Losses::default();
-        let binned = self.binned_buckets();
-        let mut buckets: Vec<Option<Bucket>> = vec![None; self.tally.buckets.values().len()];
-        let mut bins: BTreeMap<i64, Vec<&Offer>> = BTreeMap::new();
-        let start = self.tally.offers.first().map_or(0, |offer| offer.time_ns);
-        for offer in &self.tally.offers {
-            if self.visits(offer).any(|visit| binned[visit.bucket as usize]) {
-                let bin = offer.time_ns.saturating_sub(start).div_euclid(BIN_NS as i64);
-                bins.entry(bin).or_default().push(offer);
+//------------ Run -----------------------------------------------------------
+
+/// What one run of a bank gives.
+struct Done {
+    losses: Losses,
+    /// Whether some bucket's loss is only bounded.
+    is_bounded: bool,
+}
+
+/// One run: a scenario in one world.
+struct Run<'r, 'a> {
+    bank: &'r Bank<'a>,
+    view: &'r View,
+    world: World,
+    /// Instances of buckets: which bucket, where.
+    instances: HashMap<(u32, Option<NameId>), u32, foldhash::fast::FixedState>,
+    /// Buckets that nobody met in the recording: of the same key at another exporter.
+    rehomed: HashMap<BucketKey, u32>,
+    losses: Losses,
+}
+
+/// How exactly an offer, or a bucket, is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grain {
+    /// Single packets.
+    Packets,
+    /// Even by definition.
+    Even,
+    /// Sums, of which only bounds can be told.
+    Coarse,
+}
+
+impl Grain {
+    fn with(self, other: Grain) -> Grain {
+        if self == other { self } else { Grain::Coarse }
+    }
+}
+
+impl<'r, 'a> Run<'r, 'a> {
+    fn new(bank: &'r Bank<'a>, view: &'r View, world: World) -> Run<'r, 'a> {
+        let (instances, rehomed, losses) = Default::default();
+        Run { bank, view, world, instances, rehomed, losses }
+    }
+
+    /// Finds the buckets that an offer meets in this world: the running ones, then the
+    /// candidate's, each in the order of rules.
+    fn visits(&mut self, offer: &Offer, cell: &Cell, visits: &mut Vec<Visit>) {
+        visits.clear();
+        let bank = self.bank;
+        let tally = bank.tally;
+        let [running, candidate] = &bank.policers[cell.pair as usize];
+        let first = (offer.buckets + cell.skip) as usize;
+        let sides = running.iter().map(|step| (false, step));
+        let steps = sides.chain(candidate.iter().map(|step| (true, step))).enumerate();
+        for (at, (candidate, (rule, uncertain))) in steps {
+            let mut bucket = tally.buckets_met[first + at];
+            if bucket == NO_BUCKET || (*uncertain && self.world == World::Least) {
                 continue;
             }
-            self.meet(offer, &mut buckets, &mut losses);
+            let visit = Visit { candidate, rule: *rule, instance: 0 };
+            let scope = bank.limiter(visit).limit.scope;
+            let place = match scope {
+                Scope::Pop => cell.pop,
+                Scope::Exporter | Scope::Global => None,
+            };
+            if scope == Scope::Exporter && cell.pop != tally.key(offer.key).pop {
+                bucket = self.rehome(bucket, cell.pop);
+            }
+            let next = self.instances.len() as u32;
+            let instance = *self.instances.entry((bucket, place)).or_insert(next);
+            visits.push(Visit { instance, ..visit });
         }
-        self.run_bins(&bins, &mut losses);
-        losses
+    }
+
+    /// Returns the bucket of the same key at the busiest exporter of a PoP.
+    fn rehome(&mut self, bucket: u32, pop: Option<NameId>) -> u32 {
+        let tally = self.bank.tally;
+        let exporter = pop.and_then(|pop| self.bank.busiest.get(&pop).copied());
+        let key = BucketKey { exporter, ..tally.buckets.value(bucket).clone() };
+        if let Some(known) = tally.buckets.find(&key) {
+            return known;
+        }
+        let next = (tally.buckets.values().len() + self.rehomed.len()) as u32;
+        *self.rehomed.entry(key).or_insert(next)
+    }
+
+    fn run(mut self, known: Option<&Losses>) -> Done {
+        let tally = self.bank.tally;
+        let changed = |cell: &Cell| match &self.view.arrives {
+            _ if known.is_none() || self.bank.is_global => true,
+            Arrives::Anywhere => true,
+            Arrives::At(pops) => cell.pop.is_some_and(|pop| pops.contains(&pop)),
+            Arrives::Nowhere => false,
+        };
+        let changed: Vec<bool> = self.view.cells.iter().map(changed).collect();
+        if let Some(known) = known {
+            for (cell, changed) in self.view.cells.iter().zip(&changed) {
+                if !changed && let Some(taken) = known.by_key.get(&cell.key) {
+                    self.losses.by_key.insert(cell.key, taken.clone());
+                }
+            }
+            self.losses.undecided.clone_from(&known.undecided);
+        }
+        let plain = |offer: &Offer| self.grain(offer) == Grain::Packets;
+        let all_plain = tally.offers.iter().all(plain);
+        let offers = tally.offers.iter().filter_map(|offer| {
+            let at = self.view.position(offer.key)?;
+            changed[at].then(|| (offer, self.view.cells[at]))
+        });
+        let offers: Vec<(&Offer, Cell)> = offers.collect();
+        let is_bounded = if all_plain {
+            self.run_packets(&offers);
+            false
+        } else {
+            self.run_mixed(&offers)
+        };
+        Done { losses: self.losses, is_bounded }
+    }
+
+    fn grain(&self, offer: &Offer) -> Grain {
+        if offer.weight != 1 {
+            Grain::Coarse
+        } else if offer.even {
+            Grain::Even
+        } else if offer.packets <= 1 && offer.duration_ns == 0 && !self.view.is_scaled(offer.key) {
+            Grain::Packets
+        } else {
+            Grain::Coarse
+        }
+    }
+
+    fn run_packets(&mut self, offers: &[(&Offer, Cell)]) {
+        let mut buckets: Vec<Option<Bucket>> = Vec::new();
+        let mut visits = Vec::new();
+        for (offer, cell) in offers {
+            self.visits(offer, cell, &mut visits);
+            self.meet(offer, &visits, &mut buckets);
+        }
     }
 
     /// Takes one packet through its policers, running and candidate.
-    fn meet(&self, offer: &Offer, buckets: &mut [Option<Bucket>], losses: &mut Losses) {
+    fn meet(&mut self, offer: &Offer, visits: &[Visit], buckets: &mut Vec<Option<Bucket>>) {
         let mut gone = [false; 2];
-        for visit in self.visits(offer) {
+        for visit in visits {
             let side = usize::from(visit.candidate);
             if gone[side] {
                 continue;
             }
-            let (limit, shape) = self.limit(visit);
-            let bucket = buckets[visit.bucket as usize]
-                .get_or_insert_with(|| Bucket::full(&shape, offer.time_ns));
-            if !bucket.conforms(&shape, offer.time_ns, offer.packets, offer.bytes)
+            let Limiter { limit, shape } = self.bank.limiter(*visit);
+            let at = visit.instance as usize;
+            if at >= buckets.len() {
+                buckets.resize(at + 1, None);
+            }
+            let bucket = buckets[at].get_or_insert_with(|| Bucket::full(shape, offer.time_ns));
+            if !bucket.conforms(shape, offer.time_ns, offer.packets, offer.bytes)
                 && limit.exceed != Exceed::Log
             {
-                losses.take(offer.key, visit.candidate, visit.rule, offer.packets, offer.bytes);
+                self.losses.take(
+                    offer.key,
+                    visit.candidate,
+                    visit.rule,
+                    offer.packets,
+                    offer.bytes,
+                );
                 gone[side] = true;
             }
         }
     }
 
-    /// Returns which buckets see anything but single packets; a packet that meets one of them
-    /// makes its other buckets binned as well.
-    fn binned_buckets(&self) -> Vec<bool> {
-        let mut binned = vec![false; self.tally.buckets.values().len()];
-        for offer in self.tally.offers.iter().filter(|offer| offer.even || offer.weight != 1) {
-            for visit in self.visits(offer) {
-                binned[visit.bucket as usize] = true;
-            }
+    /// Runs offers of several grains; returns whether some bucket's loss is only bounded.
+    fn run_mixed(&mut self, offers: &[(&Offer, Cell)]) -> bool {
+        let mut all_visits: Vec<Vec<Visit>> = Vec::with_capacity(offers.len());
+        for (offer, cell) in offers {
+            let mut visits = Vec::new();
+            self.visits(offer, cell, &mut visits);
+            all_visits.push(visits);
         }
-        let mut grows = binned.contains(&true);
-        while grows {
-            grows = false;
-            for offer in &self.tally.offers {
-                let mut met = self.visits(offer).map(|visit| binned[visit.bucket as usize]);
-                let first = met.next();
-                let mixed = first.is_some_and(|first| met.any(|other| other != first));
-                if mixed {
-                    grows = true;
-                    for visit in self.visits(offer) {
-                        binned[visit.bucket as usize] = true;
-                    }
-                }
+        let grains = self.grains(offers, &all_visits);
+        let start = offers.first().map_or(0, |(offer, _)| offer.time_ns);
+        let bin = |ns: i64| ns.saturating_sub(start).div_euclid(BIN_NS as i64);
+        let mut scaled: HashMap<u32, (u64, u64), foldhash::fast::FixedState> = HashMap::default();
+        let mut buckets = Vec::new();
+        let mut even: BTreeMap<i64, Vec<Group>> = BTreeMap::new();
+        let mut coarse = coarse::Coarse::default();
+        for ((offer, _), visits) in offers.iter().zip(all_visits) {
+            let Some(first) = visits.first() else { continue };
+            let grain = grains[first.instance as usize];
+            if grain == Grain::Packets {
+                self.meet(offer, &visits, &mut buckets);
+                continue;
             }
-        }
-        binned
-    }
-
-    fn run_bins(&self, bins: &BTreeMap<i64, Vec<&Offer>>, losses: &mut Losses) {
-        let mut buckets: HashMap<u32, (EvenBucket, i64, Carry)> = HashMap::new();
-        let mut coarse: BTreeMap<u32, (Visit, Vec<Bin>)> = BTreeMap::new();
-        for (bin, offers) in bins {
-            let groups = self.gather(offers);
-            for candidate in [false, true] {
-                self.run_bin(*bin, candidate, &groups, &mut buckets, losses);
-            }
-            for offer in offers.iter().filter(|offer| !offer.even || offer.weight != 1) {
-                for visit in self.visits(offer) {
-                    coarse.entry(visit.bucket).or_insert((visit, Vec::new()));
-                }
-            }
-        }
-        if coarse.is_empty() {
-            return;
-        }
-        for (bin, offers) in bins {
-            for offer in offers {
-                for visit in self.visits(offer) {
-                    if let Some((_, bins)) = coarse.get_mut(&visit.bucket) {
-                        note(bins, *bin, offer, self.limit(visit).1.counts);
-                    }
-                }
-            }
-        }
-        for (visit, bins) in coarse.values() {
-            let (limit, shape) = self.limit(*visit);
-            if visit.candidate
-                && limit.exceed != Exceed::Log
-                && greatest_loss(&shape, bins, BIN_NS) > 0
-            {
-                losses.undecided.insert(visit.rule);
-            }
-        }
-    }
-
-    /// Adds up the offers of one bin that are alike: same key, same buckets.
-    fn gather(&self, offers: &[&Offer]) -> Vec<Group> {
-        let mut groups: Vec<Group> = Vec::new();
-        let mut numbers: HashMap<(u32, Vec<u32>), usize> = HashMap::new();
-        for offer in offers {
-            let visits: Vec<Visit> = self.visits(offer).collect();
-            let met = visits.iter().map(|visit| visit.bucket).collect();
-            let at = *numbers.entry((offer.key, met)).or_insert_with(|| {
-                groups.push(Group { key: offer.key, visits, packets: 0, bytes: 0 });
-                groups.len() - 1
-            });
             let weight = u64::from(offer.weight);
-            groups[at].packets += offer.packets.saturating_mul(weight);
-            groups[at].bytes += offer.bytes.saturating_mul(weight);
+            let (mut packets, mut bytes) =
+                (offer.packets.saturating_mul(weight), offer.bytes.saturating_mul(weight));
+            if self.view.is_scaled(offer.key) {
+                // Sums are scaled, so that no packet is lost to rounding.
+                let sum = scaled.entry(offer.key).or_default();
+                let before = [scale(sum.0, self.view.factor), scale(sum.1, self.view.factor)];
+                *sum = (sum.0.saturating_add(packets), sum.1.saturating_add(bytes));
+                packets = scale(sum.0, self.view.factor) - before[0];
+                bytes = scale(sum.1, self.view.factor) - before[1];
+            }
+            let group = Group { key: offer.key, visits, packets, bytes };
+            let place = bin(offer.time_ns);
+            match grain {
+                Grain::Even => even.entry(place).or_default().push(group),
+                _ => {
+                    let end = i64::try_from(offer.duration_ns).unwrap_or(i64::MAX);
+                    let last = bin(offer.time_ns.saturating_add(end.saturating_sub(1).max(0)));
+                    let last = if offer.even { place } else { last };
+                    coarse.add(offer, group, place, last);
+                }
+            }
         }
-        // Offers are in the order of time; among groups of one bin, keys decide ties.
-        groups.sort_by_key(|group| group.key);
-        groups
+        let mut even_buckets = HashMap::new();
+        for (bin, groups) in even {
+            let groups = gather(groups);
+            for candidate in [false, true] {
+                self.run_bin(bin, candidate, &groups, &mut even_buckets);
+            }
+        }
+        let is_bounded = !coarse.is_empty();
+        coarse.settle(self);
+        is_bounded
+    }
+
+    /// Returns the grain of every bucket: those that share an offer share it.
+    fn grains(&self, offers: &[(&Offer, Cell)], visits: &[Vec<Visit>]) -> Vec<Grain> {
+        let mut joined: Vec<u32> = (0..self.instances.len() as u32).collect();
+        fn root(joined: &mut [u32], mut at: u32) -> u32 {
+            while joined[at as usize] != at {
+                joined[at as usize] = joined[joined[at as usize] as usize];
+                at = joined[at as usize];
+            }
+            at
+        }
+        for visits in visits {
+            for pair in visits.windows(2) {
+                let (a, b) =
+                    (root(&mut joined, pair[0].instance), root(&mut joined, pair[1].instance));
+                joined[b as usize] = a;
+            }
+        }
+        let mut of_root: Vec<Option<Grain>> = vec![None; joined.len()];
+        for ((offer, _), visits) in offers.iter().zip(visits) {
+            let Some(first) = visits.first() else { continue };
+            let grain = self.grain(offer);
+            let at = root(&mut joined, first.instance) as usize;
+            of_root[at] = Some(of_root[at].map_or(grain, |known| known.with(grain)));
+        }
+        (0..joined.len() as u32)
+            .map(|at| of_root[root(&mut joined, at) as usize].unwrap_or(Grain::Packets))
+            .collect()
     }
 
     fn run_bin(
-        &self,
+        &mut self,
         bin: i64,
         candidate: bool,
         groups: &[Group],
         buckets: &mut HashMap<u32, (EvenBucket, i64, Carry)>,
-        losses: &mut Losses,
     ) {
         let mut left: Vec<(u64, u64)> =
             groups.iter().map(|group| (group.packets, group.bytes)).collect();
@@ -275,25 +444,25 @@ impl<'a> Bank<'a> {
             .enumerate()
             .flat_map(|(at, group)| {
                 let side = group.visits.iter().filter(move |visit| visit.candidate == candidate);
-                side.map(move |visit| (visit.rule, visit.bucket, at))
+                side.map(move |visit| (visit.rule, visit.instance, at))
             })
             .collect();
         visits.sort_unstable();
         for met in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (rule, number, _) = met[0];
-            let (limit, shape) = self.limit(Visit { candidate, rule, bucket: number });
+            let (rule, instance, _) = met[0];
+            let Limiter { limit, shape } = self.bank.limiter(Visit { candidate, rule, instance });
             let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at)| left[*at]).collect();
             let amount = offered
                 .iter()
                 .map(|(packets, bytes)| u128::from(shape.counts.pick(*packets, *bytes)))
                 .sum();
             let (bucket, last, carry) = buckets
-                .entry(number)
-                .or_insert_with(|| (EvenBucket::full(&shape), bin - 1, Carry::default()));
+                .entry(instance)
+                .or_insert_with(|| (EvenBucket::full(shape), bin - 1, Carry::default()));
             let idle = u128::from(bin.abs_diff(*last)).saturating_sub(1) * u128::from(BIN_NS);
-            bucket.idle(&shape, idle);
+            bucket.idle(shape, idle);
             *last = bin;
-            let excess = bucket.offer(&shape, amount, BIN_NS);
+            let excess = bucket.offer(shape, amount, BIN_NS);
             if excess.is_zero() || limit.exceed == Exceed::Log {
                 continue;
             }
@@ -302,7 +471,7 @@ impl<'a> Bank<'a> {
             {
                 left[*at].0 -= packets;
                 left[*at].1 -= bytes;
-                losses.take(groups[*at].key, candidate, rule, packets, bytes);
+                self.losses.take(groups[*at].key, candidate, rule, packets, bytes);
             }
         }
     }
@@ -316,15 +485,25 @@ struct Group {
     bytes: u64,
 }
 
-fn note(bins: &mut Vec<Bin>, index: i64, offer: &Offer, unit: Unit) {
-    let weight = u64::from(offer.weight);
-    let amount = unit.pick(offer.packets, offer.bytes).saturating_mul(weight);
-    let largest = unit.pick(1, offer.bytes / offer.packets.max(1));
-    match bins.last_mut() {
-        Some(bin) if bin.index == index => {
-            bin.amount = bin.amount.saturating_add(amount);
-            bin.largest = bin.largest.max(largest);
+/// Adds up the offers of one bin that are alike: same key, same buckets.
+fn gather(offers: Vec<Group>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut numbers: HashMap<(u32, Vec<u32>), usize> = HashMap::new();
+    for offer in offers {
+        let met = offer.visits.iter().map(|visit| visit.instance).collect();
+        match numbers.entry((offer.key, met)) {
+            std::collections::hash_map::Entry::Occupied(known) => {
+                let group = &mut groups[*known.get()];
+                group.packets = group.packets.saturating_add(offer.packets);
+                group.bytes = group.bytes.saturating_add(offer.bytes);
+            }
+            std::collections::hash_map::Entry::Vacant(new) => {
+                new.insert(groups.len());
+                groups.push(offer);
+            }
         }
-        _ => bins.push(Bin { index, amount, largest }),
     }
+    // Offers are in the order of time; among groups of one bin, keys decide ties.
+    groups.sort_by_key(|group| group.key);
+    groups
 }

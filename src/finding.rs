@@ -34,6 +34,8 @@ pub struct Finding {
     pub mild: bool,
     /// Whether someone accepted it until a date.
     pub waived: bool,
+    /// The smallest scenario in which it is so; none is the recording as it is.
+    pub scenario: Option<String>,
 }
 
 impl Finding {

@@ -25,6 +25,7 @@
 //! From records to harm:
 //!
 //! - [`tally`]: counters that add up in any order, and the offers that buckets meet.
+//! - [`scenario`]: what-if, as a transform of a tally: traffic is read once.
 //! - [`replay`]: all records through both rule sets in one pass, into a tally.
 //! - [`bank`]: the offers through the buckets of both rule sets.
 //! - [`fate`]: what became of the packets of each pair of paths.
@@ -85,6 +86,7 @@ pub mod replay;
 pub mod report;
 pub mod reports;
 pub mod run;
+pub mod scenario;
 pub mod service;
 pub mod summary;
 pub mod tally;

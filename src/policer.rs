@@ -378,6 +378,41 @@ pub fn greatest_loss(shape: &Shape, bins: &[Bin], d_ns: u64) -> u128 {
     best.unsigned_abs().div_ceil(shape.den).min(all)
 }
 
+/// Returns, for every bin, whether some run of bins that holds it may lose anything; none that may
+/// is left out. The bins are as for [`greatest_loss`].
+pub fn may_exceed(shape: &Shape, bins: &[Bin], d_ns: u64) -> Vec<bool> {
+    let scaled =
+        |amount: u64| i128::try_from(shape.scaled(u128::from(amount))).unwrap_or(i128::MAX);
+    let refill = |bins: u64| {
+        let fractions = shape.refilled(d_ns).saturating_mul(u128::from(bins));
+        i128::try_from(fractions).unwrap_or(i128::MAX)
+    };
+    // The most that runs hold beyond the refill of all their bins but one, up to here.
+    let most = |bins: &mut dyn Iterator<Item = &Bin>| {
+        let mut last: Option<(i64, i128)> = None;
+        let mut found = Vec::with_capacity(bins.size_hint().0);
+        for bin in bins {
+            let earlier = last.map_or(0, |(index, most)| {
+                most.saturating_sub(refill(index.abs_diff(bin.index))).max(0)
+            });
+            let most = scaled(bin.amount).saturating_add(earlier);
+            found.push(most);
+            last = Some((bin.index, most));
+        }
+        found
+    };
+    let until = most(&mut bins.iter());
+    let mut from = most(&mut bins.iter().rev());
+    from.reverse();
+    let largest = scaled(bins.iter().map(|bin| bin.largest).max().unwrap_or(0));
+    let capacity = i128::try_from(shape.capacity).unwrap_or(i128::MAX);
+    let through = |at: usize| {
+        let both = until[at].saturating_add(from[at]).saturating_sub(scaled(bins[at].amount));
+        both.saturating_add(refill(1)).saturating_add(largest).saturating_sub(capacity)
+    };
+    (0..bins.len()).map(|at| through(at) > 0).collect()
+}
+
 /// Returns how many bins later the second is.
 fn gap(first: i64, second: i64) -> u64 {
     if second > first { second.abs_diff(first) } else { 0 }

@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use crate::attribution::Attribution;
+use crate::attribution::{Attribution, Ends};
 use crate::inventory::customers::Owner;
-use crate::matcher::{ALGORITHM, BUCKET, EXPORTER, Matcher, Test, Truth};
+use crate::matcher::{ALGORITHM, BUCKET, EXPORTER, Matcher, Step, Test, Truth};
 use crate::model::{
     Action, Address, Algorithm, Diagnostic, Family, KeyPart, Known, Label, Layers, NameId, Prefix,
     RateLimit, Record, RecordBatch, RuleSet, Scope,
 };
+use crate::scenario::{Moves, slot};
 use crate::service::Service;
 use crate::tally::{BucketKey, Counts, Key, NO_BUCKET, Offer, Pair, Tally};
 use crate::traffic::TrafficReader;
@@ -39,6 +40,8 @@ pub struct Replay<'a> {
     pub window_ns: i64,
     /// The PoPs of the inventory, if it lists any.
     pub pops: Option<BTreeSet<NameId>>,
+    /// What scenarios move.
+    pub moves: Moves,
 }
 
 /// A recording to read.
@@ -47,6 +50,8 @@ pub struct Input {
     pub reader: Box<dyn TrafficReader>,
     /// Its rank by name: breaks ties in time.
     pub rank: u32,
+    /// What it is part of ([`Key::part`]); the recording, which is zero, comes first.
+    pub part: u16,
 }
 
 /// What a batch inherits from its recording.
@@ -55,6 +60,8 @@ struct Origin {
     rank: u32,
     even: bool,
     aged: bool,
+    part: u16,
+    shift_ns: i64,
 }
 
 /// Returns the rate limits of a rule set, rule by rule.
@@ -81,12 +88,13 @@ impl Replay<'_> {
         if threads <= 1 {
             let mut worker = Worker::new(self);
             let mut batch = RecordBatch::new();
+            let mut span = Span::default();
             for input in &mut inputs {
                 let mut send = |batch: &mut RecordBatch, origin| {
                     worker.count(batch, origin);
                     true
                 };
-                problems.extend(read(input, &mut batch, progress, &mut send));
+                problems.extend(read(input, &mut batch, &mut span, progress, &mut send));
             }
             return (inputs, worker.tally, problems);
         }
@@ -98,11 +106,12 @@ impl Replay<'_> {
                 |_| std::thread::Builder::new().spawn_scoped(scope, || self.work(&receiver)).ok();
             let workers: Vec<_> = (0..threads).map_while(spawn).collect();
             let mut batch = RecordBatch::new();
+            let mut span = Span::default();
             for input in &mut inputs {
                 let mut send = |batch: &mut RecordBatch, origin| {
                     sender.send((std::mem::take(batch), origin)).is_ok()
                 };
-                problems.extend(read(input, &mut batch, progress, &mut send));
+                problems.extend(read(input, &mut batch, &mut span, progress, &mut send));
             }
             drop(sender);
             let mut tally = Tally::default();
@@ -127,17 +136,55 @@ impl Replay<'_> {
     }
 }
 
+/// When the recording was made.
+#[derive(Default)]
+struct Span(Option<(i64, i64)>);
+
+impl Span {
+    fn note(&mut self, batch: &RecordBatch) {
+        for record in batch.iter() {
+            let span = self.0.get_or_insert((record.time_ns, record.time_ns));
+            *span = (span.0.min(record.time_ns), span.1.max(record.time_ns));
+        }
+    }
+
+    /// Returns by how much traffic that a scenario adds is moved in time, so that it meets the
+    /// recording: what has no time of its own, or another one, begins when the recording begins.
+    fn shift(&self, batch: &RecordBatch, aged: bool) -> i64 {
+        let first = batch.iter().map(|record| record.time_ns).min();
+        match (self.0, first) {
+            (Some((start, end)), Some(first)) if !aged || first < start || first > end => {
+                start.saturating_sub(first)
+            }
+            _ => 0,
+        }
+    }
+}
+
 fn read(
     input: &mut Input,
     batch: &mut RecordBatch,
+    span: &mut Span,
     progress: &(dyn Fn(u64) + Sync),
     send: &mut dyn FnMut(&mut RecordBatch, Origin) -> bool,
 ) -> Option<Diagnostic> {
-    let origin =
-        Origin { rank: input.rank, even: input.reader.even(), aged: input.reader.has_age() };
+    let mut origin = Origin {
+        rank: input.rank,
+        even: input.reader.even(),
+        aged: input.reader.has_age(),
+        part: input.part,
+        shift_ns: 0,
+    };
+    let mut first = true;
     loop {
         match input.reader.read(batch) {
             Ok(true) => {
+                if origin.part == 0 {
+                    span.note(batch);
+                } else if first {
+                    origin.shift_ns = span.shift(batch, origin.aged);
+                }
+                first = false;
                 progress(batch.len() as u64);
                 if !send(batch, origin) {
                     return None;
@@ -154,11 +201,12 @@ struct Worker<'r, 'a> {
     replay: &'r Replay<'a>,
     tally: Tally,
     pair: Pair,
+    paths: Vec<u32>,
 }
 
 impl<'r, 'a> Worker<'r, 'a> {
     fn new(replay: &'r Replay<'a>) -> Self {
-        Worker { replay, tally: Tally::default(), pair: Pair::default() }
+        Worker { replay, tally: Tally::default(), pair: Pair::default(), paths: Vec::new() }
     }
 
     fn count(&mut self, batch: &RecordBatch, origin: Origin) {
@@ -169,6 +217,7 @@ impl<'r, 'a> Worker<'r, 'a> {
 
     fn count_record(&mut self, mut record: Record, origin: Origin) {
         let replay = self.replay;
+        record.time_ns = record.time_ns.saturating_add(origin.shift_ns);
         if let (Some(pop), Some(pops)) = (record.pop, &replay.pops)
             && !pops.contains(&pop)
         {
@@ -183,29 +232,8 @@ impl<'r, 'a> Worker<'r, 'a> {
             record.label = *label;
         }
         let ends = replay.attribution.attribute(&record);
-        replay.matchers[0].walk(&record, &mut self.pair.running);
-        replay.matchers[1].walk(&record, &mut self.pair.candidate);
-
         let buckets = self.tally.buckets_met.len() as u32;
-        for (side, steps) in
-            [&mut self.pair.running, &mut self.pair.candidate].into_iter().enumerate()
-        {
-            for step in steps {
-                let Some(limit) = &replay.limits[side][step.rule as usize] else { continue };
-                let owner = || replay.attribution.owners(&ends).collect::<Vec<_>>();
-                let met = match bucket(limit, &record, owner) {
-                    Ok((scope, parts)) => {
-                        let key = BucketKey { candidate: side == 1, rule: step.rule, scope, parts };
-                        self.tally.buckets.intern(&key)
-                    }
-                    Err(missing) => {
-                        step.missing |= missing | BUCKET;
-                        NO_BUCKET
-                    }
-                };
-                self.tally.buckets_met.push(met);
-            }
-        }
+        self.find_paths(&record, &ends);
         let limited = self.tally.buckets_met.len() as u32 > buckets;
 
         let mut attack = 0;
@@ -217,16 +245,25 @@ impl<'r, 'a> Worker<'r, 'a> {
                 }
             }
         }
+        let splits = replay.moves.splits(record.pop);
         let weight = u64::from(record.weight);
         let window = record.time_ns.div_euclid(replay.window_ns);
         let key = Key {
-            pair: self.tally.pairs.intern(&self.pair),
+            paths: self.tally.paths.intern(&self.paths),
             ends: self.tally.ends.intern(&ends),
             pop: record.pop,
             service: Service::of(&record.header, &replay.named_ports),
             label: record.label,
             attack,
             window,
+            slot: (splits && (limited || self.paths.len() > 1)).then(|| {
+                slot(if record.header.known.has(Known::SRC) {
+                    record.header.src
+                } else {
+                    u128::from(record.number)
+                })
+            }),
+            part: origin.part,
         };
         let counts = Counts {
             records: 1,
@@ -237,7 +274,12 @@ impl<'r, 'a> Worker<'r, 'a> {
         let key = self.tally.count(&key, counts);
         let duration = i64::try_from(record.duration_ns).unwrap_or(i64::MAX);
         let end = record.time_ns.saturating_add(duration);
-        self.tally.seen(window, record.time_ns, end, origin.aged.then_some(origin.rank));
+        let aged = origin.aged && origin.part == 0;
+        self.tally.seen(window, record.time_ns, end, aged.then_some(origin.rank));
+        if let (Some(pop), Some(exporter), 0) = (record.pop, record.exporter, origin.part) {
+            let seen = self.tally.exporters.entry((pop, exporter)).or_default();
+            *seen = seen.saturating_add(counts.packets);
+        }
         if limited {
             self.tally.offers.push(Offer {
                 time_ns: record.time_ns,
@@ -248,13 +290,76 @@ impl<'r, 'a> Worker<'r, 'a> {
                 bytes: record.bytes,
                 weight: record.weight,
                 even: origin.even,
+                duration_ns: record.duration_ns,
                 buckets,
             });
         }
     }
+
+    /// Finds the paths of a record: where it was seen, and where a scenario may move it.
+    fn find_paths(&mut self, record: &Record, ends: &Ends) {
+        self.paths.clear();
+        let moves = &self.replay.moves;
+        let mut record = *record;
+        let seen_at = record.pop;
+        if moves.may_change_path(seen_at) {
+            // Where no rule on its way asks for the PoP, its way is the same everywhere.
+            record.pop = None;
+            record.header.known = record.header.known.without(Known::POP);
+            self.walk(&record);
+            let asks = |step: &Step| step.missing & Known::POP.0 != 0;
+            record.pop = seen_at;
+            record.header.known = record.header.known.with(Known::POP);
+            if !self.pair.running.iter().chain(&self.pair.candidate).any(asks) {
+                self.note_path(&record, ends);
+                return;
+            }
+            self.walk(&record);
+            self.note_path(&record, ends);
+            for class in moves.classes() {
+                record.pop = Some(*class);
+                self.walk(&record);
+                self.note_path(&record, ends);
+            }
+            return;
+        }
+        self.walk(&record);
+        self.note_path(&record, ends);
+    }
+
+    fn walk(&mut self, record: &Record) {
+        self.replay.matchers[0].walk(record, &mut self.pair.running);
+        self.replay.matchers[1].walk(record, &mut self.pair.candidate);
+    }
+
+    /// Notes the buckets on the way just walked, and the way.
+    fn note_path(&mut self, record: &Record, ends: &Ends) {
+        let replay = self.replay;
+        for (side, steps) in
+            [&mut self.pair.running, &mut self.pair.candidate].into_iter().enumerate()
+        {
+            for step in steps {
+                let Some(limit) = &replay.limits[side][step.rule as usize] else { continue };
+                let owner = || replay.attribution.owners(ends).collect::<Vec<_>>();
+                let met = match bucket(limit, record, owner) {
+                    Ok((exporter, parts)) => {
+                        let (candidate, rule) = (side == 1, step.rule);
+                        let key = BucketKey { candidate, rule, exporter, parts };
+                        self.tally.buckets.intern(&key)
+                    }
+                    Err(missing) => {
+                        step.missing |= missing | BUCKET;
+                        NO_BUCKET
+                    }
+                };
+                self.tally.buckets_met.push(met);
+            }
+        }
+        self.paths.push(self.tally.pairs.intern(&self.pair));
+    }
 }
 
-/// Returns the scope instance and the key of a record's bucket, or what is missing to know it.
+/// Returns the exporter (if it counts) and the key of a record's bucket, or what is missing to know it.
 fn bucket(
     limit: &RateLimit,
     record: &Record,
@@ -263,11 +368,10 @@ fn bucket(
     if limit.algorithm != Algorithm::TokenBucket || limit.timeout_ns.is_some() {
         return Err(ALGORITHM);
     }
-    let scope = match limit.scope {
-        Scope::Pop => record.pop,
+    let exporter = match limit.scope {
         Scope::Exporter if record.exporter.is_none() => return Err(EXPORTER),
         Scope::Exporter => record.exporter,
-        Scope::Global => None,
+        Scope::Pop | Scope::Global => None,
     };
     let header = &record.header;
     let needs = |field: Known| if header.known.has(field) { Ok(()) } else { Err(field.0) };
@@ -313,7 +417,7 @@ fn bucket(
     if limit.per.iter().any(|part| matches!(part, KeyPart::Src { .. } | KeyPart::Dst { .. })) {
         parts.push(u128::from(header.family == Family::V6));
     }
-    Ok((scope, parts))
+    Ok((exporter, parts))
 }
 
 fn cut(address: Address, v4: u8, v6: u8) -> u128 {

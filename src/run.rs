@@ -1,18 +1,18 @@
 //! The wiring: a checked plan in, a report out.
 
 mod plan;
+mod situations;
+mod what_if;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::affected;
 use crate::attribution::Attribution;
-use crate::bank::{World, simulate};
 use crate::change::Change;
 use crate::fate::Sets;
 use crate::guardrails::{self, Evidence};
-use crate::impact::{Assessment, Impact};
+use crate::impact::Impact;
 use crate::input;
 use crate::inventory;
 use crate::judge;
@@ -23,11 +23,15 @@ use crate::model::{
 use crate::reach::Reach;
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Replay};
 use crate::report::{self, ChangeSummary, Report, Verdict};
+use crate::scenario::{Moves, RECORDED};
 use crate::summary;
 use crate::traffic::{self, Settings};
 use crate::verdict;
 
+use situations::Situation;
+
 pub use plan::{Plan, Recording};
+pub use what_if::WhatIf;
 
 /// Judges a change.
 pub fn check(plan: Plan, progress: &(dyn Fn(u64) + Sync)) -> Report {
@@ -79,29 +83,36 @@ impl Run {
 
         let clean = self.plan.clean.clone();
         let sets = Sets { sets: [&running, &candidate], clean: &clean };
+        let (scenarios, added, problems) =
+            what_if::resolve(&self.plan.scenarios, &inventory, &names);
+        self.problems.extend(problems);
+        if self.failed() {
+            return self.cannot_judge();
+        }
+        let scenarios = if nothing { Vec::new() } else { scenarios };
+        let moves = Moves::new(&scenarios, sets.sets, &names);
         let replayed = if nothing {
             Replayed::default()
         } else {
-            match self.replay(sets.sets, &judges, &attribution, &names, progress) {
+            let what_if = (&moves, added.as_slice());
+            match self.replay(sets.sets, &judges, &attribution, &names, what_if, progress) {
                 Some(replayed) => replayed,
                 None => return self.cannot_judge(),
             }
         };
         let tally = &replayed.tally;
-        let losses = [World::Least, World::Greatest].map(|world| simulate(tally, sets.sets, world));
-        let assessment = Assessment {
-            sets,
-            change: &change,
-            judges: &judges,
-            attribution: &attribution,
-            tally,
-            losses: [&losses[0], &losses[1]],
-        };
-        let impact = if nothing {
-            Impact::without_traffic(candidate.rules.len())
-        } else {
-            assessment.assess()
-        };
+        let min_samples = self.plan.standards.min_samples;
+        let what_if = (scenarios.as_slice(), &moves);
+        let mut situations =
+            situations::judge(sets, &change, &judges, &attribution, tally, what_if, min_samples);
+        if situations.is_empty() {
+            situations.push(Situation {
+                name: RECORDED.to_owned(),
+                impact: Impact::without_traffic(candidate.rules.len()),
+                affected: Vec::new(),
+                size: 0,
+            });
+        }
         let reach = Reach {
             running: &running,
             candidate: &candidate,
@@ -111,7 +122,6 @@ impl Run {
             customers: &customers,
         };
         let reached = reach.find();
-        let affected = affected::find(&impact, &judges, self.plan.standards.min_samples);
         let evidence = Evidence {
             running: &running,
             candidate: &candidate,
@@ -122,16 +132,26 @@ impl Run {
             ends: tally.ends.values(),
             names: &names,
             reached: &reached,
-            impact: &impact,
-            affected: &affected,
+            scenario: None,
+            impact: &situations[0].impact,
+            affected: &situations[0].affected,
             newest: &replayed.newest_by_file,
             windows: &tally.windows,
             standards: &self.plan.standards,
         };
-        let mut findings = guardrails::check(&evidence);
+        let what_if: Vec<Evidence<'_>> = situations[1..]
+            .iter()
+            .map(|situation| Evidence {
+                scenario: Some(&situation.name),
+                impact: &situation.impact,
+                affected: &situation.affected,
+                ..evidence
+            })
+            .collect();
+        let mut findings = guardrails::check(&evidence, &what_if);
         verdict::sort(&mut findings.list);
         let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
-        let rows = summary::customers(&evidence);
+        let rows = summary::customers(&evidence, &what_if);
         let attack = summary::attack(&evidence);
         let rules = summary::rules(&evidence);
         let change = summary::change(
@@ -156,12 +176,16 @@ impl Run {
             findings: findings.list,
             evidence: self.evidence(
                 &replayed,
-                &impact,
+                evidence.impact,
                 &inventory,
                 guardrails::reached_outside(&evidence),
                 guardrails::not_judged(&evidence),
             ),
-            scenarios: vec!["recorded".to_owned()],
+            scenarios: if nothing {
+                vec![RECORDED.to_owned()]
+            } else {
+                scenarios.into_iter().map(|scenario| scenario.name).collect()
+            },
             problems: std::mem::take(&mut self.problems),
             sources: std::mem::take(&mut self.sources),
             next,
@@ -277,6 +301,7 @@ impl Run {
         judges: &judge::Judges,
         attribution: &Attribution<'_>,
         names: &Arc<Names>,
+        (moves, added): (&Moves, &[PathBuf]),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Option<Replayed> {
         if self.plan.traffic.is_empty() {
@@ -288,13 +313,16 @@ impl Run {
         }
         let mut recordings = self.plan.traffic.clone();
         recordings.sort_by_key(|recording| input::shown(&recording.path));
+        let recorded = recordings.len();
+        recordings.extend(added.iter().cloned().map(Recording::plain));
         if recordings.iter().filter(|recording| recording.path.as_os_str() == "-").count() > 1 {
             self.refuse(&input::InputError::StdinTwice);
         }
         let mut inputs = Vec::new();
         for (rank, recording) in recordings.iter().enumerate() {
             if let Some(reader) = self.open(recording, names) {
-                inputs.push(Input { reader, rank: rank as u32 });
+                let part = (rank + 1).saturating_sub(recorded) as u16;
+                inputs.push(Input { reader, rank: rank as u32, part });
             }
         }
         if self.failed() {
@@ -317,6 +345,7 @@ impl Run {
             named_ports: self.plan.named_ports.clone(),
             window_ns: self.plan.standards.window_ns,
             pops,
+            moves: moves.clone(),
         };
         let (inputs, tally, problems) = replay.run(inputs, self.plan.threads, progress);
         self.problems.extend(problems);
@@ -324,7 +353,9 @@ impl Run {
         for (input, recording) in inputs.iter().zip(&recordings) {
             let name = input::shown(&recording.path);
             let counts = input.reader.counts();
-            replayed.add(&name, counts);
+            if input.part == 0 {
+                replayed.add(&name, counts);
+            }
             if let Some(reason) = &counts.broken {
                 self.problems.push(
                     Diagnostic::bare(format!(
@@ -502,7 +533,7 @@ impl Run {
             findings: Vec::new(),
             unchanged: Vec::new(),
             evidence: report::Evidence::default(),
-            scenarios: vec!["recorded".to_owned()],
+            scenarios: vec![RECORDED.to_owned()],
             problems: std::mem::take(&mut self.problems),
             sources: std::mem::take(&mut self.sources),
             next,

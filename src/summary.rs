@@ -101,7 +101,7 @@ struct Row {
 type Who = (Party, Option<SharedId>);
 
 /// Lists everyone reached, touched or affected, worst first.
-pub fn customers(evidence: &Evidence<'_>) -> Vec<CustomerImpact> {
+pub fn customers(evidence: &Evidence<'_>, scenarios: &[Evidence<'_>]) -> Vec<CustomerImpact> {
     let mut rows: BTreeMap<Who, Row> = BTreeMap::new();
     for (rule, parties) in &evidence.reached.by_rule {
         for (party, reaching) in parties {
@@ -112,6 +112,27 @@ pub fn customers(evidence: &Evidence<'_>) -> Vec<CustomerImpact> {
             }
         }
     }
+    for evidence in std::iter::once(evidence).chain(scenarios) {
+        harmed(evidence, &mut rows);
+    }
+    let mut listed: Vec<(Who, Row)> = rows.into_iter().collect();
+    listed.sort_by(|(a_who, a), (b_who, b)| {
+        let share = |row: &Row| row.worst.as_ref().map_or(0.0, |(share, _)| *share);
+        let rank = |row: &Row| {
+            (
+                row.affected && row.unintended,
+                row.affected,
+                row.touched && row.unintended,
+                row.touched,
+            )
+        };
+        rank(b).cmp(&rank(a)).then(share(b).total_cmp(&share(a))).then(a_who.cmp(b_who))
+    });
+    listed.into_iter().map(|(who, row)| write(evidence, who, row)).collect()
+}
+
+/// Notes everyone touched or affected in one scenario; of equal losses the first one noted counts.
+fn harmed(evidence: &Evidence<'_>, rows: &mut BTreeMap<Who, Row>) {
     for (party, causes) in &evidence.impact.touched {
         let all = members(evidence, *party);
         for cause in causes {
@@ -160,20 +181,6 @@ pub fn customers(evidence: &Evidence<'_>) -> Vec<CustomerImpact> {
             }
         }
     }
-    let mut listed: Vec<(Who, Row)> = rows.into_iter().collect();
-    listed.sort_by(|(a_who, a), (b_who, b)| {
-        let share = |row: &Row| row.worst.as_ref().map_or(0.0, |(share, _)| *share);
-        let rank = |row: &Row| {
-            (
-                row.affected && row.unintended,
-                row.affected,
-                row.touched && row.unintended,
-                row.touched,
-            )
-        };
-        rank(b).cmp(&rank(a)).then(share(b).total_cmp(&share(a))).then(a_who.cmp(b_who))
-    });
-    listed.into_iter().map(|(who, row)| write(evidence, who, row)).collect()
 }
 
 /// Expands a shared group into its sharers.
@@ -221,7 +228,7 @@ fn worst_of(evidence: &Evidence<'_>, group: &Group) -> (f64, WorstGroup) {
     let causes = traffic.collateral.keys().chain(traffic.intended.keys());
     let how = causes.map(|cause| how(evidence, cause)).next().unwrap_or("lost");
     let worst = WorstGroup {
-        scenario: "recorded".to_owned(),
+        scenario: evidence.scenario.unwrap_or("recorded").to_owned(),
         pop: evidence.pop(group.id.pop),
         service: group.id.service.to_string(),
         lost_share: share(traffic),

@@ -37,6 +37,11 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         number
     }
 
+    /// Returns the number of a value, if it has one.
+    pub fn find(&self, value: &T) -> Option<u32> {
+        self.numbers.get(value).copied()
+    }
+
     /// Returns the value of a number.
     pub fn value(&self, number: u32) -> &T {
         &self.values[number as usize]
@@ -57,11 +62,15 @@ pub struct Pair {
     pub candidate: Vec<Step>,
 }
 
+/// Into how many parts the sources of a PoP are cut where a scenario drains it into several.
+pub const SLOTS: u64 = 256;
+
 /// What records are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Number of the pair of paths.
-    pub pair: u32,
+    /// Number of the paths: of a list of numbers of pairs. The first is where the record was seen.
+    /// If there are more, the others are where a scenario may move it, by class of PoPs.
+    pub paths: u32,
     /// Number of the ends.
     pub ends: u32,
     /// The PoP; none if unknown.
@@ -74,6 +83,11 @@ pub struct Key {
     pub attack: u32,
     /// The window: start time divided by its length.
     pub window: i64,
+    /// Which part of its PoP's sources it is of (below [`SLOTS`]), where that decides what becomes
+    /// of it in a scenario.
+    pub slot: Option<u8>,
+    /// What it is part of: zero is the recording, others are what a scenario adds.
+    pub part: u16,
 }
 
 /// How much.
@@ -97,17 +111,28 @@ impl Counts {
         self.packets = self.packets.saturating_add(other.packets);
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
+
+    /// Returns this count without a part of it.
+    #[must_use]
+    pub fn without(self, part: Counts) -> Counts {
+        Counts {
+            records: self.records.saturating_sub(part.records),
+            raw: self.raw.saturating_sub(part.raw),
+            packets: self.packets.saturating_sub(part.packets),
+            bytes: self.bytes.saturating_sub(part.bytes),
+        }
+    }
 }
 
-/// The instance of a policer.
+/// A bucket of a policer; every PoP has an instance of it, if its scope says so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BucketKey {
     /// Whether it is a candidate's.
     pub candidate: bool,
     /// The rule.
     pub rule: u32,
-    /// PoP or exporter, by the scope.
-    pub scope: Option<NameId>,
+    /// The exporter, if the limit's scope is that.
+    pub exporter: Option<NameId>,
     /// The values of the key's parts.
     pub parts: Vec<u128>,
 }
@@ -131,8 +156,11 @@ pub struct Offer {
     pub weight: u32,
     /// Whether its packets are even over its second.
     pub even: bool,
-    /// Where its buckets start in [`Tally::buckets_met`]: one for each policer step of the
-    /// running path, then of the candidate's; [`NO_BUCKET`] where the key is unknown.
+    /// How long it lasts, in nanoseconds; zero for a packet.
+    pub duration_ns: u64,
+    /// Where its buckets start in [`Tally::buckets_met`]: for every pair of its paths one for each
+    /// policer step of the running path, then of the candidate's; [`NO_BUCKET`] where the key is
+    /// unknown.
     pub buckets: u32,
 }
 
@@ -144,6 +172,8 @@ pub const NO_BUCKET: u32 = u32::MAX;
 pub struct Tally {
     /// Pairs of paths by number.
     pub pairs: Interner<Pair>,
+    /// Paths by number, as numbers of pairs.
+    pub paths: Interner<Vec<u32>>,
     /// Ends by number.
     pub ends: Interner<Ends>,
     /// Buckets by number.
@@ -158,6 +188,8 @@ pub struct Tally {
     pub newest_aged: BTreeMap<u32, i64>,
     /// For every window: the start of its earliest record, and the end of its latest.
     pub windows: BTreeMap<i64, (i64, i64)>,
+    /// Packets of the recording that each exporter of a PoP saw.
+    pub exporters: BTreeMap<(NameId, NameId), u64>,
     /// Records whose PoP the inventory does not list.
     pub unknown_pop_records: u64,
 }
@@ -211,12 +243,19 @@ impl Tally {
     /// Adds another tally; the numbers of the other are translated.
     pub fn merge(&mut self, other: Tally) {
         let pairs = renumber(&mut self.pairs, &other.pairs);
+        let all = other.paths.values().iter();
+        let paths: Vec<u32> = all
+            .map(|paths| {
+                let paths = paths.iter().map(|pair| pairs[*pair as usize]).collect();
+                self.paths.intern(&paths)
+            })
+            .collect();
         let ends = renumber(&mut self.ends, &other.ends);
         let buckets = renumber(&mut self.buckets, &other.buckets);
         let mut keys = Vec::with_capacity(other.len());
         for (_, key, counts) in other.entries() {
             let key = Key {
-                pair: pairs[key.pair as usize],
+                paths: paths[key.paths as usize],
                 ends: ends[key.ends as usize],
                 ..key.clone()
             };
@@ -239,34 +278,45 @@ impl Tally {
             let newest = self.newest_aged.entry(rank).or_insert(end_ns);
             *newest = end_ns.max(*newest);
         }
+        for (exporter, packets) in other.exporters {
+            let sum = self.exporters.entry(exporter).or_default();
+            *sum = sum.saturating_add(packets);
+        }
         self.unknown_pop_records += other.unknown_pop_records;
     }
 
     /// Sorts everything by content, so that the same records give the same bytes whatever the
     /// threads, the order of files and the size of batches. `pop_rank` orders PoPs by name.
     pub fn finish<R: Ord>(self, pop_rank: &dyn Fn(Option<NameId>) -> R) -> Tally {
-        let pairs = sorted(&self.pairs);
-        let ends = sorted(&self.ends);
+        let pairs = sorted(&self.pairs, &|pair: &Pair| pair.clone());
+        let paths = sorted(&self.paths, &|paths: &Vec<u32>| {
+            paths.iter().map(|pair| pairs[*pair as usize]).collect::<Vec<u32>>()
+        });
+        let ends = sorted(&self.ends, &|ends: &Ends| ends.clone());
         let mut entries: Vec<(u32, &Key, Counts)> = self.entries().collect();
         let by_content = |a: &Key, b: &Key| -> Ordering {
             let rank =
-                |key: &Key| (pairs[key.pair as usize], ends[key.ends as usize], pop_rank(key.pop));
+                |key: &Key| (paths[key.paths as usize], ends[key.ends as usize], pop_rank(key.pop));
             rank(a).cmp(&rank(b)).then_with(|| {
-                (a.service, a.label, a.attack, a.window)
-                    .cmp(&(b.service, b.label, b.attack, b.window))
+                (a.service, a.label, a.attack, a.window, a.slot, a.part)
+                    .cmp(&(b.service, b.label, b.attack, b.window, b.slot, b.part))
             })
         };
         entries.sort_by(|a, b| by_content(a.1, b.1));
         let mut done = Tally {
             newest_aged: self.newest_aged.clone(),
             windows: self.windows.clone(),
+            exporters: self.exporters.clone(),
             unknown_pop_records: self.unknown_pop_records,
             ..Tally::default()
         };
         let mut keys = vec![0; entries.len()];
         for (number, key, counts) in entries {
+            let paths = self.paths.value(key.paths).iter();
+            let paths: Vec<u32> =
+                paths.map(|pair| done.pairs.intern(self.pairs.value(*pair))).collect();
             let key = Key {
-                pair: done.pairs.intern(self.pairs.value(key.pair)),
+                paths: done.paths.intern(&paths),
                 ends: done.ends.intern(self.ends.value(key.ends)),
                 ..key.clone()
             };
@@ -289,9 +339,12 @@ fn renumber<T: Clone + Eq + Hash>(into: &mut Interner<T>, from: &Interner<T>) ->
 }
 
 /// Returns the rank by content of every number.
-fn sorted<T: Clone + Eq + Hash + Ord>(interner: &Interner<T>) -> Vec<u32> {
+fn sorted<T: Clone + Eq + Hash, R: Ord>(
+    interner: &Interner<T>,
+    content: &dyn Fn(&T) -> R,
+) -> Vec<u32> {
     let mut order: Vec<u32> = (0..interner.values().len() as u32).collect();
-    order.sort_by(|a, b| interner.value(*a).cmp(interner.value(*b)));
+    order.sort_by_cached_key(|number| content(interner.value(*number)));
     let mut ranks = vec![0; order.len()];
     for (rank, number) in order.into_iter().enumerate() {
         ranks[number as usize] = rank as u32;

@@ -45,6 +45,7 @@ mod tests {
             help: None,
             mild,
             waived,
+            scenario: None,
         }
     }
 

@@ -30,6 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["attribution"],
     &["change", "judge"],
     &["tally"],
+    &["scenario"],
     &["replay"],
     &["bank"],
     &["fate"],
@@ -60,7 +61,7 @@ const NARROW: &[(&str, &[&str])] = &[
     ("policer", &["model"]),
     ("service", &["model"]),
     ("change", &["model"]),
-    ("bank", &["model", "matcher", "policer", "tally"]),
+    ("bank", &["model", "matcher", "policer", "tally", "scenario"]),
     // A finding is a plain type; outputs see the report, and never reach back into the run.
     ("finding", &["model"]),
     ("report", &["model", "finding"]),
@@ -77,7 +78,18 @@ const BLIND: &[(&str, &[&str])] = &[
     ("reach", &["traffic", "packet", "tally", "replay", "bank", "fate", "impact"]),
     (
         "guardrails",
-        &["languages", "traffic", "packet", "yaml", "words", "config", "tally", "replay", "bank"],
+        &[
+            "languages",
+            "traffic",
+            "packet",
+            "yaml",
+            "words",
+            "config",
+            "tally",
+            "scenario",
+            "replay",
+            "bank",
+        ],
     ),
 ];
 
@@ -100,7 +112,7 @@ const FOLDERS: &[Folder] = &[
     Folder {
         name: "guardrails",
         list: "const GUARDRAILS",
-        helpers: &["buckets", "coverage", "protected"],
+        helpers: &["aimed", "buckets", "coverage", "protected"],
     },
     Folder { name: "reports", list: "const FORMS", helpers: &["diagnostics"] },
     Folder { name: "cli", list: "enum Command", helpers: &["arguments", "plan"] },

@@ -335,10 +335,14 @@ fn a_wrong_config_is_found_before_work_starts() {
 }
 
 #[test]
-fn scenarios_that_are_not_simulated_are_never_green() {
-    let config = b"version: 1\nscenarios:\n  - {name: double, scale: 2.0}\n";
-    let place = "blastgate.yaml:3:12";
-    cannot_judge(&[("blastgate.yaml", config)], GOOD, "scenarios are not simulated yet", place);
+fn scenarios_that_name_nobody_are_never_green() {
+    let config = |scenario: &str| format!("version: 1\nscenarios:\n  - {scenario}\n").into_bytes();
+    let unknown = config("{name: double, scale: 2.0, where: {customer: nobody}}");
+    cannot_judge(&[("blastgate.yaml", &unknown)], GOOD, "nobody", "blastgate.yaml:3:");
+    let region = config("{name: double, scale: 2.0, where: {region: us}}");
+    cannot_judge(&[("blastgate.yaml", &region)], GOOD, "unknown region `us`", "blastgate.yaml:3:");
+    let each = config("n-1");
+    cannot_judge(&[("blastgate.yaml", &each)], GOOD, "`n-1` drains nothing", "blastgate.yaml:3:");
 }
 
 //------------ What a problem looks like ---------------------------------------

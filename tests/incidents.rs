@@ -16,6 +16,9 @@ struct Expected {
     affected: Vec<String>,
     /// Guardrails that must be among those that fail.
     errors: Vec<String>,
+    /// What must come of it without the scenarios of the folder's config.
+    #[serde(default)]
+    recorded_alone: Option<String>,
 }
 
 #[test]
@@ -38,10 +41,14 @@ fn every_incident_is_caught_and_its_correction_passes() {
         }
         for (variant, mut expected) in variants {
             let rules = format!("{variant}.yaml");
-            let run = check(
-                &folder,
-                &[&rules, "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"],
-            );
+            let alone = [&rules, "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"];
+            let run = if let Some(verdict) = &expected.recorded_alone {
+                let run = check(&folder, &[&alone[..], &["--no-config"]].concat());
+                assert_eq!(run.verdict(), verdict, "{name}/{rules} as recorded");
+                check(&folder, &[&rules, "--config", "blastgate.yaml"])
+            } else {
+                check(&folder, &alone)
+            };
             let case = format!("{name}/{rules}: {:#}", run.result["findings"]);
             assert_eq!(
                 (run.verdict(), run.code),

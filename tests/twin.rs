@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use blastgate::attribution::{Attribution, Party};
-use blastgate::bank::{World, simulate};
+use blastgate::bank::Bank;
 use blastgate::change::Change;
 use blastgate::fate::Sets;
 use blastgate::impact::{Assessment, Impact};
@@ -14,6 +14,7 @@ use blastgate::model::{
     RuleSet, SourceId, Sources,
 };
 use blastgate::replay::{Input, Replay, limits};
+use blastgate::scenario::{Moves, Scenario, View};
 use blastgate::traffic::TrafficReader;
 use blastgate::{inventory, judge, languages, matcher};
 use proptest::prelude::*;
@@ -321,20 +322,26 @@ fn program(running: &[OwnRule], candidate: &[OwnRule], packets: &[Packet]) -> (S
         named_ports: Vec::new(),
         window_ns: 300_000_000_000,
         pops: None,
+        moves: Moves::default(),
     };
     let records = packets.iter().enumerate().map(|(at, packet)| record(packet, at, pop)).collect();
     let reader = Box::new(Packets { records, counts: Default::default() });
-    let (_, tally, problems) = replay.run(vec![Input { reader, rank: 0 }], 1, &|_| {});
+    let (_, tally, problems) = replay.run(vec![Input { reader, rank: 0, part: 0 }], 1, &|_| {});
     assert!(problems.is_empty());
     let tally = tally.finish(&|pop: Option<NameId>| pop);
     let clean = BTreeSet::new();
-    let losses = [World::Least, World::Greatest].map(|world| simulate(&tally, sets, world));
+    let bank = Bank::new(&tally, sets);
+    let recorded = Scenario::recorded();
+    let moves = Moves::default();
+    let view = View::new(&recorded, &tally, &moves, &attribution, &bank.policers_of());
+    let losses = bank.simulate(&view, None);
     let impact = Assessment {
         sets: Sets { sets, clean: &clean },
         change: &change,
         judges: &judges,
         attribution: &attribution,
         tally: &tally,
+        view: &view,
         losses: [&losses[0], &losses[1]],
     }
     .assess();

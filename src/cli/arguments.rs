@@ -41,6 +41,16 @@ pub(super) struct CheckArguments {
     )]
     pub(super) traffic: Vec<PathBuf>,
 
+    /// What-if traffic of the config to judge as well, by name; all of it unless some are named.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BLASTGATE_SCENARIO",
+        value_delimiter = '\n',
+        help_heading = "Materials"
+    )]
+    pub(super) scenario: Vec<String>,
+
     /// The form of the traffic, when it cannot be told from the file.
     #[arg(long, value_name = "NAME", env = "BLASTGATE_FORMAT", help_heading = "Traffic")]
     pub(super) format: Option<String>,

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::arguments::CheckArguments;
-use crate::config::{self, Config, Observed, RedirectEffect};
+use crate::config::{self, Config, Observed, RedirectEffect, ScenarioConfig, ScenarioKind};
 use crate::guardrails::Standards;
 use crate::input;
 use crate::languages::{self, Language, native};
 use crate::model::{
     Diagnostic, Direction, Label, RecordBatch, SamplingRate, Severity, Sources, Spanned, Timestamp,
 };
-use crate::run::{Plan, Recording};
+use crate::run::{Plan, Recording, WhatIf};
 use crate::traffic;
 use crate::words;
 use crate::yaml::nearest;
@@ -75,6 +75,7 @@ pub(super) fn plan(
         language: language_named(language)?,
         inventory,
         traffic: recordings(arguments, &config, &inside)?,
+        scenarios: scenarios(arguments, &config, &inside)?,
         labels: attack.chain(legit).collect(),
         clean: config
             .redirects
@@ -112,13 +113,6 @@ fn find(arguments: &CheckArguments, here: &Path) -> Result<Option<PathBuf>> {
 /// What a config may say and is not acted on yet must not be passed over in silence: it could
 /// only make the verdict worse.
 fn not_yet(config: &Config, problems: &mut Vec<Diagnostic>) {
-    for scenario in &config.scenarios {
-        problems.push(
-            Diagnostic::error(scenario.name.location, "scenarios are not simulated yet")
-                .label("this would be left out")
-                .help("remove `scenarios`, or wait for a version that simulates them"),
-        );
-    }
     for recording in config.traffic.iter().filter(|one| one.observed == Observed::After) {
         problems.push(
             Diagnostic::error(
@@ -220,6 +214,31 @@ fn recordings(
         }
     }
     Ok(recordings)
+}
+
+/// Picks the scenarios that are asked for: all of the config's, unless some are named.
+fn scenarios(
+    arguments: &CheckArguments,
+    config: &Config,
+    inside: &dyn Fn(&Spanned<String>) -> PathBuf,
+) -> Result<Vec<WhatIf>> {
+    let known = || config.scenarios.iter().map(|one| one.name.value.as_str());
+    for name in &arguments.scenario {
+        if !known().any(|known| known == name) {
+            return Err(unknown("scenario", name, known().collect::<Vec<_>>().into_iter()));
+        }
+    }
+    let is_wanted = |one: &&ScenarioConfig| {
+        arguments.scenario.is_empty() || arguments.scenario.contains(&one.name.value)
+    };
+    let what_if = |one: &ScenarioConfig| WhatIf {
+        config: one.clone(),
+        adds: match &one.kind {
+            ScenarioKind::Add { path } => Some(inside(path)),
+            _ => None,
+        },
+    };
+    Ok(config.scenarios.iter().filter(is_wanted).map(what_if).collect())
 }
 
 fn standards(arguments: &CheckArguments, config: &Config) -> Result<Standards> {

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aimed::{Aimed, reaches};
 use super::{Evidence, Findings, Guardrail, Text, finding, percent};
 use crate::attribution::{Ends, Party};
 use crate::finding::{Finding, Level};
-use crate::impact::{Amount, Attack, Blame, Fall, Range};
+use crate::impact::{Amount, Attack, Blame, Range};
 use crate::judge::{Judge, harms};
-use crate::model::Share;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "attack_still_passes",
     level: Level::Error,
+    in_scenarios: true,
     text: Text {
         catches: "Less of the recorded attack is stopped than `must_stop` asks for; or rules that \
                   defend an attacked customer stop nothing of what passed before; or the change \
@@ -35,50 +36,6 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     let_through(evidence, findings, &blamed);
 }
 
-/// The attack on a judge's targets, of its `attack_match`.
-#[derive(Default)]
-struct Aimed {
-    offered: Amount,
-    running: Range,
-    candidate: Range,
-    newly_stopped: Amount,
-    fall: Fall,
-}
-
-impl Aimed {
-    fn at(judge: &Judge, evidence: &Evidence<'_>) -> Aimed {
-        let mut aimed = Aimed::default();
-        for ((ends, bits), attack) in &evidence.impact.attack {
-            let meant = judge.attack_bit.is_none_or(|bit| bits >> bit & 1 == 1);
-            let ends = &evidence.ends[*ends as usize];
-            if meant && judge.target.is_target(ends, evidence.attribution) {
-                aimed.add(attack);
-            }
-        }
-        aimed
-    }
-
-    fn add(&mut self, attack: &Attack) {
-        self.offered.add(attack.offered);
-        for (sum, range) in
-            [(&mut self.running, &attack.running), (&mut self.candidate, &attack.candidate)]
-        {
-            sum.least.add(range.least);
-            sum.greatest.add(range.greatest);
-        }
-        self.newly_stopped.add(attack.newly_stopped);
-        self.fall.add(attack.fall);
-    }
-}
-
-/// Returns whether a part reaches a share of the whole, in packets and in bytes.
-fn reaches(part: &Amount, share: Share, whole: &Amount) -> bool {
-    let reached = |part: u64, whole: u64| {
-        u128::from(part) * u128::from(Share::ONE) >= u128::from(whole) * u128::from(share.0)
-    };
-    reached(part.packets, whole.packets) && reached(part.bytes, whole.bytes)
-}
-
 /// `must_stop` is missed.
 fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSet<u32>) {
     for (rule, _, judge) in evidence.rules() {
@@ -94,6 +51,9 @@ fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSe
             continue;
         }
         blamed.insert(rule);
+        if aimed.is_undecided(evidence, rule, must_stop.value) {
+            continue;
+        }
         let target = judge.target_words.join(", ");
         let certain = !reaches(&aimed.candidate.greatest, must_stop.value, &aimed.offered)
             && (edited || lowers(aimed.fall.least, &aimed.offered, 0));

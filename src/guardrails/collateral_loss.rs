@@ -10,6 +10,7 @@ use crate::impact::Cause;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "collateral_loss",
     level: Level::Error,
+    in_scenarios: true,
     text: Text {
         catches: "Legitimate recorded traffic of a customer outside `may_affect` is newly lost, \
                   beyond the rule's `max_collateral`, in any group of customer, PoP and service, \

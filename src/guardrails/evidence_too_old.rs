@@ -6,6 +6,7 @@ use crate::finding::{Finding, Level};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "evidence_too_old",
     level: Level::Unknown,
+    in_scenarios: false,
     text: Text {
         catches: "The newest packet of a recording is older than `max_traffic_age` (7 days unless said \
                   otherwise). So is one from the future, by more than a day. \

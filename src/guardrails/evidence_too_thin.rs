@@ -9,6 +9,7 @@ use crate::impact::Cause;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "evidence_too_thin",
     level: Level::Unknown,
+    in_scenarios: true,
     text: Text {
         catches: "Customers whom a rule reaches outside `may_affect` have too few records to be \
                   judged, and hold more than `max_unjudged` of the traffic to those reached, or \
@@ -23,7 +24,9 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 };
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (rule, coverage) in coverage(evidence) {
+    // Coverage is that of the recording; what a scenario takes away was recorded all the same.
+    let covered = if evidence.scenario.is_none() { coverage(evidence) } else { Vec::new() };
+    for (rule, coverage) in covered {
         if coverage.recorded.is_empty() {
             continue;
         }

@@ -6,11 +6,12 @@ use super::{Evidence, Findings, Guardrail, Text, count, finding, unique};
 use crate::affected::Certainty;
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
-use crate::matcher::missing_words;
+use crate::matcher::{COARSE, missing_words};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "field_not_recorded",
     level: Level::Unknown,
+    in_scenarios: true,
     text: Text {
         catches: "Someone outside `may_affect` may newly lose traffic; whether it does hangs on a \
                   header field that the recording lacks.",
@@ -25,6 +26,9 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut by_cause: BTreeMap<Cause, (u16, Vec<String>)> = BTreeMap::new();
     for loss in evidence.affected {
         let Certainty::Missing(missing) = loss.certainty else { continue };
+        if missing == COARSE {
+            continue;
+        }
         let party = evidence.impact.groups[loss.group].id.party;
         for cause in &loss.causes {
             let (bits, customers) = by_cause.entry(*cause).or_default();

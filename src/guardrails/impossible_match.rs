@@ -7,6 +7,7 @@ use crate::model::{Action, AddressSet, Family, FragmentTest, Match, NumberSet, S
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "impossible_match",
     level: Level::Error,
+    in_scenarios: false,
     text: Text {
         catches: "No packet can satisfy the match (ports on ICMP, addresses of two families), or \
                   a value lies outside its field's domain (a length of 99971, a DSCP of 64).",

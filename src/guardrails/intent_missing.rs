@@ -7,6 +7,7 @@ use crate::model::DefaultAction;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "intent_missing",
     level: Level::Error,
+    in_scenarios: false,
     text: Text {
         catches: "A rule that drops, rejects, limits, challenges or redirects has no intent, and \
                   its addresses are not all those of exactly one customer; or `default: drop` has \

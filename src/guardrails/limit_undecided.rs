@@ -1,11 +1,18 @@
 //! The recording is too coarse for a limit.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use std::collections::BTreeMap;
+
+use super::aimed::Aimed;
+use super::{Evidence, Findings, Guardrail, Text, finding, percent, unique};
+use crate::affected::{Certainty, Loss};
 use crate::finding::{Finding, Level};
+use crate::impact::{Amount, Cause};
+use crate::matcher::COARSE;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "limit_undecided",
     level: Level::Unknown,
+    in_scenarios: true,
     text: Text {
         catches: "Whether a limit costs anyone anything, or stops what it must, hangs on how the \
                   packets lie within each second, which samples and flow records do not tell.",
@@ -17,24 +24,70 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 };
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for rule in &evidence.impact.undecided_limits {
-        let judge = &evidence.judges.candidate[*rule as usize];
-        let outside = evidence
-            .impact
-            .touched_outside
-            .iter()
-            .any(|(party, cause)| !party.is_protected() && cause.rule == Some(*rule));
-        let asked = judge.max_target_loss.is_some() || judge.must_stop.is_some();
-        let counts = evidence.is_judged(*rule) && (outside || asked);
-        if counts {
+    let certain = |rule: Option<u32>| {
+        evidence.affected.iter().any(|loss| {
+            loss.certainty == Certainty::Certain
+                && loss.causes.iter().any(|cause| cause.rule == rule)
+        })
+    };
+    let mut by_cause: BTreeMap<Cause, Vec<&Loss>> = BTreeMap::new();
+    for loss in evidence.affected {
+        if matches!(loss.certainty, Certainty::Missing(missing) if missing & COARSE != 0) {
+            for cause in loss.causes.iter().filter(|cause| !certain(cause.rule)) {
+                by_cause.entry(*cause).or_default().push(loss);
+            }
+        }
+    }
+    for (cause, mut losses) in by_cause {
+        losses.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.group.cmp(&b.group)));
+        let group = |loss: &Loss| &evidence.impact.groups[loss.group];
+        let judge = evidence.judges.of(cause.rule);
+        let customers = unique(
+            losses.iter().flat_map(|loss| evidence.customers_of(group(loss).id.party, judge)),
+        );
+        let worst = losses[0];
+        let id = group(worst).id;
+        let (rule, location) = evidence.blame(&cause);
+        let message = format!(
+            "{} may lose up to {} of {} (limit {}), or not; the recording is too coarse to tell",
+            customers.first().map_or("someone", String::as_str),
+            percent(worst.share),
+            evidence.place(id.service, id.pop),
+            percent(worst.limit.as_f64()),
+        );
+        findings.push(
+            Finding {
+                rule: Some(rule),
+                location,
+                help: Some(finer(&evidence.pop(id.pop))),
+                ..finding(&GUARDRAIL, message)
+            }
+            .with_customers(customers),
+        );
+    }
+    for (rule, _, judge) in evidence.rules() {
+        let Some(must_stop) = &judge.must_stop else { continue };
+        let aimed = Aimed::at(judge, evidence);
+        let share = must_stop.value;
+        if aimed.is_undecided(evidence, rule, share) && evidence.is_judged(rule) {
+            let share_of = |part: &Amount| percent(part.smaller_share(&aimed.offered));
+            let message = format!(
+                "between {} and {} of the recorded attack on {} is stopped, {} must be; the \
+                 recording is too coarse to tell",
+                share_of(&aimed.candidate.least),
+                share_of(&aimed.candidate.greatest),
+                judge.target_words.join(", "),
+                percent(share.as_f64()),
+            );
             findings.push(Finding {
-                help: Some("judge by an unsampled capture, or allow a larger burst".to_owned()),
-                ..evidence.about(
-                    &GUARDRAIL,
-                    *rule,
-                    "the recording is too coarse to tell what this limit costs".to_owned(),
-                )
+                help: Some(finer("the attacked PoPs")),
+                ..evidence.about(&GUARDRAIL, rule, message)
             });
         }
     }
+}
+
+/// Names the data that would decide it.
+fn finer(place: &str) -> String {
+    format!("judge by an unsampled packet capture of {place}, or allow a larger burst")
 }

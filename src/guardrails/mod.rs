@@ -19,6 +19,7 @@ use crate::model::{
 use crate::reach::Reached;
 use crate::service::Service;
 
+mod aimed;
 mod attack_still_passes;
 mod buckets;
 mod collateral_loss;
@@ -74,6 +75,8 @@ pub struct Guardrail {
     pub id: &'static str,
     /// What its findings do to the verdict, at the worst.
     pub level: Level,
+    /// Whether it looks at every scenario, and not only at the recording as it is.
+    pub in_scenarios: bool,
     /// Its manual page.
     pub text: Text,
     /// Looks at the evidence.
@@ -109,7 +112,8 @@ pub struct Standards {
     pub window_ns: i64,
 }
 
-/// Everything a guardrail may look at.
+/// Everything a guardrail may look at, in one scenario.
+#[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// The rules in force.
     pub running: &'a RuleSet,
@@ -129,6 +133,8 @@ pub struct Evidence<'a> {
     pub names: &'a Names,
     /// Who may be reached.
     pub reached: &'a Reached,
+    /// The scenario; none is the recording as it is.
+    pub scenario: Option<&'a str>,
     /// What happened to whom.
     pub impact: &'a Impact,
     /// Who is affected.
@@ -238,6 +244,7 @@ pub fn finding(guardrail: &Guardrail, message: String) -> Finding {
         help: None,
         mild: false,
         waived: false,
+        scenario: None,
     }
 }
 
@@ -256,6 +263,24 @@ impl Findings {
         self.list.push(finding);
     }
 
+    /// Adds what was found in a scenario, unless it is known of the recording or of a smaller one.
+    fn add(&mut self, scenario: Option<&str>, mut finding: Finding) {
+        let same = |known: &&Finding| {
+            (known.guardrail, &known.rule) == (finding.guardrail, &finding.rule)
+                && known.level <= finding.level
+        };
+        let known: BTreeSet<&String> =
+            self.list.iter().filter(same).flat_map(|known| &known.customers).collect();
+        let is_new = self.list.iter().find(same).is_none()
+            || finding.customers.iter().any(|customer| !known.contains(customer));
+        if is_new {
+            let name = scenario.unwrap_or_default();
+            finding.message = format!("in scenario {name}: {}", finding.message);
+            finding.scenario = Some(name.to_owned());
+            self.list.push(finding);
+        }
+    }
+
     /// Adds a finding about the text of a rule; it is only counted if the rule is not judged.
     pub fn push_text(&mut self, evidence: &Evidence<'_>, rule: u32, finding: Finding) {
         if evidence.is_judged(rule) {
@@ -266,11 +291,22 @@ impl Findings {
     }
 }
 
-/// Runs all guardrails.
-pub fn check(evidence: &Evidence<'_>) -> Findings {
+/// Runs all guardrails over the recording, and those that look at traffic over `scenarios`, the
+/// smallest first: a rule that fails is reported with the first that breaks it.
+pub fn check(evidence: &Evidence<'_>, scenarios: &[Evidence<'_>]) -> Findings {
     let mut findings = Findings::default();
     for guardrail in GUARDRAILS {
         (guardrail.check)(evidence, &mut findings);
+        if !guardrail.in_scenarios {
+            continue;
+        }
+        for scenario in scenarios {
+            let mut more = Findings::default();
+            (guardrail.check)(scenario, &mut more);
+            for finding in more.list {
+                findings.add(scenario.scenario, finding);
+            }
+        }
     }
     findings
 }

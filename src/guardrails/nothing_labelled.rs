@@ -6,6 +6,7 @@ use crate::finding::{Finding, Level};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "nothing_labelled",
     level: Level::Unknown,
+    in_scenarios: false,
     text: Text {
         catches: "`must_stop` is asked by a rule that the change adds or edits, and no recorded \
                   traffic to its targets is labelled attack.",

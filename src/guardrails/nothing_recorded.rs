@@ -8,6 +8,7 @@ use crate::impact::Cause;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "nothing_recorded",
     level: Level::Unknown,
+    in_scenarios: false,
     text: Text {
         catches: "A rule reaches customers outside `may_affect`, and none of them has any record.",
         why: "Replay can only say who was hurt in the recording; of those who are not in it, it \

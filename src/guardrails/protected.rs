@@ -51,7 +51,9 @@ pub(super) fn report(
             .with_customers(names),
         );
     }
-    unrecorded(evidence, findings, guardrail, &wanted);
+    if evidence.scenario.is_none() {
+        unrecorded(evidence, findings, guardrail, &wanted);
+    }
     let mut maybe: BTreeMap<Cause, (u16, Vec<String>)> = BTreeMap::new();
     for (party, causes) in &evidence.impact.maybe_touched {
         for (cause, missing) in causes {

@@ -7,6 +7,7 @@ use crate::finding::Level;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "protected_traffic_hit",
     level: Level::Error,
+    in_scenarios: true,
     text: Text {
         catches: "Recorded traffic of a protected service (listed infrastructure, or the built-in \
                   control plane) that is not labelled attack newly meets a drop, a reject, a \

@@ -6,6 +6,7 @@ use crate::finding::{Finding, Level};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "rule_expired",
     level: Level::Error,
+    in_scenarios: false,
     text: Text {
         catches: "A rule's `expires` has passed.",
         why: "Mitigation rules outlive their attack, and later hit traffic that nobody thought \

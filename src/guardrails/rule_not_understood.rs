@@ -8,6 +8,7 @@ use crate::model::{Action, Algorithm};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "rule_not_understood",
     level: Level::Unknown,
+    in_scenarios: false,
     text: Text {
         catches: "A rule that the change adds, edits or moves says something that is not \
                   modelled: a limit with windows or a timeout.",

@@ -7,6 +7,7 @@ use crate::judge::harms;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "rule_without_hits",
     level: Level::Warning,
+    in_scenarios: false,
     text: Text {
         catches: "A rule that drops, rejects, limits, challenges or redirects meets no recorded \
                   packet.",

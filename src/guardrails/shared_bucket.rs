@@ -9,6 +9,7 @@ use crate::model::Action;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "shared_bucket",
     level: Level::Error,
+    in_scenarios: false,
     text: Text {
         catches: "One bucket of a limit can hold the traffic of two or more owners (nobody is \
                   one), not all of whom are the rule's target. Keys with a source or customer \

@@ -10,6 +10,7 @@ use crate::model::Share;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "target_cut_off",
     level: Level::Warning,
+    in_scenarios: true,
     text: Text {
         catches: "A customer whom the rule defends newly loses at least 95 % of its own \
                   legitimate traffic.",

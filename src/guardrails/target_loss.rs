@@ -11,6 +11,7 @@ use crate::model::{NameId, Share};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "target_loss",
     level: Level::Error,
+    in_scenarios: true,
     text: Text {
         catches: "A customer in `may_affect` newly loses more of its legitimate traffic than \
                   `max_target_loss`, at a PoP, over the recording or in its worst window.",

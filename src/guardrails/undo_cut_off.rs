@@ -7,6 +7,7 @@ use crate::finding::Level;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "undo_cut_off",
     level: Level::Error,
+    in_scenarios: true,
     text: Text {
         catches: "Recorded traffic of infrastructure marked `management: true` newly meets harm: \
                   the way by which this rule would be withdrawn.",

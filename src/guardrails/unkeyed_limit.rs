@@ -9,6 +9,7 @@ use crate::model::Action;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "unkeyed_limit",
     level: Level::Warning,
+    in_scenarios: false,
     text: Text {
         catches: "A limit without a key (`per`) takes several destinations: one bucket for all of \
                   them, though of one owner or of meant ones.",

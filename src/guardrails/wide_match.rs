@@ -7,6 +7,7 @@ use crate::model::Action;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "wide_match",
     level: Level::Error,
+    in_scenarios: false,
     text: Text {
         catches: "A drop, reject or challenge names neither a source nor a destination: it takes \
                   everybody's packets of its kind. It only warns if the intent writes \

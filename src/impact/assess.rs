@@ -12,7 +12,9 @@ use crate::bank::{Losses, Taken};
 use crate::change::Change;
 use crate::fate::{End, Kind, RuleLoss, Sets, Walk};
 use crate::judge::Judges;
+use crate::matcher::COARSE;
 use crate::model::{Label, NameId};
+use crate::scenario::View;
 use crate::service::Service;
 use crate::tally::{Key, Pair, Tally};
 
@@ -28,6 +30,8 @@ pub struct Assessment<'a> {
     pub attribution: &'a Attribution<'a>,
     /// What was counted.
     pub tally: &'a Tally,
+    /// What of it arrives, and where.
+    pub view: &'a View,
     /// What policers took, if as little as possible reached them, and if as much.
     pub losses: [&'a Losses; 2],
 }
@@ -36,6 +40,7 @@ pub struct Assessment<'a> {
 #[derive(Clone, Copy)]
 struct Entry<'e> {
     key: &'e Key,
+    pop: Option<NameId>,
     ends: &'e Ends,
     amount: Amount,
     walks: &'e [(Walk, Walk)],
@@ -86,11 +91,12 @@ impl Assessment<'_> {
         let same_walks: Vec<bool> =
             self.tally.pairs.values().iter().map(|pair| self.sets.same_walk(pair)).collect();
         let mut groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
-        for (number, key, counts) in self.tally.entries() {
-            let amount = Amount::from(counts);
-            let pair = self.tally.pairs.value(key.pair);
+        for cell in &self.view.cells {
+            let key = self.tally.key(cell.key);
+            let amount = Amount::from(cell.counts);
+            let pair = self.tally.pairs.value(cell.pair);
             let ends = self.tally.ends.value(key.ends);
-            let walks = &walks[key.pair as usize];
+            let walks = &walks[cell.pair as usize];
             impact.offered.add(amount);
             if self.attribution.charged(ends) != [Party::Unowned] {
                 impact.attributed.add(amount);
@@ -105,10 +111,11 @@ impl Assessment<'_> {
                     hits.attack.add(amount);
                 }
             }
-            let taken = self.losses.map(|losses| losses.of(number));
-            let same_walk = same_walks[key.pair as usize];
+            let taken = self.losses.map(|losses| losses.of(cell.key));
+            let same_walk = same_walks[cell.pair as usize];
             let missing = missing(pair);
-            let entry = Entry { key, ends, amount, walks, taken, same_walk, missing };
+            let entry =
+                Entry { key, pop: cell.pop, ends, amount, walks, taken, same_walk, missing };
             if key.label == Label::Attack {
                 let attack = impact.attack.entry((key.ends, key.attack)).or_default();
                 self.count_attack(attack, &entry);
@@ -289,7 +296,7 @@ impl Assessment<'_> {
         groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
         entry: &Entry<'_>,
     ) {
-        let Entry { key, ends, amount, walks, taken, same_walk, missing } = *entry;
+        let Entry { key, pop, ends, amount, walks, taken, same_walk, missing } = *entry;
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
         };
@@ -317,7 +324,9 @@ impl Assessment<'_> {
         let intended = ranges(ways.iter().map(|way| &way.intended));
         for ((_, cause), range) in collateral.iter().chain(&intended) {
             if range.least != range.greatest {
-                *impact.missing.entry(*cause).or_default() |= missing;
+                let coarse = cause.rule.is_some_and(|rule| self.is_coarse(rule));
+                let coarse = if coarse { COARSE } else { 0 };
+                *impact.missing.entry(*cause).or_default() |= missing | coarse;
             }
         }
         let mut parties: BTreeSet<Party> = self.attribution.charged(ends).into_iter().collect();
@@ -335,9 +344,13 @@ impl Assessment<'_> {
                 collateral: of(&collateral),
                 intended: of(&intended),
             };
-            let id = GroupId { party, pop: key.pop, service: key.service };
+            let id = GroupId { party, pop, service: key.service };
             groups.entry(id).or_default().entry(key.window).or_default().add(&traffic);
         }
+    }
+
+    fn is_coarse(&self, rule: u32) -> bool {
+        self.losses[1].undecided.contains(&rule)
     }
 
     /// Charges the losses of one way, its least and its greatest.

@@ -85,6 +85,9 @@ pub const EXPORTER: u16 = 1 << 14;
 /// The bit of [`Step::missing`] that says: which bucket the record meets cannot be told.
 pub const BUCKET: u16 = 1 << 13;
 
+/// Says beside the bits of [`Step::missing`]: the recording is too coarse for a limit.
+pub const COARSE: u16 = 1 << 12;
+
 /// Returns the words for the missing fields of a step, in a fixed order.
 pub fn missing_words(missing: u16) -> Vec<&'static str> {
     const WORDS: &[(u16, &str)] = &[

@@ -108,6 +108,8 @@ struct Finding<'r> {
     message: &'r str,
     help: Option<&'r str>,
     waived: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenario: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -239,6 +241,7 @@ fn result(report: &Report) -> Result<'_> {
                 message: &finding.message,
                 help: finding.help.as_deref(),
                 waived: finding.waived,
+                scenario: finding.scenario.as_deref(),
             })
             .collect(),
         unchanged_findings: report.unchanged.iter().copied().collect(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::what_if::WhatIf;
 use crate::guardrails::Standards;
 use crate::languages::Language;
 use crate::model::{Diagnostic, Direction, Label, Match, SamplingRate, Sources};
@@ -21,6 +22,8 @@ pub struct Plan {
     pub inventory: Vec<PathBuf>,
     /// Recordings.
     pub traffic: Vec<Recording>,
+    /// What-if.
+    pub scenarios: Vec<WhatIf>,
     /// What labels records that carry no label.
     pub labels: Vec<(Label, Match)>,
     /// Names of redirects that hand legitimate traffic on.
@@ -45,7 +48,9 @@ impl Plan {
     /// Returns every path that is read.
     pub fn inputs(&self) -> Vec<&PathBuf> {
         let recordings = self.traffic.iter().map(|recording| &recording.path);
-        self.rules.iter().chain(&self.running).chain(&self.inventory).chain(recordings).collect()
+        let added = self.scenarios.iter().filter_map(|one| one.adds.as_ref());
+        let texts = self.rules.iter().chain(&self.running).chain(&self.inventory);
+        texts.chain(recordings).chain(added).collect()
     }
 }
 
@@ -66,4 +71,12 @@ pub struct Recording {
     pub sampling: Option<SamplingRate>,
     /// Whether tunnels are looked through.
     pub inner: bool,
+}
+
+impl Recording {
+    /// Makes a recording of which nothing is said but where it is.
+    pub fn plain(path: PathBuf) -> Recording {
+        let (form, pop, direction) = (None, None, None);
+        Recording { path, form, pop, direction, label: None, sampling: None, inner: false }
+    }
 }

@@ -1,0 +1,223 @@
+//! Buckets of which only sums are known: what they lose, at least and at most.
+//!
+//! *Least*: the traffic of every bin, less its sampling error, spreads as well as it can, and the
+//! excess is everybody's in proportion. A record that spans bins joins them. *Greatest*: the
+//! traffic, plus its sampling error, crowds as badly as it can, a record that spans bins lies
+//! wholly in each of them, and whoever has traffic where the bucket may overflow may be the one
+//! who loses it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{BIN_NS, Group, Limiter, Run, Visit, World};
+use crate::model::Exceed;
+use crate::policer::{
+    Bin, Carry, Counts as Unit, EvenBucket, greatest_loss, may_exceed, share_excess,
+};
+use crate::tally::Offer;
+
+/// The largest packet that a record of many packets may hold, in bytes.
+const LARGEST_BYTES: u64 = 1_500;
+
+/// The offers to such buckets.
+#[derive(Default)]
+pub(super) struct Coarse {
+    /// By rule (running first), then by instance.
+    instances: BTreeMap<(bool, u32, u32), Vec<Contribution>>,
+}
+
+/// What one record, or several alike, offer to a bucket.
+struct Contribution {
+    key: u32,
+    /// The first and the last bin in which it may lie.
+    bins: (i64, i64),
+    packets: u64,
+    bytes: u64,
+    /// How many packets were seen, and for how many each of them stands; none if all were seen.
+    sampled: Option<(u64, u64)>,
+    /// The largest single packet, in bytes.
+    largest: u64,
+}
+
+/// What is known of the traffic of one bin.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    amount: u64,
+    largest: u64,
+    /// The sum of the squares of what each sampled packet stands for, and the most that one does.
+    squares: f64,
+    most: f64,
+}
+
+impl Sum {
+    fn add(&mut self, one: &Contribution, unit: Unit) {
+        let amount = unit.pick(one.packets, one.bytes);
+        self.amount = self.amount.saturating_add(amount);
+        self.largest = self.largest.max(unit.pick(1, one.largest));
+        if let Some((seen, _)) = one.sampled {
+            let each = amount as f64 / seen.max(1) as f64;
+            self.squares += each * each * seen as f64;
+            self.most = self.most.max(each);
+        }
+    }
+
+    /// Returns the 95 % interval of what was there: the score interval of a Poisson count (Brown,
+    /// Cai and DasGupta, "Interval Estimation in Exponential Families", 2003, equation 9), with
+    /// every sampled packet weighted by what it stands for.
+    fn interval(&self) -> (u64, u64) {
+        if self.most == 0.0 {
+            return (self.amount, self.amount);
+        }
+        let z = 1.959_963_984_540_054_f64;
+        let centre = self.amount as f64 + z * z * self.most / 2.0;
+        let spread = z * (self.squares + z * z * self.most * self.most / 4.0).sqrt();
+        // A float beyond the integers saturates.
+        ((centre - spread).max(0.0) as u64, (centre + spread).ceil() as u64)
+    }
+}
+
+impl Coarse {
+    pub(super) fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+
+    /// Adds an offer that lies somewhere in these bins.
+    pub(super) fn add(&mut self, offer: &Offer, group: Group, first: i64, last: i64) {
+        let mean = offer.bytes / offer.packets.max(1);
+        let is_single = offer.packets <= 1 || offer.even;
+        let weight = u64::from(offer.weight);
+        for visit in &group.visits {
+            let instance = (visit.candidate, visit.rule, visit.instance);
+            self.instances.entry(instance).or_default().push(Contribution {
+                key: group.key,
+                bins: (first, last),
+                packets: group.packets,
+                bytes: group.bytes,
+                sampled: (weight > 1).then_some((offer.packets, weight)),
+                largest: if is_single { mean } else { mean.max(LARGEST_BYTES) },
+            });
+        }
+    }
+
+    /// Takes what each rule's buckets lose in the world of a run.
+    pub(super) fn settle(self, run: &mut Run<'_, '_>) {
+        // What rules before took of each key of a side.
+        let mut before: HashMap<(bool, u32), (u64, u64)> = HashMap::new();
+        let mut rules: BTreeMap<(bool, u32), BTreeMap<u32, (u64, u64)>> = BTreeMap::new();
+        let mut uncertain = BTreeSet::new();
+        for ((candidate, rule, instance), parts) in &self.instances {
+            let visit = Visit { candidate: *candidate, rule: *rule, instance: *instance };
+            let limiter = run.bank.limiter(visit);
+            if limiter.limit.exceed == Exceed::Log {
+                continue;
+            }
+            let lost = match run.world {
+                World::Least => least(limiter, parts),
+                World::Greatest => greatest(limiter, parts),
+            };
+            if run.world == World::Greatest && *candidate && !lost.is_empty() {
+                uncertain.insert(*rule);
+            }
+            let sums = rules.entry((*candidate, *rule)).or_default();
+            for (key, (packets, bytes)) in lost {
+                let sum = sums.entry(key).or_default();
+                *sum = (sum.0.saturating_add(packets), sum.1.saturating_add(bytes));
+            }
+        }
+        for ((candidate, rule), sums) in rules {
+            for (key, lost) in sums {
+                // What a rule lets pass the next may take: together they take no less than each.
+                let taken = before.entry((candidate, key)).or_default();
+                let (packets, bytes) = match run.world {
+                    World::Least => {
+                        (lost.0.saturating_sub(taken.0), lost.1.saturating_sub(taken.1))
+                    }
+                    World::Greatest => lost,
+                };
+                *taken = (taken.0.saturating_add(packets), taken.1.saturating_add(bytes));
+                run.losses.take(key, candidate, rule, packets, bytes);
+            }
+        }
+        run.losses.undecided.extend(uncertain);
+    }
+}
+
+/// What each key loses, in packets and bytes.
+type Lost = BTreeMap<u32, (u64, u64)>;
+
+fn least(limiter: &Limiter<'_>, parts: &[Contribution]) -> Lost {
+    let shape = &limiter.shape;
+    let mut order: Vec<&Contribution> = parts.iter().collect();
+    order.sort_by_key(|one| (one.bins, one.key));
+    let mut bucket = EvenBucket::full(shape);
+    let mut carry = Carry::default();
+    let mut lost = Lost::new();
+    let mut last: Option<i64> = None;
+    let mut at = 0;
+    while at < order.len() {
+        let (first, mut end) = order[at].bins;
+        let mut sum = Sum::default();
+        let mut keys: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+        while let Some(one) = order.get(at).filter(|one| one.bins.0 <= end) {
+            end = end.max(one.bins.1);
+            sum.add(one, shape.counts);
+            let key = keys.entry(one.key).or_default();
+            *key = (key.0.saturating_add(one.packets), key.1.saturating_add(one.bytes));
+            at += 1;
+        }
+        let gap = last.map_or(0, |last| first.abs_diff(last).saturating_sub(1));
+        bucket.idle(shape, u128::from(gap) * u128::from(BIN_NS));
+        let lasts = end.abs_diff(first).saturating_add(1).saturating_mul(BIN_NS);
+        let excess = bucket.offer(shape, u128::from(sum.interval().0), lasts);
+        last = Some(end);
+        if excess.is_zero() {
+            continue;
+        }
+        let offered: Vec<(u64, u64)> = keys.values().copied().collect();
+        for (key, (packets, bytes)) in keys.keys().zip(share_excess(&offered, &excess, &mut carry))
+        {
+            let sum = lost.entry(*key).or_default();
+            *sum = (sum.0 + packets, sum.1 + bytes);
+        }
+    }
+    lost
+}
+
+fn greatest(limiter: &Limiter<'_>, parts: &[Contribution]) -> Lost {
+    let shape = &limiter.shape;
+    let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
+    for one in parts {
+        for bin in one.bins.0..=one.bins.1 {
+            sums.entry(bin).or_default().add(one, shape.counts);
+        }
+    }
+    let bins: Vec<Bin> = sums
+        .iter()
+        .map(|(index, sum)| Bin { index: *index, amount: sum.interval().1, largest: sum.largest })
+        .collect();
+    let all = greatest_loss(shape, &bins, BIN_NS);
+    if all == 0 {
+        return Lost::new();
+    }
+    let open: BTreeSet<i64> = bins
+        .iter()
+        .zip(may_exceed(shape, &bins, BIN_NS))
+        .filter(|(_, may)| *may)
+        .map(|(bin, _)| bin.index)
+        .collect();
+    let mut lost = Lost::new();
+    for one in parts {
+        if open.range(one.bins.0..=one.bins.1).next().is_some() {
+            let sum = lost.entry(one.key).or_default();
+            *sum = (sum.0.saturating_add(one.packets), sum.1.saturating_add(one.bytes));
+        }
+    }
+    for (packets, bytes) in lost.values_mut() {
+        let counted = u128::from(shape.counts.pick(*packets, *bytes));
+        if counted > all {
+            // The part, rounded up; never more than the whole.
+            let part = |amount: u64| (u128::from(amount) * all).div_ceil(counted) as u64;
+            (*packets, *bytes) = (part(*packets), part(*bytes));
+        }
+    }
+    lost
+}

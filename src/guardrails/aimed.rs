@@ -1,0 +1,63 @@
+//! The recorded attack at which a rule is aimed: shared by the guardrails about its success.
+
+use super::Evidence;
+use crate::impact::{Amount, Attack, Fall, Range};
+use crate::judge::Judge;
+use crate::model::Share;
+
+/// The attack on a judge's targets, of its `attack_match`.
+#[derive(Default)]
+pub(super) struct Aimed {
+    pub(super) offered: Amount,
+    pub(super) running: Range,
+    pub(super) candidate: Range,
+    pub(super) newly_stopped: Amount,
+    pub(super) fall: Fall,
+}
+
+impl Aimed {
+    pub(super) fn at(judge: &Judge, evidence: &Evidence<'_>) -> Aimed {
+        let mut aimed = Aimed::default();
+        for ((ends, bits), attack) in &evidence.impact.attack {
+            let meant = judge.attack_bit.is_none_or(|bit| bits >> bit & 1 == 1);
+            let ends = &evidence.ends[*ends as usize];
+            if meant && judge.target.is_target(ends, evidence.attribution) {
+                aimed.add(attack);
+            }
+        }
+        aimed
+    }
+
+    pub(super) fn add(&mut self, attack: &Attack) {
+        self.offered.add(attack.offered);
+        for (sum, range) in
+            [(&mut self.running, &attack.running), (&mut self.candidate, &attack.candidate)]
+        {
+            sum.least.add(range.least);
+            sum.greatest.add(range.greatest);
+        }
+        self.newly_stopped.add(attack.newly_stopped);
+        self.fall.add(attack.fall);
+    }
+
+    /// Returns whether this rule's limit stops enough or not, by how the packets lie in time,
+    /// which the recording is too coarse to tell.
+    pub(super) fn is_undecided(
+        &self,
+        evidence: &Evidence<'_>,
+        rule: u32,
+        must_stop: Share,
+    ) -> bool {
+        evidence.impact.undecided_limits.contains(&rule)
+            && !reaches(&self.candidate.least, must_stop, &self.offered)
+            && reaches(&self.candidate.greatest, must_stop, &self.offered)
+    }
+}
+
+/// Returns whether a part reaches a share of the whole, in packets and in bytes.
+pub(super) fn reaches(part: &Amount, share: Share, whole: &Amount) -> bool {
+    let reached = |part: u64, whole: u64| {
+        u128::from(part) * u128::from(Share::ONE) >= u128::from(whole) * u128::from(share.0)
+    };
+    reached(part.packets, whole.packets) && reached(part.bytes, whole.bytes)
+}
