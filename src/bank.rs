@@ -6,14 +6,17 @@
 //! ([`coarse`]).
 
 mod coarse;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::matcher::ends_walk;
-use crate::model::{Action, Exceed, NameId, RateLimit, RuleSet, Scope};
+use crate::model::{Action, Exceed, NameId, Rate, RateLimit, RuleSet, Scope};
 use crate::policer::{Bucket, Carry, EvenBucket, Shape, share_excess};
 use crate::scenario::{Arrives, Cell, View, scale};
 use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
+
+pub use usage::{Fullest, Usage};
 
 /// Length of a bin of traffic of which only sums are known.
 const BIN_NS: u64 = 1_000_000_000;
@@ -88,9 +91,14 @@ pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> [Vec<(u32, bool)>; 2] {
 }
 
 /// What a bank of buckets is made of.
+#[derive(Clone)]
 pub struct Bank<'a> {
     tally: &'a Tally,
-    limits: [Vec<Option<Limiter<'a>>>; 2],
+    limits: [Vec<Option<Limiter>>; 2],
+    /// The candidate rule of which alone the policer is run, if it is but one.
+    only: Option<u32>,
+    /// The candidate rule whose limit is keyed by destination though it is not written so.
+    keyed: Option<u32>,
     policers: Vec<[Vec<(u32, bool)>; 2]>,
     /// The busiest exporter of every PoP: a drained exporter's buckets go there.
     busiest: BTreeMap<NameId, NameId>,
@@ -101,9 +109,22 @@ pub struct Bank<'a> {
 }
 
 /// One rule's limit.
-struct Limiter<'a> {
-    limit: &'a RateLimit,
+#[derive(Clone)]
+struct Limiter {
+    limit: RateLimit,
     shape: Shape,
+    /// Whether it could be keyed by destination as well.
+    could_be_keyed: bool,
+}
+
+impl Limiter {
+    fn new(limit: RateLimit) -> Limiter {
+        Limiter {
+            shape: Shape::new(limit.rate, limit.burst),
+            could_be_keyed: limit.per_destination().is_some(),
+            limit,
+        }
+    }
 }
 
 /// A policer on the way of an offer.
@@ -118,14 +139,10 @@ impl<'a> Bank<'a> {
     /// Makes the banks of both sets.
     pub fn new(tally: &'a Tally, sets: [&'a RuleSet; 2]) -> Bank<'a> {
         let limits = sets.map(|set| {
-            let limiter = |limit: &'a RateLimit| Limiter {
-                limit,
-                shape: Shape::new(limit.rate, limit.burst),
-            };
             let rules = set.rules.iter();
             rules
                 .map(|rule| match &rule.action.value {
-                    Action::RateLimit(limit) => Some(limiter(limit)),
+                    Action::RateLimit(limit) => Some(Limiter::new(limit.clone())),
                     _ => None,
                 })
                 .collect::<Vec<_>>()
@@ -146,14 +163,44 @@ impl<'a> Bank<'a> {
             is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain),
             limits,
             policers,
+            only: None,
+            keyed: None,
             busiest: busiest.into_iter().map(|(pop, (_, exporter))| (pop, exporter)).collect(),
         }
     }
 
     /// Returns how many policers each pair has.
     pub fn policers_of(&self) -> Vec<u32> {
-        let count = |[running, candidate]: &[Vec<(u32, bool)>; 2]| running.len() + candidate.len();
+        let count = |[running, candidate]: &[Vec<(u32, bool)>; 2]| {
+            running.len() + candidate.len() + self.keyable(candidate).count()
+        };
         self.policers.iter().map(|pair| count(pair) as u32).collect()
+    }
+
+    /// Returns the positions of the policers of a candidate path that could be keyed by destination.
+    fn keyable<'p>(&'p self, candidate: &'p [(u32, bool)]) -> impl Iterator<Item = u32> + 'p {
+        let limit = |rule: u32| self.limits[1][rule as usize].as_ref();
+        let rules = candidate.iter().map(|(rule, _)| *rule);
+        rules.filter(move |rule| limit(*rule).is_some_and(|limit| limit.could_be_keyed))
+    }
+
+    /// Returns whether a candidate rule's limit could be keyed by destination as well.
+    pub fn could_be_keyed(&self, rule: u32) -> bool {
+        self.limits[1][rule as usize].as_ref().is_some_and(|limiter| limiter.could_be_keyed)
+    }
+
+    /// Makes a bank of which a candidate rule has another rate, and is alone if asked; or is keyed
+    /// by destination.
+    #[must_use]
+    pub fn altered(&self, rule: u32, rate: Rate, alone: bool, keyed: bool) -> Bank<'a> {
+        let mut bank = self.clone();
+        if let Some(limiter) = &mut bank.limits[1][rule as usize] {
+            let could_be_keyed = limiter.could_be_keyed;
+            *limiter = Limiter { could_be_keyed, ..Limiter::new(limiter.limit.at_rate(rate)) };
+        }
+        bank.only = alone.then_some(rule);
+        bank.keyed = keyed.then_some(rule);
+        bank
     }
 
     /// Runs all offers of a scenario through the policers of both sets, for both worlds. `known`
@@ -168,7 +215,7 @@ impl<'a> Bank<'a> {
         [least.losses, greatest.losses]
     }
 
-    fn limiter(&self, visit: Visit) -> &Limiter<'a> {
+    fn limiter(&self, visit: Visit) -> &Limiter {
         self.limits[usize::from(visit.candidate)][visit.rule as usize]
             .as_ref()
             .expect("a visit is made only of rules with a limit")
@@ -225,12 +272,20 @@ impl<'r, 'a> Run<'r, 'a> {
         visits.clear();
         let bank = self.bank;
         let tally = bank.tally;
-        let [running, candidate] = &bank.policers[cell.pair as usize];
+        let [running, of_candidate] = &bank.policers[cell.pair as usize];
         let first = (offer.buckets + cell.skip) as usize;
         let sides = running.iter().map(|step| (false, step));
-        let steps = sides.chain(candidate.iter().map(|step| (true, step))).enumerate();
+        let steps = sides.chain(of_candidate.iter().map(|step| (true, step))).enumerate();
         for (at, (candidate, (rule, uncertain))) in steps {
             let mut bucket = tally.buckets_met[first + at];
+            if bank.only.is_some_and(|only| !candidate || *rule != only) {
+                continue;
+            }
+            if candidate && bank.keyed == Some(*rule) {
+                let place = bank.keyable(of_candidate).position(|keyed| keyed == *rule);
+                let others = running.len() + of_candidate.len();
+                bucket = tally.buckets_met[first + others + place.unwrap_or(0)];
+            }
             if bucket == NO_BUCKET || (*uncertain && self.world == World::Least) {
                 continue;
             }
@@ -247,6 +302,13 @@ impl<'r, 'a> Run<'r, 'a> {
             let instance = *self.instances.entry((bucket, place)).or_insert(next);
             visits.push(Visit { instance, ..visit });
         }
+    }
+
+    /// Returns the instances met so far, by number.
+    fn instances_in_order(&self) -> Vec<((u32, Option<NameId>), u32)> {
+        let mut all: Vec<_> = self.instances.iter().map(|(place, at)| (*place, *at)).collect();
+        all.sort_by_key(|(_, at)| *at);
+        all
     }
 
     /// Returns the bucket of the same key at the busiest exporter of a PoP.
@@ -323,7 +385,7 @@ impl<'r, 'a> Run<'r, 'a> {
             if gone[side] {
                 continue;
             }
-            let Limiter { limit, shape } = self.bank.limiter(*visit);
+            let Limiter { limit, shape, .. } = self.bank.limiter(*visit);
             let at = visit.instance as usize;
             if at >= buckets.len() {
                 buckets.resize(at + 1, None);
@@ -450,7 +512,8 @@ impl<'r, 'a> Run<'r, 'a> {
         visits.sort_unstable();
         for met in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (rule, instance, _) = met[0];
-            let Limiter { limit, shape } = self.bank.limiter(Visit { candidate, rule, instance });
+            let Limiter { limit, shape, .. } =
+                self.bank.limiter(Visit { candidate, rule, instance });
             let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at)| left[*at]).collect();
             let amount = offered
                 .iter()

@@ -48,6 +48,14 @@ impl Amount {
             || share.exceeded_by(self.bytes.into(), whole.bytes.into())
     }
 
+    /// Returns whether this part of `whole` is at least a share, in packets and in bytes.
+    pub fn is_at_least(&self, share: Share, whole: &Amount) -> bool {
+        let reached = |part: u64, whole: u64| {
+            u128::from(part) * u128::from(Share::ONE) >= u128::from(whole) * u128::from(share.0)
+        };
+        reached(self.packets, whole.packets) && reached(self.bytes, whole.bytes)
+    }
+
     /// Returns the greater of this part's two shares of `whole`, 0 to 1.
     pub fn greater_share(&self, whole: &Amount) -> f64 {
         share(self.packets, whole.packets).max(share(self.bytes, whole.bytes))
@@ -259,6 +267,8 @@ pub struct Impact {
     pub hits: Vec<Hits>,
     /// Everything offered.
     pub offered: Amount,
+    /// Whether any of it is labelled.
+    pub labelled: bool,
     /// What of it has a known owner at an end.
     pub attributed: Amount,
     /// What of it meets a rule match that cannot be told.

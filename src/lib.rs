@@ -32,6 +32,7 @@
 //! - [`impact`]: who newly loses how much, where, in which window, to which rule.
 //! - [`affected`], [`reach`]: whose new loss is beyond the intent, and how sure that is; and who
 //!   could be harmed by the change though nobody recorded it.
+//! - [`sharing`], [`safe_rate`]: who shares the buckets of a limit, and which rates would do.
 //!
 //! From harm to one word:
 //!
@@ -86,8 +87,10 @@ pub mod replay;
 pub mod report;
 pub mod reports;
 pub mod run;
+pub mod safe_rate;
 pub mod scenario;
 pub mod service;
+pub mod sharing;
 pub mod summary;
 pub mod tally;
 pub mod traffic;

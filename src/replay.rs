@@ -355,6 +355,20 @@ impl<'r, 'a> Worker<'r, 'a> {
                 self.tally.buckets_met.push(met);
             }
         }
+        for step in &self.pair.candidate {
+            let limit = replay.limits[1][step.rule as usize].as_ref();
+            if let Some(keyed) = limit.and_then(RateLimit::per_destination) {
+                let owner = || replay.attribution.owners(ends).collect::<Vec<_>>();
+                let met = match bucket(&keyed, record, owner) {
+                    Ok((exporter, parts)) => {
+                        let key = BucketKey { candidate: true, rule: step.rule, exporter, parts };
+                        self.tally.buckets.intern(&key)
+                    }
+                    Err(_) => NO_BUCKET,
+                };
+                self.tally.buckets_met.push(met);
+            }
+        }
         self.paths.push(self.tally.pairs.intern(&self.pair));
     }
 }

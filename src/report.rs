@@ -49,6 +49,8 @@ pub struct Report {
     pub customers: Vec<CustomerImpact>,
     /// What every candidate rule met, in order.
     pub rules: Vec<RuleHits>,
+    /// Who shares the buckets of candidate limits, and which rates would do.
+    pub limits: Vec<LimitReport>,
     /// What becomes of the recorded attack, per target.
     pub attack: Vec<AttackOutcome>,
     /// What the guardrails found about this change, worst first.
@@ -147,6 +149,63 @@ pub struct Throughput {
     pub pps: f64,
     /// Bits a second (layer 3).
     pub bps: f64,
+}
+
+/// One candidate limit that met traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitReport {
+    /// The rule.
+    pub rule: String,
+    /// Where it stands.
+    pub location: Location,
+    /// Whether it concerns the change.
+    pub is_changed: bool,
+    /// The limit: `200 Mbps`.
+    pub rate: String,
+    /// How many buckets met traffic: values of the key, in every PoP or exporter that has its own.
+    pub buckets: usize,
+    /// The PoP or exporter of the fullest; none if all count together.
+    pub instance: Option<String>,
+    /// The key of the fullest: `dst 203.0.113.10`; empty if there is none.
+    pub key: String,
+    /// The most that the fullest was offered in one second.
+    pub peak: String,
+    /// The most of it that is not attack in one second.
+    pub legitimate_peak: String,
+    /// Who is in the fullest, most first.
+    pub sharers: Vec<SharerReport>,
+    /// Whether it takes anything, in the recording or in any scenario.
+    pub takes: bool,
+    /// Which rates would do; none if that was not searched.
+    pub safe: Option<SafeRateReport>,
+}
+
+/// One who shares a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharerReport {
+    /// The id.
+    pub id: String,
+    /// Its legitimate part of what the bucket was offered, in bytes, 0 to 1.
+    pub legitimate_share: f64,
+    /// Its attack part, 0 to 1.
+    pub attack_share: f64,
+}
+
+/// Which rates of a limit would do; each was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafeRateReport {
+    /// The lowest at which nobody outside `may_affect` loses anything in any scenario.
+    pub harmless: Option<String>,
+    /// The highest at which `must_stop` holds; none if it asks for nothing, or none does.
+    pub effective: Option<String>,
+    /// Whether even the lowest rate that was tried is harmless.
+    pub always_harmless: bool,
+    /// Whether the rule asks for a share that must be stopped.
+    pub must_stop: bool,
+    /// Whether there is a rate that is both.
+    pub exists: bool,
+    /// The lowest harmless rate that stops enough with `per: [dst]`, where none does without.
+    pub per_destination: Option<String>,
 }
 
 /// What one candidate rule met, certainly or maybe.

@@ -103,7 +103,7 @@ impl Run {
         let tally = &replayed.tally;
         let min_samples = self.plan.standards.min_samples;
         let what_if = (scenarios.as_slice(), &moves);
-        let mut situations =
+        let (mut situations, limits) =
             situations::judge(sets, &change, &judges, &attribution, tally, what_if, min_samples);
         if situations.is_empty() {
             situations.push(Situation {
@@ -135,6 +135,8 @@ impl Run {
             scenario: None,
             impact: &situations[0].impact,
             affected: &situations[0].affected,
+            sharing: &limits.sharing,
+            safe_rates: &limits.safe_rates,
             newest: &replayed.newest_by_file,
             windows: &tally.windows,
             standards: &self.plan.standards,
@@ -154,6 +156,7 @@ impl Run {
         let rows = summary::customers(&evidence, &what_if);
         let attack = summary::attack(&evidence);
         let rules = summary::rules(&evidence);
+        let limits = summary::limits(&evidence);
         let change = summary::change(
             &evidence,
             self.plan.running.as_deref().map(input::shown),
@@ -171,6 +174,7 @@ impl Run {
             change,
             customers: rows,
             rules,
+            limits,
             attack,
             unchanged: findings.unchanged.into_iter().collect(),
             findings: findings.list,
@@ -529,6 +533,7 @@ impl Run {
             },
             customers: Vec::new(),
             rules: Vec::new(),
+            limits: Vec::new(),
             attack: Vec::new(),
             findings: Vec::new(),
             unchanged: Vec::new(),

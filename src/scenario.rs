@@ -310,6 +310,13 @@ impl View {
         view
     }
 
+    /// Returns those of its cells whose key is wanted.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(u32) -> bool) -> View {
+        let cells = self.cells.iter().filter(|cell| wanted(cell.key)).copied().collect();
+        View { cells, first: Vec::new(), ..self.clone() }
+    }
+
     /// Returns the position of the cell of a key, if it has any; a key whose records meet a
     /// policer is never split.
     pub fn position(&self, key: u32) -> Option<usize> {

@@ -9,11 +9,13 @@ use crate::guardrails::Evidence;
 use crate::impact::{Amount, Cause, Group, Traffic};
 use crate::judge::Judge;
 use crate::model::units::percent;
-use crate::model::{Action, CustomerId, Exceed, Intent, RuleSet, Share, SharedId, Term};
+use crate::model::{Action, CustomerId, Exceed, Intent, RuleSet, Scope, Share, SharedId, Term};
 use crate::reach::Example;
 use crate::report::{
-    AttackOutcome, ChangeSummary, CustomerImpact, RuleHits, Throughput, Verdict, WorstGroup,
+    AttackOutcome, ChangeSummary, CustomerImpact, LimitReport, RuleHits, SafeRateReport,
+    SharerReport, Throughput, Verdict, WorstGroup,
 };
+use crate::sharing::Sharing;
 
 //------------ Change --------------------------------------------------------
 
@@ -331,6 +333,57 @@ pub fn rules(evidence: &Evidence<'_>) -> Vec<RuleHits> {
         attack_packets: hits.attack.packets,
     };
     evidence.candidate.rules.iter().zip(hits).map(one).collect()
+}
+
+//------------ Limits --------------------------------------------------------
+
+/// Lists who shares the buckets of candidate limits, and which rates would do.
+pub fn limits(evidence: &Evidence<'_>) -> Vec<LimitReport> {
+    evidence.sharing.iter().filter_map(|sharing| limit(evidence, sharing)).collect()
+}
+
+fn limit(evidence: &Evidence<'_>, sharing: &Sharing) -> Option<LimitReport> {
+    let rule = evidence.rule(sharing.rule);
+    let Action::RateLimit(limit) = &rule.action.value else { return None };
+    let all = sharing.sharers.iter().fold(0u64, |sum, one| {
+        sum.saturating_add(one.legitimate.bytes).saturating_add(one.attack.bytes)
+    });
+    let share = |part: u64| if all == 0 { 0.0 } else { part as f64 / all as f64 };
+    let safe = evidence.safe_rates.iter().find(|safe| safe.rule == sharing.rule);
+    let words = |rate: Option<crate::model::Rate>| rate.map(|rate| rate.to_string());
+    Some(LimitReport {
+        rule: rule.id.clone(),
+        location: rule.location,
+        is_changed: evidence.change.concerns(sharing.rule as usize),
+        rate: limit.rate.to_string(),
+        buckets: sharing.buckets,
+        instance: match limit.scope {
+            Scope::Pop => Some(evidence.pop(sharing.pop)),
+            Scope::Exporter => Some(evidence.pop(sharing.exporter)),
+            Scope::Global => None,
+        },
+        key: sharing.key.clone(),
+        peak: sharing.peak.to_string(),
+        legitimate_peak: sharing.legitimate_peak.to_string(),
+        sharers: sharing
+            .sharers
+            .iter()
+            .map(|one| SharerReport {
+                id: one.party.name(evidence.inventory()),
+                legitimate_share: share(one.legitimate.bytes),
+                attack_share: share(one.attack.bytes),
+            })
+            .collect(),
+        takes: sharing.takes,
+        safe: safe.map(|safe| SafeRateReport {
+            harmless: words(safe.harmless),
+            effective: words(safe.effective),
+            always_harmless: safe.is_always_harmless(),
+            must_stop: safe.must_stop,
+            exists: safe.exists(),
+            per_destination: words(safe.keyed),
+        }),
+    })
 }
 
 //------------ Attack --------------------------------------------------------

@@ -159,8 +159,9 @@ pub struct Offer {
     /// How long it lasts, in nanoseconds; zero for a packet.
     pub duration_ns: u64,
     /// Where its buckets start in [`Tally::buckets_met`]: for every pair of its paths one for each
-    /// policer step of the running path, then of the candidate's; [`NO_BUCKET`] where the key is
-    /// unknown.
+    /// policer step of the running path, then of the candidate's, then for those of the candidate's
+    /// that could be keyed by destination the bucket that it would then be; [`NO_BUCKET`] where
+    /// the key is unknown.
     pub buckets: u32,
 }
 

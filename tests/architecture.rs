@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] = &[
     &["bank"],
     &["fate"],
     &["impact"],
-    &["affected", "reach"],
+    &["affected", "reach", "sharing", "safe_rate"],
     &["finding"],
     &["guardrails"],
     &["report"],

@@ -100,7 +100,7 @@ fn new(rules: &str) -> String {
 fn a_bucket_is_shared_where_several_owners_can_meet_in_it() {
     let limit = |matches: &str, per: &str, intent: &str| {
         new(&format!(
-            "rules:\n  - {{id: r, match: {matches}, action: {{rate_limit: {{rate: 10 Gbps{per}}}}}, \
+            "rules:\n  - {{id: r, match: {matches}, action: {{rate_limit: {{rate: 25 Gbps{per}}}}}, \
              intent: {intent}}}"
         ))
     };
@@ -127,7 +127,7 @@ fn a_bucket_is_shared_where_several_owners_can_meet_in_it() {
 fn a_limit_without_a_key_warns_unless_it_names_one_address() {
     let limit = |dst: &str| {
         new(&format!(
-            "rules:\n  - {{id: r, match: {{dst: {dst}}}, action: {{rate_limit: {{rate: 10 Gbps}}}}}}"
+            "rules:\n  - {{id: r, match: {{dst: {dst}}}, action: {{rate_limit: {{rate: 25 Gbps}}}}}}"
         ))
     };
     assert_eq!(limit("203.0.113.0/28"), "pass: unkeyed_limit warning");

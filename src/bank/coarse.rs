@@ -144,7 +144,7 @@ impl Coarse {
 /// What each key loses, in packets and bytes.
 type Lost = BTreeMap<u32, (u64, u64)>;
 
-fn least(limiter: &Limiter<'_>, parts: &[Contribution]) -> Lost {
+fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
     let shape = &limiter.shape;
     let mut order: Vec<&Contribution> = parts.iter().collect();
     order.sort_by_key(|one| (one.bins, one.key));
@@ -182,7 +182,7 @@ fn least(limiter: &Limiter<'_>, parts: &[Contribution]) -> Lost {
     lost
 }
 
-fn greatest(limiter: &Limiter<'_>, parts: &[Contribution]) -> Lost {
+fn greatest(limiter: &Limiter, parts: &[Contribution]) -> Lost {
     let shape = &limiter.shape;
     let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
     for one in parts {

@@ -49,15 +49,7 @@ impl Aimed {
         must_stop: Share,
     ) -> bool {
         evidence.impact.undecided_limits.contains(&rule)
-            && !reaches(&self.candidate.least, must_stop, &self.offered)
-            && reaches(&self.candidate.greatest, must_stop, &self.offered)
+            && !self.candidate.least.is_at_least(must_stop, &self.offered)
+            && self.candidate.greatest.is_at_least(must_stop, &self.offered)
     }
-}
-
-/// Returns whether a part reaches a share of the whole, in packets and in bytes.
-pub(super) fn reaches(part: &Amount, share: Share, whole: &Amount) -> bool {
-    let reached = |part: u64, whole: u64| {
-        u128::from(part) * u128::from(Share::ONE) >= u128::from(whole) * u128::from(share.0)
-    };
-    reached(part.packets, whole.packets) && reached(part.bytes, whole.bytes)
 }

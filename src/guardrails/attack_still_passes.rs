@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::aimed::{Aimed, reaches};
+use super::aimed::Aimed;
 use super::{Evidence, Findings, Guardrail, Text, finding, percent};
 use crate::attribution::{Ends, Party};
 use crate::finding::{Finding, Level};
@@ -47,7 +47,7 @@ fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSe
             continue;
         }
         let stopped = aimed.candidate.least.smaller_share(&aimed.offered);
-        if reaches(&aimed.candidate.least, must_stop.value, &aimed.offered) {
+        if aimed.candidate.least.is_at_least(must_stop.value, &aimed.offered) {
             continue;
         }
         blamed.insert(rule);
@@ -55,7 +55,7 @@ fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSe
             continue;
         }
         let target = judge.target_words.join(", ");
-        let certain = !reaches(&aimed.candidate.greatest, must_stop.value, &aimed.offered)
+        let certain = !aimed.candidate.greatest.is_at_least(must_stop.value, &aimed.offered)
             && (edited || lowers(aimed.fall.least, &aimed.offered, 0));
         let asked = percent(must_stop.value.as_f64());
         // Where the two look alike, the difference is in the digits that are not shown.

@@ -14,10 +14,13 @@ use crate::impact::{Cause, Impact};
 use crate::judge::{Judge, Judges};
 use crate::model::units::percent;
 use crate::model::{
-    AddressRange, AddressSet, Family, Inventory, Location, Names, Rule, RuleSet, Share, Timestamp,
+    Action, AddressRange, AddressSet, Exceed, Family, Inventory, Location, Names, RateLimit, Rule,
+    RuleSet, Share, Timestamp,
 };
 use crate::reach::Reached;
+use crate::safe_rate::SafeRate;
 use crate::service::Service;
+use crate::sharing::Sharing;
 
 mod aimed;
 mod attack_still_passes;
@@ -29,7 +32,9 @@ mod evidence_too_thin;
 mod field_not_recorded;
 mod impossible_match;
 mod intent_missing;
+mod limit_below_normal;
 mod limit_undecided;
+mod limit_without_effect;
 mod nothing_labelled;
 mod nothing_recorded;
 mod protected;
@@ -41,6 +46,7 @@ mod shared_bucket;
 mod target_cut_off;
 mod target_loss;
 mod undo_cut_off;
+mod unit_suspect;
 mod unkeyed_limit;
 mod wide_match;
 
@@ -65,7 +71,10 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &evidence_too_old::GUARDRAIL,
     &evidence_too_thin::GUARDRAIL,
     &target_cut_off::GUARDRAIL,
+    &limit_below_normal::GUARDRAIL,
+    &limit_without_effect::GUARDRAIL,
     &rule_without_hits::GUARDRAIL,
+    &unit_suspect::GUARDRAIL,
     &unkeyed_limit::GUARDRAIL,
 ];
 
@@ -139,6 +148,10 @@ pub struct Evidence<'a> {
     pub impact: &'a Impact,
     /// Who is affected.
     pub affected: &'a [Loss],
+    /// Who shares the buckets of candidate limits.
+    pub sharing: &'a [Sharing],
+    /// Which rates would do.
+    pub safe_rates: &'a [SafeRate],
     /// The newest record of every recording that has an age.
     pub newest: &'a [(String, Timestamp)],
     /// For every window: the start of its earliest record, and the end of its latest.
@@ -169,6 +182,19 @@ impl Evidence<'_> {
     pub fn is_judged(&self, rule: u32) -> bool {
         self.change.concerns(rule as usize)
             || self.impact.touched.values().flatten().any(|cause| cause.rule == Some(rule))
+    }
+
+    /// Returns the limits that the change adds, edits or moves and that act on what exceeds them,
+    /// and who shares their buckets.
+    pub fn changed_limits(&self) -> impl Iterator<Item = (&RateLimit, &Sharing)> {
+        self.sharing.iter().filter_map(|sharing| match &self.rule(sharing.rule).action.value {
+            Action::RateLimit(limit)
+                if limit.exceed != Exceed::Log && self.change.concerns(sharing.rule as usize) =>
+            {
+                Some((limit, sharing))
+            }
+            _ => None,
+        })
     }
 
     /// Returns the rule to point at for a cause, and where it stands: the rule that stops the

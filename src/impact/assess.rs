@@ -98,6 +98,7 @@ impl Assessment<'_> {
             let ends = self.tally.ends.value(key.ends);
             let walks = &walks[cell.pair as usize];
             impact.offered.add(amount);
+            impact.labelled |= key.label != Label::None;
             if self.attribution.charged(ends) != [Party::Unowned] {
                 impact.attributed.add(amount);
             }

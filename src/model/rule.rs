@@ -272,6 +272,42 @@ impl RateLimit {
     }
 }
 
+impl RateLimit {
+    /// Returns the same limit with a bucket for every destination, if its key names no address.
+    #[must_use]
+    pub fn per_destination(&self) -> Option<RateLimit> {
+        let names = |part: &KeyPart| {
+            matches!(part, KeyPart::Src { .. } | KeyPart::Dst { .. } | KeyPart::Customer)
+        };
+        if self.per.iter().any(names) {
+            return None;
+        }
+        let mut per = self.per.clone();
+        per.push(KeyPart::Dst { v4: 32, v6: 128 });
+        Some(RateLimit { per, ..self.clone() })
+    }
+
+    /// Returns the same limit at another rate. A burst of one second stays one.
+    #[must_use]
+    pub fn at_rate(&self, rate: Rate) -> RateLimit {
+        let second = |rate: Rate| {
+            let per_second = u128::from(rate.amount) * 1_000_000_000 / u128::from(rate.per_ns);
+            let units = if rate.unit == RateUnit::Bits { per_second / 8 } else { per_second };
+            u64::try_from(units).unwrap_or(u64::MAX)
+        };
+        let burst = match self.burst {
+            Burst::Bytes(depth) if depth == second(self.rate) => {
+                Burst::Bytes(second(rate).max(1_500))
+            }
+            Burst::Packets(depth) if depth == second(self.rate) => {
+                Burst::Packets(second(rate).max(1))
+            }
+            burst => burst,
+        };
+        RateLimit { rate, burst, ..self.clone() }
+    }
+}
+
 /// One part of a bucket key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyPart {

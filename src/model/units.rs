@@ -44,6 +44,10 @@ impl fmt::Display for Rate {
         let per_second = u128::from(self.amount) * 1_000_000_000;
         if per_second.is_multiple_of(u128::from(self.per_ns)) {
             write_scaled(f, per_second / u128::from(self.per_ns), unit)
+        } else if (per_second * 1_000).is_multiple_of(u128::from(self.per_ns)) {
+            let thousandths = per_second * 1_000 / u128::from(self.per_ns);
+            let digits = format!("{:03}", thousandths % 1_000);
+            write!(f, "{}.{} {unit}", thousandths / 1_000, digits.trim_end_matches('0'))
         } else {
             write!(f, "{} per {} ns ({unit})", self.amount, self.per_ns)
         }

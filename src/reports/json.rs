@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Form, Style};
 use crate::finding::Level;
 use crate::model::{Location, Severity, Sources};
-use crate::report::{Report, Throughput, Verdict};
+use crate::report::{LimitReport, Report, Throughput, Verdict};
 
 pub(super) const FORM: Form = Form { name: "json", write };
 
@@ -24,6 +24,7 @@ struct Result<'r> {
     change: Change<'r>,
     customers: Vec<Customer<'r>>,
     rules: Vec<Rule<'r>>,
+    limits: Vec<Limit<'r>>,
     attack: Vec<Attack<'r>>,
     findings: Vec<Finding<'r>>,
     unchanged_findings: BTreeMap<&'static str, usize>,
@@ -88,6 +89,41 @@ struct Rule<'r> {
     location: Place,
     packets: u64,
     attack_packets: u64,
+}
+
+#[derive(Serialize)]
+struct Limit<'r> {
+    rule: &'r str,
+    location: Place,
+    rate: &'r str,
+    buckets: usize,
+    takes: bool,
+    fullest: Fullest<'r>,
+    safe: Option<Safe<'r>>,
+}
+
+#[derive(Serialize)]
+struct Fullest<'r> {
+    instance: Option<&'r str>,
+    key: &'r str,
+    peak: &'r str,
+    legitimate_peak: &'r str,
+    sharers: Vec<Sharer<'r>>,
+}
+
+#[derive(Serialize)]
+struct Sharer<'r> {
+    id: &'r str,
+    legitimate_share: f64,
+    attack_share: f64,
+}
+
+#[derive(Serialize)]
+struct Safe<'r> {
+    lowest_harmless: Option<&'r str>,
+    highest_effective: Option<&'r str>,
+    exists: bool,
+    per_destination: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -215,6 +251,7 @@ fn result(report: &Report) -> Result<'_> {
                 attack_packets: rule.attack_packets,
             })
             .collect(),
+        limits: report.limits.iter().map(|one| limit(one, &report.sources)).collect(),
         attack: report
             .attack
             .iter()
@@ -277,6 +314,37 @@ fn result(report: &Report) -> Result<'_> {
             })
             .collect(),
         next: report.next.as_deref(),
+    }
+}
+
+fn limit<'r>(limit: &'r LimitReport, sources: &Sources) -> Limit<'r> {
+    Limit {
+        rule: &limit.rule,
+        location: at(limit.location, sources),
+        rate: &limit.rate,
+        buckets: limit.buckets,
+        takes: limit.takes,
+        fullest: Fullest {
+            instance: limit.instance.as_deref(),
+            key: &limit.key,
+            peak: &limit.peak,
+            legitimate_peak: &limit.legitimate_peak,
+            sharers: limit
+                .sharers
+                .iter()
+                .map(|one| Sharer {
+                    id: &one.id,
+                    legitimate_share: one.legitimate_share,
+                    attack_share: one.attack_share,
+                })
+                .collect(),
+        },
+        safe: limit.safe.as_ref().map(|safe| Safe {
+            lowest_harmless: safe.harmless.as_deref(),
+            highest_effective: safe.effective.as_deref(),
+            exists: safe.exists,
+            per_destination: safe.per_destination.as_deref(),
+        }),
     }
 }
 

@@ -8,7 +8,10 @@ use comfy_table::{ColumnConstraint, Table, Width};
 use super::{Form, Style, clean};
 use crate::finding::{Finding, Level, count};
 use crate::model::units::percent;
-use crate::report::{AttackOutcome, CustomerImpact, Report, Throughput, Verdict};
+use crate::report::{
+    AttackOutcome, CustomerImpact, LimitReport, Report, SafeRateReport, SharerReport, Throughput,
+    Verdict,
+};
 
 pub(super) const FORM: Form = Form { name: "text", write };
 
@@ -20,6 +23,8 @@ const FINDING_LINES: usize = 9;
 const CUSTOMERS: usize = 5;
 /// How many attacks are shown unless all are wanted.
 const ATTACKS: usize = 2;
+/// How many limits are shown unless all are wanted.
+const LIMITS: usize = 2;
 /// The same, where there are no findings to show.
 const ATTACKS_ALONE: usize = 8;
 
@@ -29,6 +34,7 @@ fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<(
         screen.header(report);
         screen.findings(report);
         screen.customers(report);
+        screen.limits(report);
         screen.attack(report);
         screen.rules(report);
         screen.evidence(report);
@@ -199,10 +205,14 @@ impl Screen {
             let worst = row.worst.as_ref();
             let name = clean(&row.id, self.style);
             let name = shorten(&name, 24, self.style);
-            let note = match (row.intended, row.protected) {
-                (_, true) => "protected",
-                (true, _) => "as meant",
-                (false, _) => "",
+            let scenario = worst.map(|worst| worst.scenario.as_str());
+            let note = match (row.intended, row.protected, scenario) {
+                (_, true, _) => "protected".to_owned(),
+                (true, ..) => "as meant".to_owned(),
+                (false, _, Some("recorded") | None) => String::new(),
+                (false, _, Some(scenario)) => {
+                    shorten(&format!("in {}", clean(scenario, self.style)), 16, self.style)
+                }
             };
             table.add_row([
                 name,
@@ -214,7 +224,7 @@ impl Screen {
                 }),
                 worst.map_or_else(String::new, |worst| throughput(worst.before)),
                 worst.map_or_else(String::new, |worst| throughput(worst.after)),
-                note.to_owned(),
+                note,
             ]);
         }
         for column in 0..table.column_count() {
@@ -228,6 +238,27 @@ impl Screen {
         }
         if hurt.len() > shown {
             self.lines.push(format!("  and {} more (-v shows all)", hurt.len() - shown));
+        }
+    }
+
+    /// Lists who shares the buckets of limits, and which rates would do: of those behind a finding,
+    /// unless all are wanted.
+    fn limits(&mut self, report: &Report) {
+        let concerned = |limit: &LimitReport| {
+            report.findings.iter().any(|finding| finding.rule.as_deref() == Some(&limit.rule))
+        };
+        let listed: Vec<&LimitReport> = report
+            .limits
+            .iter()
+            .filter(|limit| self.style.verbose || (limit.is_changed && concerned(limit)))
+            .collect();
+        let shown = if self.style.verbose { listed.len() } else { LIMITS };
+        for limit in listed.iter().take(shown) {
+            let text = limit_words(limit, if self.style.verbose { usize::MAX } else { 3 });
+            self.wrap("", "  ", &text, if self.style.verbose { usize::MAX } else { 4 });
+        }
+        if listed.len() > shown {
+            self.lines.push(format!("  and {} more limits (-v shows all)", listed.len() - shown));
         }
     }
 
@@ -303,6 +334,10 @@ impl Screen {
         if evidence.unknown_pop_records > 0 {
             text.push_str(&format!("; {} of unknown PoPs", grouped(evidence.unknown_pop_records)));
         }
+        let scenarios = report.scenarios.len().saturating_sub(1);
+        if scenarios > 0 {
+            text.push_str(&format!("; {} as well", count(scenarios, "scenario")));
+        }
         self.wrap("", "  ", &text, 2);
         if evidence.reached_outside > 0 {
             let text = format!(
@@ -335,6 +370,66 @@ impl Screen {
         {
             *line = line.replacen(word, &format!("\u{1b}[{code}m{word}\u{1b}[0m"), 1);
         }
+    }
+}
+
+/// Describes a limit, naming so many of those who share its fullest bucket.
+fn limit_words(limit: &LimitReport, most: usize) -> String {
+    let place = match (&limit.instance, limit.key.as_str()) {
+        (None, "") => String::new(),
+        (None, key) => format!(" ({key})"),
+        (Some(instance), "") => format!(" ({instance})"),
+        (Some(instance), key) => format!(" ({instance}, {key})"),
+    };
+    let buckets = match limit.buckets {
+        1 => "its one bucket".to_owned(),
+        several => format!("the fullest of {} buckets", grouped(several as u64)),
+    };
+    let sharer = |one: &SharerReport| match (one.legitimate_share > 0.0, one.attack_share > 0.0) {
+        (false, true) => format!("attack on {} {}", one.id, percent(one.attack_share)),
+        (true, true) => format!(
+            "attack on {} {} and its own {}",
+            one.id,
+            percent(one.attack_share),
+            percent(one.legitimate_share)
+        ),
+        _ => format!("{} {}", one.id, percent(one.legitimate_share)),
+    };
+    let mut who: Vec<String> = limit.sharers.iter().take(most).map(sharer).collect();
+    if limit.sharers.len() > most {
+        who.push(format!("{} more", limit.sharers.len() - most));
+    }
+    let mut text = format!(
+        "limit {} of {}: {buckets}{place} saw {}: {}",
+        limit.rule,
+        limit.rate,
+        limit.peak,
+        who.join(", ")
+    );
+    if let Some(safe) = &limit.safe {
+        text.push_str("; ");
+        text.push_str(&safe_words(safe));
+    }
+    text
+}
+
+fn safe_words(safe: &SafeRateReport) -> String {
+    let harmless = match &safe.harmless {
+        Some(_) if safe.always_harmless => "harmless at any rate".to_owned(),
+        Some(rate) => format!("harmless from {rate}"),
+        None => "harmless at no rate".to_owned(),
+    };
+    let job = match &safe.effective {
+        Some(rate) => format!(", stops enough up to {rate}"),
+        None if safe.must_stop => ", stops enough at no rate".to_owned(),
+        None => String::new(),
+    };
+    match (&safe.per_destination, safe.exists) {
+        (_, true) => format!("{harmless}{job}"),
+        (Some(rate), false) => {
+            format!("{harmless}{job}: no rate does both; with `per: [dst]` {rate} does")
+        }
+        (None, false) => format!("{harmless}{job}: no rate does both, nor with `per: [dst]`"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every situation in which the rules are judged: the recording, then the scenarios.
 
+use std::collections::BTreeSet;
+
 use crate::affected::{self, Loss};
 use crate::attribution::Attribution;
 use crate::bank::Bank;
@@ -7,7 +9,10 @@ use crate::change::Change;
 use crate::fate::Sets;
 use crate::impact::{Assessment, Impact};
 use crate::judge::Judges;
+use crate::model::{Action, Exceed};
+use crate::safe_rate::{SafeRate, Search};
 use crate::scenario::{Moves, Scenario, View};
+use crate::sharing::{self, Sharing};
 use crate::tally::Tally;
 
 /// What came of one situation.
@@ -22,6 +27,20 @@ pub(super) struct Situation {
     pub(super) size: u64,
 }
 
+/// What was found about candidate limits.
+#[derive(Default)]
+pub(super) struct Limits {
+    /// Who shares their buckets.
+    pub(super) sharing: Vec<Sharing>,
+    /// Which rates would do, for those that the change concerns.
+    pub(super) safe_rates: Vec<SafeRate>,
+}
+
+/// For how many limits safe rates are searched, and over how many offers at most: every rate that
+/// is tried runs all of them through the buckets again.
+const MAX_SEARCHES: usize = 8;
+const MAX_OFFERS: usize = 3_000_000;
+
 /// Judges a change in every situation; the first is the recording, the others come smallest first.
 pub(super) fn judge(
     sets: Sets<'_>,
@@ -31,10 +50,12 @@ pub(super) fn judge(
     tally: &Tally,
     (scenarios, moves): (&[Scenario], &Moves),
     min_samples: u64,
-) -> Vec<Situation> {
+) -> (Vec<Situation>, Limits) {
     let bank = Bank::new(tally, sets.sets);
     let policers_of = bank.policers_of();
     let mut recorded = None;
+    let mut taking: BTreeSet<u32> = BTreeSet::new();
+    let mut views = Vec::new();
     let mut situations: Vec<Situation> = Vec::new();
     for scenario in scenarios {
         let view = View::new(scenario, tally, moves, attribution, &policers_of);
@@ -53,6 +74,10 @@ pub(super) fn judge(
         let affected = affected::find(&impact, judges, min_samples);
         let name = scenario.name.clone();
         situations.push(Situation { name, impact, affected, size: view.size });
+        taking.extend(losses[1].rules_that_take());
+        if !tally.offers.is_empty() {
+            views.push(view);
+        }
         if recorded.is_none() {
             recorded = Some(losses);
         }
@@ -60,5 +85,22 @@ pub(super) fn judge(
     if let Some(scenarios) = situations.get_mut(1..) {
         scenarios.sort_by_key(|situation| situation.size);
     }
-    situations
+    let mut limits = Limits::default();
+    let Some(first) = views.first() else { return (situations, limits) };
+    let search = Search { sets, change, judges, attribution, tally, bank: &bank, views: &views };
+    for usage in bank.usage(first) {
+        let Action::RateLimit(limit) = &sets.sets[1].rules[usage.rule as usize].action.value else {
+            continue;
+        };
+        let takes = taking.contains(&usage.rule);
+        limits.sharing.push(sharing::describe(&usage, limit, tally, attribution, takes));
+        if change.concerns(usage.rule as usize)
+            && limit.exceed != Exceed::Log
+            && limits.safe_rates.len() < MAX_SEARCHES
+            && tally.offers.len() <= MAX_OFFERS
+        {
+            limits.safe_rates.push(search.find(usage.rule, limit.rate.unit));
+        }
+    }
+    (situations, limits)
 }

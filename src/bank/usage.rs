@@ -1,0 +1,179 @@
+//! Who shares the buckets of a limit, and how full they get.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{BIN_NS, Bank, Losses, Run, World};
+use crate::model::{Label, NameId};
+use crate::policer::EvenBucket;
+use crate::scenario::View;
+use crate::tally::{BucketKey, Counts};
+
+/// The buckets of one candidate limit.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// The rule.
+    pub rule: u32,
+    /// How many buckets met traffic: one for every value of the key and every instance of the
+    /// scope.
+    pub buckets: usize,
+    /// In how many of them what is not attack goes beyond the limit by itself.
+    pub below_normal: usize,
+    /// The one that was offered most in one second.
+    pub fullest: Fullest,
+}
+
+/// The bucket of a limit that was offered most in one second.
+#[derive(Clone, Debug)]
+pub struct Fullest {
+    /// Its key.
+    pub key: BucketKey,
+    /// Its PoP, if every PoP has its own.
+    pub pop: Option<NameId>,
+    /// The most that was offered in one second, of what the limit counts.
+    pub peak: u64,
+    /// The most of it that is not attack in one second.
+    pub legitimate_peak: u64,
+    /// What was offered to it, by key of the tally.
+    pub offers: Vec<(u32, Counts)>,
+}
+
+/// One bucket while it is counted; offers come in the order of time.
+struct Filling {
+    rule: u32,
+    /// What the number of its bucket is made of.
+    place: (u32, Option<NameId>),
+    bin: i64,
+    now: [u64; 2],
+    peak: [u64; 2],
+    legitimate: EvenBucket,
+    is_below: bool,
+}
+
+impl Bank<'_> {
+    /// Returns who shares the buckets of every candidate limit that met traffic in a scenario.
+    pub fn usage(&self, view: &View) -> Vec<Usage> {
+        let mut run = Run::new(self, view, World::Greatest);
+        let mut fillings: HashMap<u32, Filling> = HashMap::new();
+        let mut visits = Vec::new();
+        let start = self.tally.offers.first().map_or(0, |offer| offer.time_ns);
+        let here = |offer: &crate::tally::Offer| view.position(offer.key).map(|at| view.cells[at]);
+        let amounts = |offer: &crate::tally::Offer| {
+            let weight = u64::from(offer.weight);
+            let factor = if view.is_scaled(offer.key) { view.factor } else { crate::scenario::ONE };
+            [offer.packets, offer.bytes]
+                .map(|amount| crate::scenario::scale(amount.saturating_mul(weight), factor))
+        };
+        for offer in &self.tally.offers {
+            let Some(cell) = here(offer) else { continue };
+            run.visits(offer, &cell, &mut visits);
+            let bin = offer.time_ns.saturating_sub(start).div_euclid(BIN_NS as i64);
+            let is_attack = self.tally.key(offer.key).label == Label::Attack;
+            let [packets, bytes] = amounts(offer);
+            for visit in visits.iter().filter(|visit| visit.candidate) {
+                let shape = &self.limiter(*visit).shape;
+                let amount = shape.counts.pick(packets, bytes);
+                let filling = fillings.entry(visit.instance).or_insert_with(|| Filling {
+                    rule: visit.rule,
+                    place: (0, None),
+                    bin,
+                    now: [0; 2],
+                    peak: [0; 2],
+                    legitimate: EvenBucket::full(shape),
+                    is_below: false,
+                });
+                if filling.bin != bin {
+                    filling.close(shape);
+                    let idle = u128::from(bin.abs_diff(filling.bin)).saturating_sub(1);
+                    filling.legitimate.idle(shape, idle * u128::from(BIN_NS));
+                    filling.bin = bin;
+                }
+                filling.now[0] = filling.now[0].saturating_add(amount);
+                if !is_attack {
+                    filling.now[1] = filling.now[1].saturating_add(amount);
+                }
+            }
+        }
+        for (place, instance) in &run.instances_in_order() {
+            if let Some(filling) = fillings.get_mut(instance) {
+                filling.place = *place;
+            }
+        }
+        let mut rules: BTreeMap<u32, (Usage, u32)> = BTreeMap::new();
+        let mut all: Vec<(u32, Filling)> = fillings.into_iter().collect();
+        all.sort_by_key(|(instance, _)| *instance);
+        for (instance, mut filling) in all {
+            let shape = self.limits[1][filling.rule as usize].as_ref().map(|one| one.shape);
+            if let Some(shape) = &shape {
+                filling.close(shape);
+            }
+            let bucket = filling.place.0 as usize;
+            let Some(key) = self.tally.buckets.values().get(bucket) else { continue };
+            let fullest = Fullest {
+                key: key.clone(),
+                pop: filling.place.1,
+                peak: filling.peak[0],
+                legitimate_peak: filling.peak[1],
+                offers: Vec::new(),
+            };
+            let below = usize::from(filling.is_below);
+            let rule = filling.rule;
+            match rules.get_mut(&rule) {
+                Some((usage, at)) => {
+                    usage.buckets += 1;
+                    usage.below_normal += below;
+                    if fullest.peak > usage.fullest.peak {
+                        (usage.fullest, *at) = (fullest, instance);
+                    }
+                }
+                None => {
+                    let usage = Usage { rule, buckets: 1, below_normal: below, fullest };
+                    rules.insert(rule, (usage, instance));
+                }
+            }
+        }
+        // Once more, for what is in the fullest.
+        let mut inside: HashMap<u32, BTreeMap<u32, Counts>> =
+            rules.values().map(|(_, instance)| (*instance, BTreeMap::new())).collect();
+        for offer in &self.tally.offers {
+            let Some(cell) = here(offer) else { continue };
+            run.visits(offer, &cell, &mut visits);
+            let [packets, bytes] = amounts(offer);
+            for visit in visits.iter().filter(|visit| visit.candidate) {
+                if let Some(keys) = inside.get_mut(&visit.instance) {
+                    let raw = offer.packets;
+                    keys.entry(offer.key).or_default().add(Counts {
+                        records: 1,
+                        raw,
+                        packets,
+                        bytes,
+                    });
+                }
+            }
+        }
+        let with_offers = |(mut usage, instance): (Usage, u32)| {
+            let keys = inside.remove(&instance).unwrap_or_default();
+            usage.fullest.offers = keys.into_iter().collect();
+            usage
+        };
+        rules.into_values().map(with_offers).collect()
+    }
+}
+
+impl Filling {
+    /// Ends a second.
+    fn close(&mut self, shape: &crate::policer::Shape) {
+        let [all, legitimate] = self.now;
+        self.peak = [self.peak[0].max(all), self.peak[1].max(legitimate)];
+        let excess = self.legitimate.offer(shape, u128::from(legitimate), BIN_NS);
+        self.is_below |= !excess.is_zero();
+        self.now = [0; 2];
+    }
+}
+
+impl Losses {
+    /// Returns the candidate rules whose policers took anything.
+    pub fn rules_that_take(&self) -> BTreeSet<u32> {
+        let all = self.by_key.values().flatten();
+        all.filter(|one| one.candidate).map(|one| one.rule).collect()
+    }
+}
