@@ -30,6 +30,9 @@ pub struct Replay<'a> {
     pub matchers: [Matcher; 2],
     /// The rate limit of every running and candidate rule.
     pub limits: [Vec<Option<RateLimit>>; 2],
+    /// The limit of every candidate rule as it would be if it were keyed by destination, if it
+    /// could be.
+    pub keyed: Vec<Option<RateLimit>>,
     /// The `attack_match`es of intents; at most [`MAX_ATTACK_MATCHES`].
     pub attack: Vec<Test>,
     /// What labels records that carry none; the first that holds decides.
@@ -73,6 +76,12 @@ pub fn limits(set: &RuleSet) -> Vec<Option<RateLimit>> {
             _ => None,
         })
         .collect()
+}
+
+/// Returns the rate limits of a rule set as they would be if keyed by destination.
+pub fn keyed(set: &RuleSet) -> Vec<Option<RateLimit>> {
+    let limits = limits(set).into_iter();
+    limits.map(|limit| limit.as_ref().and_then(RateLimit::per_destination)).collect()
 }
 
 impl Replay<'_> {
@@ -356,10 +365,9 @@ impl<'r, 'a> Worker<'r, 'a> {
             }
         }
         for step in &self.pair.candidate {
-            let limit = replay.limits[1][step.rule as usize].as_ref();
-            if let Some(keyed) = limit.and_then(RateLimit::per_destination) {
+            if let Some(keyed) = &replay.keyed[step.rule as usize] {
                 let owner = || replay.attribution.owners(ends).collect::<Vec<_>>();
-                let met = match bucket(&keyed, record, owner) {
+                let met = match bucket(keyed, record, owner) {
                     Ok((exporter, parts)) => {
                         let key = BucketKey { candidate: true, rule: step.rule, exporter, parts };
                         self.tally.buckets.intern(&key)

@@ -339,6 +339,7 @@ impl Run {
             attribution,
             matchers: matcher::compile(sets, names),
             limits: sets.map(replay::limits),
+            keyed: replay::keyed(sets[1]),
             attack: judges.attack_matches.iter().map(|one| Test::compile(one, names)).collect(),
             labels: self
                 .plan

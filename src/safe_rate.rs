@@ -59,6 +59,9 @@ const DECADE: u32 = 900;
 /// How many decades are searched, from a tenth of a unit a second.
 const DECADES: u32 = 14;
 
+/// The number of the highest rate.
+const LAST: u32 = DECADE * DECADES - 1;
+
 /// Returns a rate of three digits; the next number is the next rate.
 fn rate(step: u32, unit: RateUnit) -> Rate {
     let amount = u64::from(100 + step % DECADE).saturating_mul(10u64.pow(step / DECADE));
@@ -94,86 +97,106 @@ impl Search<'_> {
         let harmless = self.lowest_harmless(rule, unit, false);
         let must_stop = judge.must_stop.as_ref().map(|share| share.value);
         let effective = must_stop.and_then(|share| {
-            let stops = |step: u32| self.stops(rule, judge, share, rate(step, unit), false);
-            // The first step at which too little is stopped, less one.
-            let first = first(&|step| !stops(step));
-            match first {
-                Some(0) => None,
-                Some(step) => Some(rate(step - 1, unit)),
-                None => Some(rate(DECADE * DECADES - 1, unit)),
-            }
+            self.highest(rule, unit, &|bank, view| self.stops(judge, share, bank, view))
         });
         let must_stop_asked = must_stop.is_some_and(|share| share.0 > 0);
         let mut found =
             SafeRate { rule, harmless, effective, must_stop: must_stop_asked, keyed: None };
         if !found.exists() && self.bank.could_be_keyed(rule) {
             let keyed = self.lowest_harmless(rule, unit, true);
-            let enough =
-                |at: &Rate| must_stop.is_none_or(|share| self.stops(rule, judge, share, *at, true));
+            let enough = |at: &Rate| {
+                let bank = self.bank.altered(rule, *at, false, true);
+                let stops =
+                    |share| self.views.iter().all(|view| self.stops(judge, share, &bank, view));
+                must_stop.is_none_or(stops)
+            };
             found.keyed = keyed.filter(enough);
         }
         found
     }
 
     fn lowest_harmless(&self, rule: u32, unit: RateUnit, keyed: bool) -> Option<Rate> {
-        let step = first(&|step| self.is_harmless(rule, rate(step, unit), keyed))?;
+        let judge = &self.judges.candidate[rule as usize];
+        if judge.may_affect.all {
+            return Some(rate(0, unit));
+        }
+        // A rate that is harmless in one view is where the search goes on in the next.
+        let mut step = 0;
+        for view in self.views {
+            let harmless = |step: u32| {
+                let bank = self.bank.altered(rule, rate(step, unit), true, keyed);
+                self.is_harmless(judge, &bank, view)
+            };
+            step = first(step, &harmless)?;
+        }
         Some(rate(step, unit))
     }
 
-    /// Returns whether nobody outside `may_affect` can lose anything at a rate.
-    fn is_harmless(&self, rule: u32, rate: Rate, keyed: bool) -> bool {
-        let bank = self.bank.altered(rule, rate, true, keyed);
-        let judge = &self.judges.candidate[rule as usize];
-        self.views.iter().all(|view| {
-            let losses = bank.simulate(view, None);
-            view.cells.iter().all(|cell| {
-                let key = self.tally.key(cell.key);
-                key.label == Label::Attack
-                    || losses[1].of(cell.key).is_empty()
-                    || judge
-                        .may_affect
-                        .charged(self.tally.ends.value(key.ends), self.attribution)
-                        .is_some()
-            })
+    /// Returns the highest rate of a rule at which something holds in every view.
+    fn highest(
+        &self,
+        rule: u32,
+        unit: RateUnit,
+        holds: &dyn Fn(&Bank<'_>, &View) -> bool,
+    ) -> Option<Rate> {
+        // Downwards: the number of a step counts from the highest rate.
+        let down = |step: u32| rate(LAST - step, unit);
+        let mut step = 0;
+        for view in self.views {
+            let holds_at =
+                |step: u32| holds(&self.bank.altered(rule, down(step), false, false), view);
+            step = first(step, &holds_at)?;
+        }
+        Some(down(step))
+    }
+
+    /// Returns whether nobody outside `may_affect` can lose anything by the one policer of a bank.
+    fn is_harmless(&self, judge: &Judge, bank: &Bank<'_>, view: &View) -> bool {
+        let losses = bank.simulate(view, None);
+        view.cells.iter().all(|cell| {
+            let key = self.tally.key(cell.key);
+            let ends = || self.tally.ends.value(key.ends);
+            key.label == Label::Attack
+                || losses[1].of(cell.key).is_empty()
+                || judge.may_affect.charged(ends(), self.attribution).is_some()
         })
     }
 
-    /// Returns whether enough of the attack is stopped at a rate, in every scenario that holds any.
-    fn stops(&self, rule: u32, judge: &Judge, share: Share, rate: Rate, keyed: bool) -> bool {
-        let bank = self.bank.altered(rule, rate, false, keyed);
-        self.views.iter().all(|view| {
-            let losses = bank.simulate(view, None);
-            let attack = view.only(|key| self.tally.key(key).label == Label::Attack);
-            let impact = Assessment {
-                sets: self.sets,
-                change: self.change,
-                judges: self.judges,
-                attribution: self.attribution,
-                tally: self.tally,
-                view: &attack,
-                losses: [&losses[0], &losses[1]],
+    /// Returns whether enough of the attack is stopped, if there is any.
+    fn stops(&self, judge: &Judge, share: Share, bank: &Bank<'_>, view: &View) -> bool {
+        let losses = bank.simulate(view, None);
+        let attack = view.only(|key| self.tally.key(key).label == Label::Attack);
+        let impact = Assessment {
+            sets: self.sets,
+            change: self.change,
+            judges: self.judges,
+            attribution: self.attribution,
+            tally: self.tally,
+            view: &attack,
+            losses: [&losses[0], &losses[1]],
+        }
+        .assess();
+        let (mut offered, mut stopped) = (Amount::default(), Range::default());
+        for ((ends, bits), attack) in &impact.attack {
+            let meant = judge.attack_bit.is_none_or(|bit| bits >> bit & 1 == 1);
+            if meant && judge.target.is_target(self.tally.ends.value(*ends), self.attribution) {
+                offered.add(attack.offered);
+                stopped.add(attack.candidate);
             }
-            .assess();
-            let (mut offered, mut stopped) = (Amount::default(), Range::default());
-            for ((ends, bits), attack) in &impact.attack {
-                let meant = judge.attack_bit.is_none_or(|bit| bits >> bit & 1 == 1);
-                if meant && judge.target.is_target(self.tally.ends.value(*ends), self.attribution) {
-                    offered.add(attack.offered);
-                    stopped.add(attack.candidate);
-                }
-            }
-            stopped.least.is_at_least(share, &offered)
-        })
+        }
+        stopped.least.is_at_least(share, &offered)
     }
 }
 
-/// Returns the first step for which a condition holds that holds for all later ones.
-fn first(holds: &dyn Fn(u32) -> bool) -> Option<u32> {
-    let (mut low, mut high) = (0, DECADE * DECADES);
-    if !holds(high - 1) {
+/// Returns the first step, from one on, for which a condition holds that holds for all later ones.
+fn first(from: u32, holds: &dyn Fn(u32) -> bool) -> Option<u32> {
+    if holds(from) {
+        return Some(from);
+    }
+    let (mut low, mut high) = (from + 1, LAST);
+    if low > high || !holds(high) {
         return None;
     }
-    high -= 1;
     while low < high {
         let middle = low + (high - low) / 2;
         if holds(middle) {
@@ -201,9 +224,11 @@ mod tests {
 
     #[test]
     fn the_first_is_found_and_none_where_none_holds() {
-        for wanted in [0, 1, 900, 5_000, DECADE * DECADES - 1] {
-            assert_eq!(first(&|step| step >= wanted), Some(wanted));
+        for wanted in [0, 1, 900, 5_000, LAST] {
+            assert_eq!(first(0, &|step| step >= wanted), Some(wanted));
+            assert_eq!(first(wanted, &|step| step >= wanted), Some(wanted));
         }
-        assert_eq!(first(&|_| false), None);
+        assert_eq!(first(0, &|_| false), None);
+        assert_eq!(first(LAST, &|_| false), None);
     }
 }

@@ -13,7 +13,7 @@ use blastgate::model::{
     Direction, Family, Known, Label, Layers, NameId, Names, PacketHeader, Record, RecordBatch,
     RuleSet, SourceId, Sources,
 };
-use blastgate::replay::{Input, Replay, limits};
+use blastgate::replay::{Input, Replay, keyed, limits};
 use blastgate::scenario::{Moves, Scenario, View};
 use blastgate::traffic::TrafficReader;
 use blastgate::{inventory, judge, languages, matcher};
@@ -317,6 +317,7 @@ fn program(running: &[OwnRule], candidate: &[OwnRule], packets: &[Packet]) -> (S
         attribution: &attribution,
         matchers: matcher::compile(sets, &names),
         limits: sets.map(limits),
+        keyed: keyed(&candidate),
         attack: Vec::new(),
         labels: Vec::new(),
         named_ports: Vec::new(),

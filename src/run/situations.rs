@@ -36,10 +36,10 @@ pub(super) struct Limits {
     pub(super) safe_rates: Vec<SafeRate>,
 }
 
-/// For how many limits safe rates are searched, and over how many offers at most: every rate that
-/// is tried runs all of them through the buckets again.
+/// For how many limits safe rates are searched, and over how many offers at most, all scenarios
+/// together: every rate that is tried runs them through the buckets again.
 const MAX_SEARCHES: usize = 8;
-const MAX_OFFERS: usize = 3_000_000;
+const MAX_OFFERS: usize = 10_000_000;
 
 /// Judges a change in every situation; the first is the recording, the others come smallest first.
 pub(super) fn judge(
@@ -97,7 +97,7 @@ pub(super) fn judge(
         if change.concerns(usage.rule as usize)
             && limit.exceed != Exceed::Log
             && limits.safe_rates.len() < MAX_SEARCHES
-            && tally.offers.len() <= MAX_OFFERS
+            && tally.offers.len() * views.len() <= MAX_OFFERS
         {
             limits.safe_rates.push(search.find(usage.rule, limit.rate.unit));
         }
