@@ -11,5 +11,6 @@ mod matching;
 mod readme;
 mod recorded;
 mod sample;
+mod scenarios;
 mod tcpdump;
 mod twin;
