@@ -134,6 +134,8 @@ pub struct WorstGroup {
     pub service: String,
     /// Newly lost part of what was offered, 0 to 1.
     pub lost_share: f64,
+    /// The 95 % interval of that share, where it is estimated from samples.
+    pub interval: Option<(f64, f64)>,
     /// How the loss comes about: `lost`, `challenged` or `redirected`.
     pub how: &'static str,
     /// What passed under the running rules.
@@ -208,6 +210,17 @@ pub struct SafeRateReport {
     pub per_destination: Option<String>,
 }
 
+/// How much was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Records.
+    pub records: u64,
+    /// Packets in them.
+    pub packets_recorded: u64,
+    /// Packets on the wire that they stand for.
+    pub packets_estimated: u64,
+}
+
 /// What one candidate rule met, certainly or maybe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleHits {
@@ -241,6 +254,8 @@ pub struct AttackOutcome {
 pub struct Evidence {
     /// Records read.
     pub records: u64,
+    /// Packets that were recorded.
+    pub packets_recorded: u64,
     /// Packets on the wire that they stand for.
     pub packets_estimated: u64,
     /// Bytes on the wire that they stand for.
@@ -263,6 +278,12 @@ pub struct Evidence {
     pub files: Vec<String>,
     /// Customers of the inventory.
     pub customers: usize,
+    /// Customers with any legitimate record.
+    pub customers_recorded: usize,
+    /// How much was recorded, by PoP.
+    pub pops: Vec<(String, Covered)>,
+    /// How much was recorded, by the hour in which it starts; none if the recordings have no age.
+    pub hours: Vec<(String, Covered)>,
     /// How many customers the changed rules may reach outside `may_affect`; at most so many.
     pub reached_outside: usize,
     /// Reached customers that the recording is too thin for.

@@ -1,5 +1,7 @@
 //! The wiring: a checked plan in, a report out.
 
+mod evidence;
+mod observed;
 mod plan;
 mod situations;
 mod what_if;
@@ -28,6 +30,7 @@ use crate::summary;
 use crate::traffic::{self, Settings};
 use crate::verdict;
 
+use evidence::Replayed;
 use situations::Situation;
 
 pub use plan::{Plan, Recording};
@@ -66,6 +69,12 @@ impl Run {
         }
         self.check_pops(&candidate, &inventory);
         let change = Change::between(&running, &candidate);
+        let after = self.plan.traffic.iter().filter_map(|recording| recording.observed_after);
+        let has_running = self.plan.running.is_some();
+        let refused = after.filter_map(|place| {
+            observed::refuse(place, has_running, [&running, &candidate], &change)
+        });
+        self.problems.extend(refused.collect::<Vec<_>>());
         let (judges, customers, problems) = judge::resolve(&running, &candidate, &inventory);
         self.problems.extend(problems);
         if judges.attack_matches.len() > MAX_ATTACK_MATCHES {
@@ -133,6 +142,7 @@ impl Run {
             names: &names,
             reached: &reached,
             scenario: None,
+            moved: 0,
             impact: &situations[0].impact,
             affected: &situations[0].affected,
             sharing: &limits.sharing,
@@ -145,6 +155,7 @@ impl Run {
             .iter()
             .map(|situation| Evidence {
                 scenario: Some(&situation.name),
+                moved: situation.size,
                 impact: &situation.impact,
                 affected: &situation.affected,
                 ..evidence
@@ -178,13 +189,7 @@ impl Run {
             attack,
             unchanged: findings.unchanged.into_iter().collect(),
             findings: findings.list,
-            evidence: self.evidence(
-                &replayed,
-                evidence.impact,
-                &inventory,
-                guardrails::reached_outside(&evidence),
-                guardrails::not_judged(&evidence),
-            ),
+            evidence: evidence::describe(&replayed, &evidence, self.plan.standards.window_ns),
             scenarios: if nothing {
                 vec![RECORDED.to_owned()]
             } else {
@@ -480,40 +485,6 @@ impl Run {
         self.plan.rules.iter().map(|path| input::shown(path)).collect::<Vec<_>>().join(", ")
     }
 
-    fn evidence(
-        &self,
-        replayed: &Replayed,
-        impact: &Impact,
-        inventory: &Inventory,
-        reached_outside: usize,
-        not_judged: Vec<String>,
-    ) -> report::Evidence {
-        let share = |part: u64| {
-            if impact.offered.packets == 0 {
-                0.0
-            } else {
-                part as f64 / impact.offered.packets as f64
-            }
-        };
-        let oldest = replayed.tally.windows.values().next();
-        report::Evidence {
-            records: replayed.records,
-            packets_estimated: impact.offered.packets,
-            bytes_estimated: impact.offered.bytes,
-            attributed_share: share(impact.attributed.packets),
-            undecidable_share: share(impact.undecidable.packets),
-            unparsed: replayed.unread.clone().into_iter().collect(),
-            other: replayed.other.clone().into_iter().collect(),
-            unknown_pop_records: replayed.tally.unknown_pop_records,
-            oldest: replayed.newest.and(oldest).map(|(start, _)| Timestamp(*start)),
-            newest: replayed.newest,
-            files: replayed.files.clone(),
-            customers: inventory.customers.len(),
-            reached_outside,
-            not_judged,
-        }
-    }
-
     fn cannot_judge(&mut self) -> Report {
         let errors =
             self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
@@ -543,31 +514,6 @@ impl Run {
             problems: std::mem::take(&mut self.problems),
             sources: std::mem::take(&mut self.sources),
             next,
-        }
-    }
-}
-
-/// What replay produced, and what was read for it.
-#[derive(Default)]
-struct Replayed {
-    tally: crate::tally::Tally,
-    newest: Option<Timestamp>,
-    newest_by_file: Vec<(String, Timestamp)>,
-    records: u64,
-    unread: std::collections::BTreeMap<String, u64>,
-    other: std::collections::BTreeMap<String, u64>,
-    files: Vec<String>,
-}
-
-impl Replayed {
-    fn add(&mut self, name: &str, counts: &crate::model::ReadCounts) {
-        self.files.push(name.to_owned());
-        self.records += counts.records;
-        for (why, count) in &counts.unread {
-            *self.unread.entry(why.clone()).or_default() += count;
-        }
-        for (what, count) in &counts.other {
-            *self.other.entry(what.clone()).or_default() += count;
         }
     }
 }

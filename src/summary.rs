@@ -234,6 +234,9 @@ fn worst_of(evidence: &Evidence<'_>, group: &Group) -> (f64, WorstGroup) {
         pop: evidence.pop(group.id.pop),
         service: group.id.service.to_string(),
         lost_share: share(traffic),
+        interval: group
+            .is_sampled()
+            .then(|| crate::affected::wilson(lost(traffic).raw, traffic.offered.raw)),
         how,
         before: passed(&traffic.before),
         after: passed(&traffic.after),

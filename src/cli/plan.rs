@@ -113,16 +113,6 @@ fn find(arguments: &CheckArguments, here: &Path) -> Result<Option<PathBuf>> {
 /// What a config may say and is not acted on yet must not be passed over in silence: it could
 /// only make the verdict worse.
 fn not_yet(config: &Config, problems: &mut Vec<Diagnostic>) {
-    for recording in config.traffic.iter().filter(|one| one.observed == Observed::After) {
-        problems.push(
-            Diagnostic::error(
-                recording.path.location,
-                "a recording made after the running rules cannot be judged yet",
-            )
-            .label("what those rules hid is unknown")
-            .help("record before the rules"),
-        );
-    }
     for waivers in &config.waivers {
         problems.push(
             Diagnostic::warning(waivers.location, "waivers are not read yet")
@@ -195,6 +185,7 @@ fn recordings(
                 label: label.or(one.label),
                 sampling: sampling.or(one.sampling),
                 inner: arguments.inner || one.inner,
+                observed_after: (one.observed == Observed::After).then_some(one.path.location),
             });
         }
     } else {
@@ -210,6 +201,7 @@ fn recordings(
                 label,
                 sampling,
                 inner: arguments.inner,
+                observed_after: None,
             });
         }
     }

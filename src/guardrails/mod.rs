@@ -42,6 +42,7 @@ mod protected_traffic_hit;
 mod rule_expired;
 mod rule_not_understood;
 mod rule_without_hits;
+mod scenario_without_traffic;
 mod shared_bucket;
 mod target_cut_off;
 mod target_loss;
@@ -68,6 +69,7 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &limit_undecided::GUARDRAIL,
     &nothing_recorded::GUARDRAIL,
     &nothing_labelled::GUARDRAIL,
+    &scenario_without_traffic::GUARDRAIL,
     &evidence_too_old::GUARDRAIL,
     &evidence_too_thin::GUARDRAIL,
     &target_cut_off::GUARDRAIL,
@@ -144,6 +146,8 @@ pub struct Evidence<'a> {
     pub reached: &'a Reached,
     /// The scenario; none is the recording as it is.
     pub scenario: Option<&'a str>,
+    /// How many packets the scenario moves, adds or takes away.
+    pub moved: u64,
     /// What happened to whom.
     pub impact: &'a Impact,
     /// Who is affected.
@@ -294,6 +298,7 @@ impl Findings {
         let same = |known: &&Finding| {
             (known.guardrail, &known.rule) == (finding.guardrail, &finding.rule)
                 && known.level <= finding.level
+                && (known.rule.is_some() || known.message == finding.message)
         };
         let known: BTreeSet<&String> =
             self.list.iter().filter(same).flat_map(|known| &known.customers).collect();
@@ -342,6 +347,17 @@ pub fn reached_outside(evidence: &Evidence<'_>) -> usize {
     let reached: BTreeSet<_> =
         coverage::coverage(evidence).into_iter().flat_map(|(_, one)| one.reached).collect();
     reached.len()
+}
+
+/// Returns how many customers have any record, alone or as sharers of an address.
+pub fn customers_recorded(evidence: &Evidence<'_>) -> usize {
+    let parties = evidence.impact.groups.iter().map(|group| group.id.party);
+    let customers = parties.flat_map(|party| match party {
+        Party::Customer(id) => vec![id],
+        Party::Shared(id) => evidence.inventory().shared[id.0 as usize].customers.clone(),
+        Party::Infrastructure(_) | Party::ControlPlane | Party::Unowned => Vec::new(),
+    });
+    customers.collect::<BTreeSet<_>>().len()
 }
 
 /// Returns everyone whom some rule reaches outside its `may_affect` and who could not be judged.

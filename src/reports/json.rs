@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Form, Style};
 use crate::finding::Level;
 use crate::model::{Location, Severity, Sources};
-use crate::report::{LimitReport, Report, Throughput, Verdict};
+use crate::report::{self, LimitReport, Report, Throughput, Verdict};
 
 pub(super) const FORM: Form = Form { name: "json", write };
 
@@ -72,6 +72,8 @@ struct Worst<'r> {
     pop: &'r str,
     service: &'r str,
     lost_share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval_95: Option<[f64; 2]>,
     how: &'static str,
     before: Rate,
     after: Rate,
@@ -158,6 +160,7 @@ struct Place {
 #[derive(Serialize)]
 struct Evidence<'r> {
     records: u64,
+    packets_recorded: u64,
     packets_estimated: u64,
     bytes_estimated: u64,
     attributed_share: f64,
@@ -170,8 +173,18 @@ struct Evidence<'r> {
     newest: Option<String>,
     files: &'r [String],
     customers: usize,
+    customers_recorded: usize,
+    pops: BTreeMap<&'r str, Covered>,
+    hours: BTreeMap<&'r str, Covered>,
     reached_outside: usize,
     not_judged: &'r [String],
+}
+
+#[derive(Serialize)]
+struct Covered {
+    records: u64,
+    packets_recorded: u64,
+    packets_estimated: u64,
 }
 
 #[derive(Serialize)]
@@ -229,6 +242,7 @@ fn result(report: &Report) -> Result<'_> {
                     pop: &worst.pop,
                     service: &worst.service,
                     lost_share: worst.lost_share,
+                    interval_95: worst.interval.map(|(low, high)| [low, high]),
                     how: worst.how,
                     before: rate(worst.before),
                     after: rate(worst.after),
@@ -284,6 +298,7 @@ fn result(report: &Report) -> Result<'_> {
         unchanged_findings: report.unchanged.iter().copied().collect(),
         evidence: Evidence {
             records: evidence.records,
+            packets_recorded: evidence.packets_recorded,
             packets_estimated: evidence.packets_estimated,
             bytes_estimated: evidence.bytes_estimated,
             attributed_share: evidence.attributed_share,
@@ -296,6 +311,9 @@ fn result(report: &Report) -> Result<'_> {
             newest: evidence.newest.map(|time| time.to_string()),
             files: &evidence.files,
             customers: evidence.customers,
+            customers_recorded: evidence.customers_recorded,
+            pops: covered(&evidence.pops),
+            hours: covered(&evidence.hours),
             reached_outside: evidence.reached_outside,
             not_judged: &evidence.not_judged,
         },
@@ -315,6 +333,15 @@ fn result(report: &Report) -> Result<'_> {
             .collect(),
         next: report.next.as_deref(),
     }
+}
+
+fn covered(all: &[(String, report::Covered)]) -> BTreeMap<&str, Covered> {
+    let one = |covered: &report::Covered| Covered {
+        records: covered.records,
+        packets_recorded: covered.packets_recorded,
+        packets_estimated: covered.packets_estimated,
+    };
+    all.iter().map(|(name, covered)| (name.as_str(), one(covered))).collect()
 }
 
 fn limit<'r>(limit: &'r LimitReport, sources: &Sources) -> Limit<'r> {

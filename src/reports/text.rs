@@ -9,8 +9,8 @@ use super::{Form, Style, clean};
 use crate::finding::{Finding, Level, count};
 use crate::model::units::percent;
 use crate::report::{
-    AttackOutcome, CustomerImpact, LimitReport, Report, SafeRateReport, SharerReport, Throughput,
-    Verdict,
+    AttackOutcome, Covered, CustomerImpact, LimitReport, Report, SafeRateReport, SharerReport,
+    Throughput, Verdict,
 };
 
 pub(super) const FORM: Form = Form { name: "text", write };
@@ -319,6 +319,13 @@ impl Screen {
             grouped(evidence.records),
             percent(evidence.attributed_share)
         );
+        if evidence.packets_estimated > evidence.packets_recorded {
+            text.push_str(&format!(
+                "; {} packets stand for {}",
+                grouped(evidence.packets_recorded),
+                grouped(evidence.packets_estimated)
+            ));
+        }
         let unread: u64 = evidence.unparsed.iter().map(|(_, count)| count).sum();
         if unread > 0 {
             let why = evidence.unparsed.first().map_or("", |(why, _)| why.as_str());
@@ -339,6 +346,16 @@ impl Screen {
             text.push_str(&format!("; {} as well", count(scenarios, "scenario")));
         }
         self.wrap("", "  ", &text, 2);
+        if self.style.verbose {
+            self.coverage("PoP", &evidence.pops);
+            self.coverage("hour", &evidence.hours);
+            let text = format!(
+                "recorded: {} of {}",
+                evidence.customers_recorded,
+                count(evidence.customers, "customer")
+            );
+            self.wrap("", "  ", &text, 1);
+        }
         if evidence.reached_outside > 0 {
             let text = format!(
                 "reach: at most {} may meet these rules outside `may_affect`",
@@ -353,6 +370,21 @@ impl Screen {
                 evidence.not_judged.join(", ")
             );
             self.wrap("", "  ", &text, if self.style.verbose { usize::MAX } else { 1 });
+        }
+    }
+
+    fn coverage(&mut self, what: &str, all: &[(String, Covered)]) {
+        for (name, covered) in all {
+            let mut text =
+                format!("recorded of {what} {name}: {} records", grouped(covered.records));
+            if covered.packets_estimated > covered.packets_recorded {
+                text.push_str(&format!(
+                    ", {} packets standing for {}",
+                    grouped(covered.packets_recorded),
+                    grouped(covered.packets_estimated)
+                ));
+            }
+            self.wrap("", "  ", &text, 1);
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::what_if::WhatIf;
 use crate::guardrails::Standards;
 use crate::languages::Language;
-use crate::model::{Diagnostic, Direction, Label, Match, SamplingRate, Sources};
+use crate::model::{Diagnostic, Direction, Label, Location, Match, SamplingRate, Sources};
 use crate::traffic;
 
 /// What to do: everything that the command line and the config say, checked.
@@ -71,12 +71,22 @@ pub struct Recording {
     pub sampling: Option<SamplingRate>,
     /// Whether tunnels are looked through.
     pub inner: bool,
+    /// Where it says that it was recorded after the running rules, if it was.
+    pub observed_after: Option<Location>,
 }
 
 impl Recording {
     /// Makes a recording of which nothing is said but where it is.
     pub fn plain(path: PathBuf) -> Recording {
-        let (form, pop, direction) = (None, None, None);
-        Recording { path, form, pop, direction, label: None, sampling: None, inner: false }
+        Recording {
+            path,
+            form: None,
+            pop: None,
+            direction: None,
+            label: None,
+            sampling: None,
+            inner: false,
+            observed_after: None,
+        }
     }
 }

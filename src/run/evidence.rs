@@ -1,0 +1,86 @@
+//! What the verdict rests on: what was read, and how much there is of whom, where and when.
+
+use std::collections::BTreeMap;
+
+use crate::guardrails::{self, Evidence};
+use crate::model::Timestamp;
+use crate::report::{self, Covered};
+
+/// What replay produced, and what was read for it.
+#[derive(Default)]
+pub(super) struct Replayed {
+    pub(super) tally: crate::tally::Tally,
+    pub(super) newest: Option<Timestamp>,
+    pub(super) newest_by_file: Vec<(String, Timestamp)>,
+    pub(super) records: u64,
+    pub(super) unread: std::collections::BTreeMap<String, u64>,
+    pub(super) other: std::collections::BTreeMap<String, u64>,
+    pub(super) files: Vec<String>,
+}
+
+impl Replayed {
+    pub(super) fn add(&mut self, name: &str, counts: &crate::model::ReadCounts) {
+        self.files.push(name.to_owned());
+        self.records += counts.records;
+        for (why, count) in &counts.unread {
+            *self.unread.entry(why.clone()).or_default() += count;
+        }
+        for (what, count) in &counts.other {
+            *self.other.entry(what.clone()).or_default() += count;
+        }
+    }
+}
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+
+/// Describes what the verdict rests on.
+pub(super) fn describe(
+    replayed: &Replayed,
+    evidence: &Evidence<'_>,
+    window_ns: i64,
+) -> report::Evidence {
+    let impact = evidence.impact;
+    let share = |part: u64| match impact.offered.packets {
+        0 => 0.0,
+        all => part as f64 / all as f64,
+    };
+    let oldest = replayed.tally.windows.values().next();
+    let mut pops: BTreeMap<String, Covered> = BTreeMap::new();
+    let mut hours: BTreeMap<i64, Covered> = BTreeMap::new();
+    for (_, key, counts) in replayed.tally.entries().filter(|(_, key, _)| key.part == 0) {
+        let hour = key.window.saturating_mul(window_ns).div_euclid(HOUR_NS);
+        let pop = pops.entry(evidence.pop(key.pop)).or_default();
+        for covered in [pop, hours.entry(hour).or_default()] {
+            covered.records += counts.records;
+            covered.packets_recorded = covered.packets_recorded.saturating_add(counts.raw);
+            covered.packets_estimated = covered.packets_estimated.saturating_add(counts.packets);
+        }
+    }
+    let hour = |(hour, covered): (i64, Covered)| {
+        (Timestamp(hour.saturating_mul(HOUR_NS)).to_string(), covered)
+    };
+    report::Evidence {
+        records: replayed.records,
+        packets_recorded: impact.offered.raw,
+        packets_estimated: impact.offered.packets,
+        bytes_estimated: impact.offered.bytes,
+        attributed_share: share(impact.attributed.packets),
+        undecidable_share: share(impact.undecidable.packets),
+        unparsed: replayed.unread.clone().into_iter().collect(),
+        other: replayed.other.clone().into_iter().collect(),
+        unknown_pop_records: replayed.tally.unknown_pop_records,
+        oldest: replayed.newest.and(oldest).map(|(start, _)| Timestamp(*start)),
+        newest: replayed.newest,
+        files: replayed.files.clone(),
+        customers: evidence.inventory().customers.len(),
+        customers_recorded: guardrails::customers_recorded(evidence),
+        pops: pops.into_iter().collect(),
+        // Without an age the hours are those of `--now`, and say nothing.
+        hours: match replayed.newest {
+            Some(_) => hours.into_iter().map(hour).collect(),
+            None => Vec::new(),
+        },
+        reached_outside: guardrails::reached_outside(evidence),
+        not_judged: guardrails::not_judged(evidence),
+    }
+}
