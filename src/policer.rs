@@ -9,8 +9,30 @@
 //! Numbers are exact as long as a count of units times that denominator (at most eight times the
 //! nanoseconds of the rate's interval) stays below 2^127: 2^63 bytes with a rate `per 70 years`.
 //! Beyond that they saturate, and never wrap or panic.
+//!
+//! What a box really does differs from dialect to dialect, in rounding and in what a burst is. Each
+//! file of the folder is one dialect behind the trait [`Policer`]; they know nothing of each other.
+//! [`Timeout`] is a penalty on top of any of them, and [`compile`] makes the policer of a rule in
+//! the native language.
 
-use crate::model::{Burst, Rate, RateUnit};
+use std::collections::VecDeque;
+use std::fmt::Debug;
+
+use crate::model::{Algorithm, Burst, Rate, RateLimit, RateUnit};
+
+pub mod flowspec;
+pub mod nft;
+pub mod router;
+pub mod tc;
+mod timeout;
+pub mod token_bucket;
+pub mod window;
+pub mod xt_hashlimit;
+pub mod xt_limit;
+
+pub use timeout::Timeout;
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// What a packet stands for where a burst and its rate count different things, in bytes of IP
 /// packets; the least default burst of a byte rate (the manual's "at least 1,500 bytes").
@@ -33,6 +55,148 @@ impl Counts {
             Counts::Packets => packets,
         }
     }
+}
+
+//------------ Policer --------------------------------------------------------
+
+/// One packet (or an equal share of a record) before a policer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// When it came, in nanoseconds since 1970 UTC.
+    pub time_ns: i64,
+    /// How many packets it stands for; one, unless a record holds several.
+    pub packets: u64,
+    /// Its bytes at layer 3.
+    pub bytes: u64,
+}
+
+/// What a policer remembers of one bucket. It belongs to the policer that made it; what its
+/// fields hold is that policer's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The latest time taken account of.
+    time_ns: i64,
+    /// What is left, or what a window has counted.
+    tokens: u128,
+    /// A second store: of the peak rate, of resets, or the number of a window.
+    second: i64,
+    /// Before this time everything exceeds; [`i64::MIN`] where there is no penalty.
+    until_ns: i64,
+    /// What conformed lately, oldest first; only of sliding windows.
+    #[expect(clippy::box_collection, reason = "the state of a plain bucket stays small")]
+    passed: Option<Box<VecDeque<(i64, u64)>>>,
+}
+
+impl State {
+    fn new(time_ns: i64, tokens: u128) -> State {
+        State { time_ns, tokens, second: 0, until_ns: i64::MIN, passed: None }
+    }
+
+    /// Makes the state of a full plain bucket.
+    fn full(shape: &Shape, time_ns: i64) -> State {
+        State::new(time_ns, shape.capacity)
+    }
+
+    fn bucket(&self) -> Bucket {
+        Bucket { time_ns: self.time_ns, tokens: self.tokens }
+    }
+
+    /// Decides a packet as a plain bucket does.
+    fn take(&mut self, shape: &Shape, packet: Packet) -> bool {
+        let mut bucket = self.bucket();
+        let conforms = bucket.conforms(shape, packet.time_ns, packet.packets, packet.bytes);
+        (self.time_ns, self.tokens) = (bucket.time_ns, bucket.tokens);
+        conforms
+    }
+
+    /// Moves the latest time on and returns by how much; time that runs backwards is no time.
+    fn advance(&mut self, time_ns: i64) -> u64 {
+        let elapsed = elapsed_ns(self.time_ns, time_ns);
+        self.time_ns = self.time_ns.max(time_ns);
+        elapsed
+    }
+}
+
+/// One dialect's rate limit: constants only, one for each rule. Each bucket has a [`State`].
+///
+/// Which packets share a bucket is the caller's key: nothing here knows addresses or ports.
+pub trait Policer: Debug + Send + Sync {
+    /// Returns the state of a bucket that nobody has used yet.
+    fn fresh(&self, time_ns: i64) -> State;
+
+    /// Returns whether a packet conforms, and takes its cost if so. Packets come in the order in
+    /// which the box saw them; a time before the latest one counts as the latest one.
+    fn conforms(&self, state: &mut State, packet: Packet) -> bool;
+
+    /// Returns whether a bucket is as good as fresh from a time on, so that it can be forgotten.
+    fn is_fresh_at(&self, state: &State, time_ns: i64) -> bool;
+
+    /// Returns the plain token bucket nearest to this limit over a long run, for even traffic and
+    /// bounds.
+    fn shape(&self) -> Shape;
+}
+
+/// Why a limit cannot be loaded as it is written. The box refuses it too, unless the variant
+/// says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// A rate of nothing.
+    #[error("the rate is zero")]
+    ZeroRate,
+    /// A bucket for nothing.
+    #[error("the burst is zero")]
+    ZeroBurst,
+    /// The bucket does not fit the kernel's arithmetic.
+    #[error("the rate and the burst overflow: the kernel refuses them")]
+    Overflow,
+    /// A rate that would round to no limit.
+    #[error("the rate is too high")]
+    RateTooHigh,
+    /// A burst of bytes below what the rate holds anyway.
+    #[error("the burst is smaller than {least} bytes")]
+    BurstTooSmall {
+        /// The least there is.
+        least: u64,
+    },
+    /// Limits of bytes and of packets in one policer.
+    #[error("a policer limits either bytes or packets")]
+    TwoRates,
+    /// A peak rate without a rate.
+    #[error("a peak rate needs a rate")]
+    PeakWithoutRate,
+    /// A rate that is no number, or infinite. No standard says what a router makes of it, so the
+    /// rule cannot be judged.
+    #[error("the rate is no finite number")]
+    NotFinite,
+}
+
+/// Returns the policer of a rate limit in the native language.
+pub fn compile(limit: &RateLimit) -> Box<dyn Policer> {
+    let policer: Box<dyn Policer> = match limit.algorithm {
+        Algorithm::TokenBucket => Box::new(token_bucket::TokenBucket::new(limit.rate, limit.burst)),
+        Algorithm::FixedWindow { window_ns } => {
+            Box::new(window::FixedWindow::new(limit.rate, window_ns))
+        }
+        Algorithm::SlidingWindow { window_ns } => {
+            Box::new(window::SlidingWindow::new(limit.rate, window_ns))
+        }
+    };
+    match limit.timeout_ns {
+        Some(timeout_ns) if timeout_ns > 0 => Box::new(Timeout { inner: policer, timeout_ns }),
+        _ => policer,
+    }
+}
+
+/// Returns how much later the second is, or zero.
+fn elapsed_ns(first: i64, second: i64) -> u64 {
+    if second > first { second.abs_diff(first) } else { 0 }
+}
+
+/// Returns how many ticks of a kernel's clock lie between two times; the phase of the ticks is
+/// that of 1970, as the true one is in no record.
+fn elapsed_jiffies(first: i64, second: i64, hz: u32) -> u64 {
+    let at = |time: i64| (i128::from(time) * i128::from(hz)).div_euclid(i128::from(SECOND_NS));
+    u64::try_from(at(second) - at(first)).unwrap_or(0)
 }
 
 //------------ Shape ---------------------------------------------------------
@@ -70,6 +234,19 @@ impl Shape {
             (Counts::Packets, Burst::Bytes(depth)) => u128::from(depth / PACKET_BYTES).max(1),
         };
         Shape { counts, refill, den, capacity: depth.saturating_mul(den) }
+    }
+
+    /// Makes a shape of a refill per nanosecond, how much of that a unit costs, and a capacity.
+    fn from_parts(counts: Counts, refill: u128, den: u128, capacity: u128) -> Shape {
+        let den = den.max(1);
+        let common = gcd(gcd(refill, den), capacity);
+        let refill = u64::try_from(refill / common).unwrap_or(u64::MAX);
+        Shape { counts, refill, den: den / common, capacity: capacity / common }
+    }
+
+    /// Makes a shape that nothing exceeds.
+    fn unlimited(counts: Counts) -> Shape {
+        Shape { counts, refill: u64::MAX, den: 1, capacity: u128::MAX }
     }
 
     /// Returns how many fractions make a unit (a byte, or a packet).

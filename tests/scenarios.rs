@@ -240,7 +240,7 @@ proptest! {
             1 => (vec![(lhr, Some(3)), (fra, Some(1))], 192),
             2 => {
                 let (a, b) = (recorded_at(lhr), recorded_at(fra));
-                let bound = if a + b == 0 { 128 } else { a * 256 / (a + b) };
+                let bound = (a * 256).checked_div(a + b).unwrap_or(128);
                 (vec![(lhr, None), (fra, None)], bound)
             }
             _ => (Vec::new(), 0),

@@ -7,6 +7,7 @@ mod determinism;
 mod everyday;
 mod guardrails;
 mod incidents;
+mod kernel;
 mod limits;
 mod matching;
 mod readme;

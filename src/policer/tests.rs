@@ -4,6 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use std::cmp::Ordering;
 
+mod dialects;
+
 const SECOND: u64 = 1_000_000_000;
 
 /// A rational number in lowest terms: slow, and obviously right.
