@@ -9,10 +9,13 @@ mod coarse;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::matcher::ends_walk;
-use crate::model::{Action, Exceed, NameId, Rate, RateLimit, RuleSet, Scope};
-use crate::policer::{Bucket, Carry, EvenBucket, Shape, share_excess};
+use crate::model::{Action, Algorithm, Exceed, NameId, Rate, RateLimit, RuleSet, Scope};
+use crate::policer::{
+    Carry, EvenLimit, EvenState, Packet, Policer, Shape, State, compile, share_excess,
+};
 use crate::scenario::{Arrives, Cell, View, scale};
 use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
 
@@ -112,15 +115,26 @@ pub struct Bank<'a> {
 #[derive(Clone)]
 struct Limiter {
     limit: RateLimit,
+    /// For single packets.
+    policer: Arc<dyn Policer>,
+    /// For even traffic.
+    even: EvenLimit,
+    /// For bounds: what it is over a long run.
     shape: Shape,
+    /// Whether a token bucket is all there is to it, so that sums can be bounded well.
+    is_plain: bool,
     /// Whether it could be keyed by destination as well.
     could_be_keyed: bool,
 }
 
 impl Limiter {
     fn new(limit: RateLimit) -> Limiter {
+        let policer: Arc<dyn Policer> = Arc::from(compile(&limit));
         Limiter {
-            shape: Shape::new(limit.rate, limit.burst),
+            shape: policer.shape(),
+            policer,
+            even: EvenLimit::new(&limit),
+            is_plain: limit.algorithm == Algorithm::TokenBucket && limit.timeout_ns.is_none(),
             could_be_keyed: limit.per_destination().is_some(),
             limit,
         }
@@ -369,7 +383,7 @@ impl<'r, 'a> Run<'r, 'a> {
     }
 
     fn run_packets(&mut self, offers: &[(&Offer, Cell)]) {
-        let mut buckets: Vec<Option<Bucket>> = Vec::new();
+        let mut buckets: Vec<Option<State>> = Vec::new();
         let mut visits = Vec::new();
         for (offer, cell) in offers {
             self.visits(offer, cell, &mut visits);
@@ -378,20 +392,21 @@ impl<'r, 'a> Run<'r, 'a> {
     }
 
     /// Takes one packet through its policers, running and candidate.
-    fn meet(&mut self, offer: &Offer, visits: &[Visit], buckets: &mut Vec<Option<Bucket>>) {
+    fn meet(&mut self, offer: &Offer, visits: &[Visit], buckets: &mut Vec<Option<State>>) {
         let mut gone = [false; 2];
         for visit in visits {
             let side = usize::from(visit.candidate);
             if gone[side] {
                 continue;
             }
-            let Limiter { limit, shape, .. } = self.bank.limiter(*visit);
+            let Limiter { limit, policer, .. } = self.bank.limiter(*visit);
             let at = visit.instance as usize;
             if at >= buckets.len() {
                 buckets.resize(at + 1, None);
             }
-            let bucket = buckets[at].get_or_insert_with(|| Bucket::full(shape, offer.time_ns));
-            if !bucket.conforms(shape, offer.time_ns, offer.packets, offer.bytes)
+            let state = buckets[at].get_or_insert_with(|| policer.fresh(offer.time_ns));
+            let Offer { time_ns, packets, bytes, .. } = *offer;
+            if !policer.conforms(state, Packet { time_ns, packets, bytes })
                 && limit.exceed != Exceed::Log
             {
                 self.losses.take(
@@ -455,7 +470,7 @@ impl<'r, 'a> Run<'r, 'a> {
         for (bin, groups) in even {
             let groups = gather(groups);
             for candidate in [false, true] {
-                self.run_bin(bin, candidate, &groups, &mut even_buckets);
+                self.run_bin(bin, candidate, &groups, start, &mut even_buckets);
             }
         }
         let is_bounded = !coarse.is_empty();
@@ -497,7 +512,8 @@ impl<'r, 'a> Run<'r, 'a> {
         bin: i64,
         candidate: bool,
         groups: &[Group],
-        buckets: &mut HashMap<u32, (EvenBucket, i64, Carry)>,
+        start: i64,
+        buckets: &mut HashMap<u32, (EvenState, Carry)>,
     ) {
         let mut left: Vec<(u64, u64)> =
             groups.iter().map(|group| (group.packets, group.bytes)).collect();
@@ -512,20 +528,17 @@ impl<'r, 'a> Run<'r, 'a> {
         visits.sort_unstable();
         for met in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (rule, instance, _) = met[0];
-            let Limiter { limit, shape, .. } =
+            let Limiter { limit, shape, even, .. } =
                 self.bank.limiter(Visit { candidate, rule, instance });
             let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at)| left[*at]).collect();
             let amount = offered
                 .iter()
                 .map(|(packets, bytes)| u128::from(shape.counts.pick(*packets, *bytes)))
                 .sum();
-            let (bucket, last, carry) = buckets
-                .entry(instance)
-                .or_insert_with(|| (EvenBucket::full(shape), bin - 1, Carry::default()));
-            let idle = u128::from(bin.abs_diff(*last)).saturating_sub(1) * u128::from(BIN_NS);
-            bucket.idle(shape, idle);
-            *last = bin;
-            let excess = bucket.offer(shape, amount, BIN_NS);
+            let (state, carry) =
+                buckets.entry(instance).or_insert_with(|| (EvenState::new(even), Carry::default()));
+            let starts = start.saturating_add(bin.saturating_mul(BIN_NS as i64));
+            let excess = state.offer(even, amount, starts, BIN_NS);
             if excess.is_zero() || limit.exceed == Exceed::Log {
                 continue;
             }

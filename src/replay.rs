@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::attribution::{Attribution, Ends};
 use crate::inventory::customers::Owner;
-use crate::matcher::{ALGORITHM, BUCKET, EXPORTER, Matcher, Step, Test, Truth};
+use crate::matcher::{BUCKET, EXPORTER, Matcher, Step, Test, Truth};
 use crate::model::{
-    Action, Address, Algorithm, Diagnostic, Family, KeyPart, Known, Label, Layers, NameId, Prefix,
-    RateLimit, Record, RecordBatch, RuleSet, Scope,
+    Action, Address, Diagnostic, Family, KeyPart, Known, Label, Layers, NameId, Prefix, RateLimit,
+    Record, RecordBatch, RuleSet, Scope,
 };
 use crate::scenario::{Moves, slot};
 use crate::service::Service;
@@ -387,9 +387,6 @@ fn bucket(
     record: &Record,
     owners: impl FnOnce() -> Vec<Owner>,
 ) -> Result<(Option<NameId>, Vec<u128>), u16> {
-    if limit.algorithm != Algorithm::TokenBucket || limit.timeout_ns.is_some() {
-        return Err(ALGORITHM);
-    }
     let exporter = match limit.scope {
         Scope::Exporter if record.exporter.is_none() => return Err(EXPORTER),
         Scope::Exporter => record.exporter,

@@ -132,11 +132,6 @@ fn rule_files_that_cannot_be_used_are_never_green() {
             "rules.yaml:4:32",
         ),
         (limit("rate: 10 rps"), "requests are not recorded in packets", "rules.yaml:5:33"),
-        (
-            limit("rate: 10 pps, algorithm: sliding_window, window: 10s"),
-            "a limit by sliding windows is not simulated yet",
-            "",
-        ),
         (rule("{pop: asm, dst: 203.0.113.10}", "drop"), "did you mean `ams`?", "rules.yaml:4:"),
         (RULES.replace("[acme]", "[acmee]"), "did you mean `acme`?", "rules.yaml:6:"),
         ("version: 1\nrules:\n".to_owned(), "`rules` is empty", "rules.yaml:2:1"),

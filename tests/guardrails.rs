@@ -330,19 +330,26 @@ fn a_limit_over_samples_is_decided_only_where_no_burst_could_exceed_it() {
 }
 
 #[test]
-fn what_is_not_simulated_is_never_passed() {
-    let limit = |how: &str| {
-        new(&format!(
-            "rules:\n  - {{id: r, match: {{dst: 203.0.113.1}}, \
-             action: {{rate_limit: {{rate: 900 kpps, {how}}}}}}}"
-        ))
+fn windows_and_timeouts_are_judged_by_what_they_let_pass() {
+    // Beta has 1,000 packets a second and may not lose any.
+    let limit = |how: &str, sampling: &str| {
+        let rules = format!(
+            "rules:\n  - {{id: r, match: {{dst: 203.0.113.17}}, action: {{rate_limit: {{{how}}}}}, \
+             intent: {{target: [acme], may_affect: [acme], may_reach: [all]}}}}"
+        );
+        judge(&Case { rules: &rules, arguments: &["--sampling", sampling], ..Case::default() })
     };
-    for how in [
-        "algorithm: sliding_window, window: 10s",
-        "algorithm: fixed_window, window: 10s",
-        "timeout: 60s",
+    for (how, few, enough) in [
+        ("algorithm: sliding_window, window: 10s", "900 pps", "1100 pps"),
+        ("algorithm: fixed_window, window: 10s", "900 pps", "1100 pps"),
+        ("timeout: 60s", "400 pps", "1100 pps"),
     ] {
-        assert!(limit(how).starts_with("cannot_judge: "), "{how}");
+        let at = |rate: &str, sampling: &str| limit(&format!("rate: {rate}, {how}"), sampling);
+        assert_eq!(at(few, "1"), "fail: collateral_loss error", "{how}");
+        assert_eq!(at(enough, "1"), "pass: ", "{how}");
+        // How a window falls on samples cannot be told.
+        assert_eq!(at(few, "10"), "cannot_judge: limit_undecided unknown", "{how}");
+        assert_eq!(at("5 Mpps", "10"), "pass: ", "{how}");
     }
 }
 

@@ -146,6 +146,10 @@ type Lost = BTreeMap<u32, (u64, u64)>;
 
 fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
     let shape = &limiter.shape;
+    if !limiter.is_plain {
+        // How windows and timeouts fall on the packets is anybody's guess.
+        return Lost::new();
+    }
     let mut order: Vec<&Contribution> = parts.iter().collect();
     order.sort_by_key(|one| (one.bins, one.key));
     let mut bucket = EvenBucket::full(shape);
@@ -194,13 +198,21 @@ fn greatest(limiter: &Limiter, parts: &[Contribution]) -> Lost {
         .iter()
         .map(|(index, sum)| Bin { index: *index, amount: sum.interval().1, largest: sum.largest })
         .collect();
-    let all = greatest_loss(shape, &bins, BIN_NS);
+    let all = if limiter.is_plain {
+        greatest_loss(shape, &bins, BIN_NS)
+    } else {
+        // Whoever comes after the window is used up, or while a timeout lasts, loses everything.
+        let all = bins.iter().map(|bin| u128::from(bin.amount)).sum();
+        let once = Bin { index: 0, amount: u64::try_from(all).unwrap_or(u64::MAX), largest: 0 };
+        if greatest_loss(shape, &[once], BIN_NS) > 0 { all } else { 0 }
+    };
     if all == 0 {
         return Lost::new();
     }
     let open: BTreeSet<i64> = bins
         .iter()
         .zip(may_exceed(shape, &bins, BIN_NS))
+        .map(|(bin, may)| (bin, may || !limiter.is_plain))
         .filter(|(_, may)| *may)
         .map(|(bin, _)| bin.index)
         .collect();

@@ -40,7 +40,6 @@ mod nothing_recorded;
 mod protected;
 mod protected_traffic_hit;
 mod rule_expired;
-mod rule_not_understood;
 mod rule_without_hits;
 mod scenario_without_traffic;
 mod shared_bucket;
@@ -51,10 +50,8 @@ mod unit_suspect;
 mod unkeyed_limit;
 mod wide_match;
 
-/// Every guardrail: what is not understood comes before what follows from it; then those that
-/// fail, those that cannot judge, and those that warn.
+/// Every guardrail: those that fail, those that cannot judge, and those that warn.
 pub const GUARDRAILS: &[&Guardrail] = &[
-    &rule_not_understood::GUARDRAIL,
     &protected_traffic_hit::GUARDRAIL,
     &undo_cut_off::GUARDRAIL,
     &collateral_loss::GUARDRAIL,

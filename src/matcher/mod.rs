@@ -77,8 +77,6 @@ impl Step {
     }
 }
 
-/// The bit of [`Step::missing`] that says: how this limit counts is not simulated.
-pub const ALGORITHM: u16 = 1 << 15;
 /// The bit of [`Step::missing`] that says: the exporter is not recorded.
 pub const EXPORTER: u16 = 1 << 14;
 
