@@ -52,6 +52,8 @@ pub struct Losses {
     by_key: HashMap<u32, Vec<Taken>, foldhash::fast::FixedState>,
     /// Candidate rules with a bucket whose loss the recording is too coarse to tell.
     pub undecided: BTreeSet<u32>,
+    /// Whether some bucket's loss is only bounded.
+    is_bounded: bool,
 }
 
 impl Losses {
@@ -222,11 +224,10 @@ impl<'a> Bank<'a> {
     pub fn simulate(&self, view: &View, known: Option<&[Losses; 2]>) -> [Losses; 2] {
         let least = Run::new(self, view, World::Least).run(known.map(|known| &known[0]));
         if !self.is_open && !least.is_bounded {
-            let least = least.losses;
             return [least.clone(), least];
         }
         let greatest = Run::new(self, view, World::Greatest).run(known.map(|known| &known[1]));
-        [least.losses, greatest.losses]
+        [least, greatest]
     }
 
     fn limiter(&self, visit: Visit) -> &Limiter {
@@ -237,13 +238,6 @@ impl<'a> Bank<'a> {
 }
 
 //------------ Run -----------------------------------------------------------
-
-/// What one run of a bank gives.
-struct Done {
-    losses: Losses,
-    /// Whether some bucket's loss is only bounded.
-    is_bounded: bool,
-}
 
 /// One run: a scenario in one world.
 struct Run<'r, 'a> {
@@ -337,7 +331,7 @@ impl<'r, 'a> Run<'r, 'a> {
         *self.rehomed.entry(key).or_insert(next)
     }
 
-    fn run(mut self, known: Option<&Losses>) -> Done {
+    fn run(mut self, known: Option<&Losses>) -> Losses {
         let tally = self.bank.tally;
         let changed = |cell: &Cell| match &self.view.arrives {
             _ if known.is_none() || self.bank.is_global => true,
@@ -353,6 +347,7 @@ impl<'r, 'a> Run<'r, 'a> {
                 }
             }
             self.losses.undecided.clone_from(&known.undecided);
+            self.losses.is_bounded = known.is_bounded;
         }
         let plain = |offer: &Offer| self.grain(offer) == Grain::Packets;
         let all_plain = tally.offers.iter().all(plain);
@@ -361,13 +356,12 @@ impl<'r, 'a> Run<'r, 'a> {
             changed[at].then(|| (offer, self.view.cells[at]))
         });
         let offers: Vec<(&Offer, Cell)> = offers.collect();
-        let is_bounded = if all_plain {
+        if all_plain {
             self.run_packets(&offers);
-            false
         } else {
-            self.run_mixed(&offers)
-        };
-        Done { losses: self.losses, is_bounded }
+            self.run_mixed(&offers);
+        }
+        self.losses
     }
 
     fn grain(&self, offer: &Offer) -> Grain {
@@ -421,8 +415,8 @@ impl<'r, 'a> Run<'r, 'a> {
         }
     }
 
-    /// Runs offers of several grains; returns whether some bucket's loss is only bounded.
-    fn run_mixed(&mut self, offers: &[(&Offer, Cell)]) -> bool {
+    /// Runs offers of several grains.
+    fn run_mixed(&mut self, offers: &[(&Offer, Cell)]) {
         let mut all_visits: Vec<Vec<Visit>> = Vec::with_capacity(offers.len());
         for (offer, cell) in offers {
             let mut visits = Vec::new();
@@ -473,9 +467,8 @@ impl<'r, 'a> Run<'r, 'a> {
                 self.run_bin(bin, candidate, &groups, start, &mut even_buckets);
             }
         }
-        let is_bounded = !coarse.is_empty();
+        self.losses.is_bounded |= !coarse.is_empty();
         coarse.settle(self);
-        is_bounded
     }
 
     /// Returns the grain of every bucket: those that share an offer share it.

@@ -44,7 +44,7 @@ const RULES: &[&str] = &[
 const INTENT: &str = "intent: {target: [acme], may_affect: [acme], may_reach: [all]}";
 
 #[derive(Clone, Debug)]
-struct Packet {
+pub(crate) struct Packet {
     tenths: u8,
     src: u8,
     dst: u8,
@@ -77,7 +77,7 @@ fn rules() -> impl Strategy<Value = Vec<usize>> {
     })
 }
 
-fn parse(rules: &[usize]) -> RuleSet {
+pub(crate) fn parse(rules: &[usize]) -> RuleSet {
     let mut text = "version: 1\nrules:\n".to_owned();
     for rule in rules {
         let rule_text = RULES[*rule];
@@ -146,15 +146,15 @@ fn record(packet: &Packet, number: usize, names: &Names) -> Record {
 
 /// What is compared: by party (and PoP, if the split is exact), what is offered and what each set
 /// keeps from its way; and what is stopped of the attack.
-type Sums = BTreeMap<(String, String), [u64; 3]>;
+pub(crate) type Sums = BTreeMap<(String, String), [u64; 3]>;
 
-fn judge(
+pub(crate) fn judge(
     (running, candidate): (&RuleSet, &RuleSet),
     names: &Arc<Names>,
     records: Vec<Record>,
     scenario: Scenario,
     by_pop: bool,
-) -> (Sums, [u64; 2]) {
+) -> (Sums, [[u64; 2]; 2]) {
     let mut sources = Sources::new();
     let file = sources.add("inventory.yaml", INVENTORY);
     let (inventory, _) = inventory::load(&sources, &[file]);
@@ -212,8 +212,14 @@ fn judge(
     }
     let stopped = |of: fn(&blastgate::impact::Attack) -> u64| impact.attack.values().map(of).sum();
     let attack = [
-        stopped(|attack| attack.candidate.least.packets),
-        stopped(|attack| attack.candidate.greatest.packets),
+        [
+            stopped(|attack| attack.candidate.least.packets),
+            stopped(|attack| attack.candidate.greatest.packets),
+        ],
+        [
+            stopped(|attack| attack.candidate.least.bytes),
+            stopped(|attack| attack.candidate.greatest.bytes),
+        ],
     ];
     (sums, attack)
 }
@@ -299,16 +305,18 @@ proptest! {
             effect: Effect::Scale { factor: 1_000_000, which: Which::default() },
         };
         let attack = attack_bounds(sets, &names, records, scenario);
-        prop_assert!(attack[0] <= exact[0] && exact[0] <= attack[1], "{attack:?} {exact:?}");
+        for ([least, greatest], [exact, _]) in attack.into_iter().zip(exact) {
+            prop_assert!((least..=greatest).contains(&exact), "{attack:?} {exact:?}");
+        }
     }
 }
 
-fn attack_bounds(
+pub(crate) fn attack_bounds(
     sets: (&RuleSet, &RuleSet),
     names: &Arc<Names>,
     mut records: Vec<Record>,
     scenario: Scenario,
-) -> [u64; 2] {
+) -> [[u64; 2]; 2] {
     // Attack alone is compared, so that what is bounded for the others may differ.
     records.iter_mut().for_each(|record| record.label = Label::Attack);
     judge(sets, names, records, scenario, false).1

@@ -1,6 +1,7 @@
 //! All integration tests in one binary: one link, shared helpers.
 
 mod bad_input;
+mod bounds;
 mod captures;
 mod common;
 mod determinism;

@@ -4,7 +4,7 @@
 //! excess is everybody's in proportion. A record that spans bins joins them. *Greatest*: the
 //! traffic, plus its sampling error, crowds as badly as it can, a record that spans bins lies
 //! wholly in each of them, and whoever has traffic where the bucket may overflow may be the one
-//! who loses it.
+//! who loses it. What a limit does not count is bounded by the sizes that its packets may have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,8 +15,8 @@ use crate::policer::{
 };
 use crate::tally::Offer;
 
-/// The largest packet that a record of many packets may hold, in bytes.
-const LARGEST_BYTES: u64 = 1_500;
+/// The smallest and the largest packet that a record of many packets may hold, in bytes.
+const SIZES: (u64, u64) = (20, 1_500);
 
 /// The offers to such buckets.
 #[derive(Default)]
@@ -34,8 +34,8 @@ struct Contribution {
     bytes: u64,
     /// How many packets were seen, and for how many each of them stands; none if all were seen.
     sampled: Option<(u64, u64)>,
-    /// The largest single packet, in bytes.
-    largest: u64,
+    /// The smallest and the largest single packet, in bytes.
+    sizes: (u64, u64),
 }
 
 /// What is known of the traffic of one bin.
@@ -52,7 +52,7 @@ impl Sum {
     fn add(&mut self, one: &Contribution, unit: Unit) {
         let amount = unit.pick(one.packets, one.bytes);
         self.amount = self.amount.saturating_add(amount);
-        self.largest = self.largest.max(unit.pick(1, one.largest));
+        self.largest = self.largest.max(unit.pick(1, one.sizes.1));
         if let Some((seen, _)) = one.sampled {
             let each = amount as f64 / seen.max(1) as f64;
             self.squares += each * each * seen as f64;
@@ -93,7 +93,11 @@ impl Coarse {
                 packets: group.packets,
                 bytes: group.bytes,
                 sampled: (weight > 1).then_some((offer.packets, weight)),
-                largest: if is_single { mean } else { mean.max(LARGEST_BYTES) },
+                sizes: if is_single {
+                    (mean, mean)
+                } else {
+                    (mean.min(SIZES.0), mean.max(SIZES.1))
+                },
             });
         }
     }
@@ -155,6 +159,7 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
     let mut bucket = EvenBucket::full(shape);
     let mut carry = Carry::default();
     let mut lost = Lost::new();
+    let mut offered_by: Lost = Lost::new();
     let mut last: Option<i64> = None;
     let mut at = 0;
     while at < order.len() {
@@ -173,6 +178,10 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
         let lasts = end.abs_diff(first).saturating_add(1).saturating_mul(BIN_NS);
         let excess = bucket.offer(shape, u128::from(sum.interval().0), lasts);
         last = Some(end);
+        for (key, (packets, bytes)) in &keys {
+            let sum = offered_by.entry(*key).or_default();
+            *sum = (sum.0.saturating_add(*packets), sum.1.saturating_add(*bytes));
+        }
         if excess.is_zero() {
             continue;
         }
@@ -183,7 +192,52 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
             *sum = (sum.0 + packets, sum.1 + bytes);
         }
     }
+    let sizes = sizes(parts);
+    for (key, lost) in &mut lost {
+        let counted = shape.counts.pick(lost.0, lost.1);
+        let (few, _) = other(shape.counts, counted, offered_by[key], sizes);
+        *lost = shape.counts.pick((counted, few), (few, counted));
+    }
     lost
+}
+
+/// Returns the smallest and the largest packet of all.
+fn sizes(parts: &[Contribution]) -> (u64, u64) {
+    let all = || parts.iter().map(|one| one.sizes);
+    (
+        all().map(|(least, _)| least).min().unwrap_or(0),
+        all().map(|(_, most)| most).max().unwrap_or(0),
+    )
+}
+
+/// Returns how many packets at least and at most are lost with so many bytes of an offer, if bytes
+/// are counted, or how many bytes with so many packets: what is lost and what is left are both
+/// packets of these sizes.
+fn other(
+    unit: Unit,
+    lost: u64,
+    (packets, bytes): (u64, u64),
+    (smallest, largest): (u64, u64),
+) -> (u64, u64) {
+    let (smallest, largest) = (smallest.max(1), largest.max(1));
+    match unit {
+        Unit::Bytes => {
+            let left = bytes.saturating_sub(lost);
+            let least = (lost / largest).max(packets.saturating_sub(left.div_ceil(smallest)));
+            let most = lost.div_ceil(smallest).min(packets.saturating_sub(left / largest));
+            (least.min(packets), most.clamp(least.min(packets), packets))
+        }
+        Unit::Packets => {
+            let left = packets.saturating_sub(lost);
+            let least = lost
+                .saturating_mul(smallest)
+                .max(bytes.saturating_sub(left.saturating_mul(largest)));
+            let most = lost
+                .saturating_mul(largest)
+                .min(bytes.saturating_sub(left.saturating_mul(smallest)));
+            (least.min(bytes), most.clamp(least.min(bytes), bytes))
+        }
+    }
 }
 
 fn greatest(limiter: &Limiter, parts: &[Contribution]) -> Lost {
@@ -223,13 +277,12 @@ fn greatest(limiter: &Limiter, parts: &[Contribution]) -> Lost {
             *sum = (sum.0.saturating_add(one.packets), sum.1.saturating_add(one.bytes));
         }
     }
-    for (packets, bytes) in lost.values_mut() {
-        let counted = u128::from(shape.counts.pick(*packets, *bytes));
-        if counted > all {
-            // The part, rounded up; never more than the whole.
-            let part = |amount: u64| (u128::from(amount) * all).div_ceil(counted) as u64;
-            (*packets, *bytes) = (part(*packets), part(*bytes));
-        }
+    let sizes = sizes(parts);
+    for offered in lost.values_mut() {
+        let counted = shape.counts.pick(offered.0, offered.1);
+        let counted = u64::try_from(all).unwrap_or(u64::MAX).min(counted);
+        let (_, many) = other(shape.counts, counted, *offered, sizes);
+        *offered = shape.counts.pick((counted, many), (many, counted));
     }
     lost
 }
