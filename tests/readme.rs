@@ -73,6 +73,14 @@ fn the_readme_shows_the_screens_that_the_program_prints() {
     let (edited, code) = screen(&arguments, &[("LC_ALL", "C.UTF-8")]);
     assert_eq!((edited.as_str(), code), (screens[1].as_str(), 1));
     assert!(edited.lines().last().expect("a verdict").starts_with("FAIL"));
+    let output = blastgate(&root().join("fixtures/incidents/2012-09-15-standing-limit"))
+        .args(["check", "wrong.yaml"])
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("the program runs");
+    let drained = String::from_utf8(output.stdout).expect("text");
+    assert_eq!((drained.as_str(), output.status.code()), (screens[2].as_str(), Some(1)));
+    fits(&drained);
     fits(&edited);
     // The same without colour when piped, and in plain ASCII where the locale knows no more.
     for variables in [&[("NO_COLOR", "1")][..], &[("LC_ALL", "C")], &[("LANG", "de_DE.ISO-8859-1")]]
@@ -146,10 +154,11 @@ fn the_readmes_own_files_and_commands_work() {
     };
     let readme = readme();
     let files = blocks(&readme, "yaml");
+    let named = |text: &str| text.lines().next()?.strip_prefix("# ").map(str::to_owned);
+    let files: Vec<String> = files.into_iter().filter(|text| named(text).is_some()).collect();
     assert_eq!(files.len(), 3);
     for text in &files {
-        let name = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a name");
-        write(name, text.as_bytes());
+        write(&named(text).expect("a name"), text.as_bytes());
     }
     let new = files[0]
         .replace("dst: 203.0.113.10,", "dst: 203.0.113.0/24,")
