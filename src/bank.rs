@@ -6,6 +6,7 @@
 //! ([`coarse`]).
 
 mod coarse;
+mod even;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,9 +14,7 @@ use std::sync::Arc;
 
 use crate::matcher::ends_walk;
 use crate::model::{Action, Algorithm, Exceed, NameId, Rate, RateLimit, RuleSet, Scope};
-use crate::policer::{
-    Carry, EvenLimit, EvenState, Packet, Policer, Shape, State, compile, share_excess,
-};
+use crate::policer::{EvenLimit, Packet, Policer, Shape, State, compile};
 use crate::scenario::{Arrives, Cell, View, scale};
 use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
 
@@ -417,24 +416,33 @@ impl<'r, 'a> Run<'r, 'a> {
 
     /// Runs offers of several grains.
     fn run_mixed(&mut self, offers: &[(&Offer, Cell)]) {
-        let mut all_visits: Vec<Vec<Visit>> = Vec::with_capacity(offers.len());
+        let mut all: Vec<Visit> = Vec::new();
+        let mut ends: Vec<usize> = Vec::with_capacity(offers.len());
+        let mut visits = Vec::new();
         for (offer, cell) in offers {
-            let mut visits = Vec::new();
             self.visits(offer, cell, &mut visits);
-            all_visits.push(visits);
+            all.extend_from_slice(&visits);
+            ends.push(all.len());
         }
-        let grains = self.grains(offers, &all_visits);
+        let visits = |at: usize| {
+            let first = at.checked_sub(1).map_or(0, |before| ends[before]);
+            &all[first..ends[at]]
+        };
+        let grains = self.grains(offers, &visits);
         let start = offers.first().map_or(0, |(offer, _)| offer.time_ns);
         let bin = |ns: i64| ns.saturating_sub(start).div_euclid(BIN_NS as i64);
         let mut scaled: HashMap<u32, (u64, u64), foldhash::fast::FixedState> = HashMap::default();
         let mut buckets = Vec::new();
-        let mut even: BTreeMap<i64, Vec<Group>> = BTreeMap::new();
+        // Offers are in the order of time, so a second is over when the next one begins.
+        let mut second: (i64, Vec<Group>) = (0, Vec::new());
+        let mut even_buckets = HashMap::new();
         let mut coarse = coarse::Coarse::default();
-        for ((offer, _), visits) in offers.iter().zip(all_visits) {
+        for (at, (offer, _)) in offers.iter().enumerate() {
+            let visits = visits(at);
             let Some(first) = visits.first() else { continue };
             let grain = grains[first.instance as usize];
             if grain == Grain::Packets {
-                self.meet(offer, &visits, &mut buckets);
+                self.meet(offer, visits, &mut buckets);
                 continue;
             }
             let weight = u64::from(offer.weight);
@@ -448,10 +456,16 @@ impl<'r, 'a> Run<'r, 'a> {
                 packets = scale(sum.0, self.view.factor) - before[0];
                 bytes = scale(sum.1, self.view.factor) - before[1];
             }
-            let group = Group { key: offer.key, visits, packets, bytes };
+            let group = Group { key: offer.key, visits: visits.into(), packets, bytes };
             let place = bin(offer.time_ns);
             match grain {
-                Grain::Even => even.entry(place).or_default().push(group),
+                Grain::Even => {
+                    if place != second.0 {
+                        self.run_second(&mut second, &mut even_buckets);
+                        second.0 = place;
+                    }
+                    second.1.push(group);
+                }
                 _ => {
                     let end = i64::try_from(offer.duration_ns).unwrap_or(i64::MAX);
                     let last = bin(offer.time_ns.saturating_add(end.saturating_sub(1).max(0)));
@@ -460,19 +474,17 @@ impl<'r, 'a> Run<'r, 'a> {
                 }
             }
         }
-        let mut even_buckets = HashMap::new();
-        for (bin, groups) in even {
-            let groups = gather(groups);
-            for candidate in [false, true] {
-                self.run_bin(bin, candidate, &groups, start, &mut even_buckets);
-            }
-        }
+        self.run_second(&mut second, &mut even_buckets);
         self.losses.is_bounded |= !coarse.is_empty();
         coarse.settle(self);
     }
 
     /// Returns the grain of every bucket: those that share an offer share it.
-    fn grains(&self, offers: &[(&Offer, Cell)], visits: &[Vec<Visit>]) -> Vec<Grain> {
+    fn grains<'v>(
+        &self,
+        offers: &[(&Offer, Cell)],
+        visits: &dyn Fn(usize) -> &'v [Visit],
+    ) -> Vec<Grain> {
         let mut joined: Vec<u32> = (0..self.instances.len() as u32).collect();
         fn root(joined: &mut [u32], mut at: u32) -> u32 {
             while joined[at as usize] != at {
@@ -481,16 +493,16 @@ impl<'r, 'a> Run<'r, 'a> {
             }
             at
         }
-        for visits in visits {
-            for pair in visits.windows(2) {
+        for at in 0..offers.len() {
+            for pair in visits(at).windows(2) {
                 let (a, b) =
                     (root(&mut joined, pair[0].instance), root(&mut joined, pair[1].instance));
                 joined[b as usize] = a;
             }
         }
         let mut of_root: Vec<Option<Grain>> = vec![None; joined.len()];
-        for ((offer, _), visits) in offers.iter().zip(visits) {
-            let Some(first) = visits.first() else { continue };
+        for (at, (offer, _)) in offers.iter().enumerate() {
+            let Some(first) = visits(at).first() else { continue };
             let grain = self.grain(offer);
             let at = root(&mut joined, first.instance) as usize;
             of_root[at] = Some(of_root[at].map_or(grain, |known| known.with(grain)));
@@ -499,80 +511,12 @@ impl<'r, 'a> Run<'r, 'a> {
             .map(|at| of_root[root(&mut joined, at) as usize].unwrap_or(Grain::Packets))
             .collect()
     }
-
-    fn run_bin(
-        &mut self,
-        bin: i64,
-        candidate: bool,
-        groups: &[Group],
-        start: i64,
-        buckets: &mut HashMap<u32, (EvenState, Carry)>,
-    ) {
-        let mut left: Vec<(u64, u64)> =
-            groups.iter().map(|group| (group.packets, group.bytes)).collect();
-        let mut visits: Vec<(u32, u32, usize)> = groups
-            .iter()
-            .enumerate()
-            .flat_map(|(at, group)| {
-                let side = group.visits.iter().filter(move |visit| visit.candidate == candidate);
-                side.map(move |visit| (visit.rule, visit.instance, at))
-            })
-            .collect();
-        visits.sort_unstable();
-        for met in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (rule, instance, _) = met[0];
-            let Limiter { limit, shape, even, .. } =
-                self.bank.limiter(Visit { candidate, rule, instance });
-            let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at)| left[*at]).collect();
-            let amount = offered
-                .iter()
-                .map(|(packets, bytes)| u128::from(shape.counts.pick(*packets, *bytes)))
-                .sum();
-            let (state, carry) =
-                buckets.entry(instance).or_insert_with(|| (EvenState::new(even), Carry::default()));
-            let starts = start.saturating_add(bin.saturating_mul(BIN_NS as i64));
-            let excess = state.offer(even, amount, starts, BIN_NS);
-            if excess.is_zero() || limit.exceed == Exceed::Log {
-                continue;
-            }
-            for ((_, _, at), (packets, bytes)) in
-                met.iter().zip(share_excess(&offered, &excess, carry))
-            {
-                left[*at].0 -= packets;
-                left[*at].1 -= bytes;
-                self.losses.take(groups[*at].key, candidate, rule, packets, bytes);
-            }
-        }
-    }
 }
 
 /// Offers of one bin that are alike.
 struct Group {
     key: u32,
-    visits: Vec<Visit>,
+    visits: Box<[Visit]>,
     packets: u64,
     bytes: u64,
-}
-
-/// Adds up the offers of one bin that are alike: same key, same buckets.
-fn gather(offers: Vec<Group>) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut numbers: HashMap<(u32, Vec<u32>), usize> = HashMap::new();
-    for offer in offers {
-        let met = offer.visits.iter().map(|visit| visit.instance).collect();
-        match numbers.entry((offer.key, met)) {
-            std::collections::hash_map::Entry::Occupied(known) => {
-                let group = &mut groups[*known.get()];
-                group.packets = group.packets.saturating_add(offer.packets);
-                group.bytes = group.bytes.saturating_add(offer.bytes);
-            }
-            std::collections::hash_map::Entry::Vacant(new) => {
-                new.insert(groups.len());
-                groups.push(offer);
-            }
-        }
-    }
-    // Offers are in the order of time; among groups of one bin, keys decide ties.
-    groups.sort_by_key(|group| group.key);
-    groups
 }

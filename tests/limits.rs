@@ -239,3 +239,26 @@ fn a_recording_made_after_the_running_rules_shows_only_what_they_let_pass() {
     assert_eq!(against("removes-it.yaml", &running), "cannot_judge");
     assert_eq!(against("adds-a-drop.yaml", &[]), "cannot_judge");
 }
+
+#[test]
+fn what_a_fixed_window_lets_pass_of_a_profile_does_not_hang_on_the_clock() {
+    let rule = "  - {id: r, match: {dst: 203.0.113.17}, action: {rate_limit: {rate: 38 Mbps, \
+                algorithm: fixed_window, window: 30s}}, \
+                intent: {target: [acme], may_affect: [none], may_reach: [all], must_stop: 0%}}\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    put("rules.yaml", &format!("version: 1\nrules:\n{rule}"));
+    put("inventory.yaml", INVENTORY);
+    put("traffic.yaml", TRAFFIC);
+    for second in 0..30 {
+        let now = format!("2026-03-01T12:00:{second:02}Z");
+        let output = crate::common::blastgate(folder.path())
+            .args(["check", "rules.yaml", "--inventory", "inventory.yaml"])
+            .args(["--traffic", "traffic.yaml", "--no-config", "--now", &now])
+            .output()
+            .expect("the program runs");
+        assert_eq!(output.status.code(), Some(1), "{now}");
+    }
+}

@@ -40,8 +40,6 @@ pub struct Fullest {
 /// One bucket while it is counted; offers come in the order of time.
 struct Filling {
     rule: u32,
-    /// What the number of its bucket is made of.
-    place: (u32, Option<NameId>),
     bin: i64,
     now: [u64; 2],
     peak: [u64; 2],
@@ -53,7 +51,7 @@ impl Bank<'_> {
     /// Returns who shares the buckets of every candidate limit that met traffic in a scenario.
     pub fn usage(&self, view: &View) -> Vec<Usage> {
         let mut run = Run::new(self, view, World::Greatest);
-        let mut fillings: HashMap<u32, Filling> = HashMap::new();
+        let mut fillings: Vec<Option<Filling>> = Vec::new();
         let mut visits = Vec::new();
         let start = self.tally.offers.first().map_or(0, |offer| offer.time_ns);
         let here = |offer: &crate::tally::Offer| view.position(offer.key).map(|at| view.cells[at]);
@@ -72,9 +70,12 @@ impl Bank<'_> {
             for visit in visits.iter().filter(|visit| visit.candidate) {
                 let shape = &self.limiter(*visit).shape;
                 let amount = shape.counts.pick(packets, bytes);
-                let filling = fillings.entry(visit.instance).or_insert_with(|| Filling {
+                let at = visit.instance as usize;
+                if at >= fillings.len() {
+                    fillings.resize_with(at + 1, || None);
+                }
+                let filling = fillings[at].get_or_insert_with(|| Filling {
                     rule: visit.rule,
-                    place: (0, None),
                     bin,
                     now: [0; 2],
                     peak: [0; 2],
@@ -93,26 +94,21 @@ impl Bank<'_> {
                 }
             }
         }
-        for (place, instance) in &run.instances_in_order() {
-            if let Some(filling) = fillings.get_mut(instance) {
-                filling.place = *place;
-            }
-        }
         let mut rules: BTreeMap<u32, (Usage, u32)> = BTreeMap::new();
-        let mut all: Vec<(u32, Filling)> = fillings.into_iter().collect();
-        all.sort_by_key(|(instance, _)| *instance);
-        for (instance, mut filling) in all {
+        for ((bucket, pop), instance) in run.instances_in_order() {
+            let filling = fillings.get_mut(instance as usize).and_then(Option::as_mut);
+            let Some(filling) = filling else { continue };
             let shape = self.limits[1][filling.rule as usize].as_ref().map(|one| one.shape);
             if let Some(shape) = &shape {
                 filling.close(shape);
             }
-            let bucket = filling.place.0 as usize;
-            let Some(key) = self.tally.buckets.values().get(bucket) else { continue };
-            let fullest = Fullest {
+            let Some(key) = self.tally.buckets.values().get(bucket as usize) else { continue };
+            let peak = filling.peak;
+            let fullest = || Fullest {
                 key: key.clone(),
-                pop: filling.place.1,
-                peak: filling.peak[0],
-                legitimate_peak: filling.peak[1],
+                pop,
+                peak: peak[0],
+                legitimate_peak: peak[1],
                 offers: Vec::new(),
             };
             let below = usize::from(filling.is_below);
@@ -121,11 +117,12 @@ impl Bank<'_> {
                 Some((usage, at)) => {
                     usage.buckets += 1;
                     usage.below_normal += below;
-                    if fullest.peak > usage.fullest.peak {
-                        (usage.fullest, *at) = (fullest, instance);
+                    if peak[0] > usage.fullest.peak {
+                        (usage.fullest, *at) = (fullest(), instance);
                     }
                 }
                 None => {
+                    let fullest = fullest();
                     let usage = Usage { rule, buckets: 1, below_normal: below, fullest };
                     rules.insert(rule, (usage, instance));
                 }

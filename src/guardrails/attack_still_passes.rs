@@ -79,7 +79,10 @@ fn missed(evidence: &Evidence<'_>, findings: &mut Findings, blamed: &mut BTreeSe
         findings.push(Finding {
             level: if certain { Level::Error } else { Level::Unknown },
             customers: customers(evidence, judge),
-            help: Some("compare the rule's match with the recorded attack".to_owned()),
+            help: Some(match evidence.safe_rate(Some(rule)).and_then(|safe| safe.effective) {
+                Some(rate) => format!("lower the limit: up to {rate} (tried) it stops enough"),
+                None => "compare the rule's match with the recorded attack".to_owned(),
+            }),
             ..evidence.about(&GUARDRAIL, rule, message)
         });
     }

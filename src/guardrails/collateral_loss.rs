@@ -6,6 +6,7 @@ use super::{Evidence, Findings, Guardrail, Text, count, finding, percent, unique
 use crate::affected::{Certainty, Loss};
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
+use crate::safe_rate::SafeRate;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "collateral_loss",
@@ -66,7 +67,13 @@ fn describe(evidence: &Evidence<'_>, cause: &Cause, losses: &[&Loss]) -> Finding
         customers,
         help: Some(match cause.shield {
             Some(_) => "keep letting this traffic pass, or say in an intent who may lose it".into(),
-            None => "narrow the match, or put an accept for the others above it".to_owned(),
+            None => match evidence.safe_rate(cause.rule).filter(|safe| safe.exists()) {
+                Some(SafeRate { harmless: Some(rate), .. }) => format!(
+                    "raise the limit to {rate} (tried: nobody else loses), narrow the match, or put \
+                     an accept for the others above it"
+                ),
+                _ => "narrow the match, or put an accept for the others above it".to_owned(),
+            },
         }),
         ..finding(&GUARDRAIL, message)
     }

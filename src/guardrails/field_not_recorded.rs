@@ -6,7 +6,7 @@ use super::{Evidence, Findings, Guardrail, Text, count, finding, unique};
 use crate::affected::Certainty;
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
-use crate::matcher::{COARSE, missing_words};
+use crate::matcher::{COARSE, EXPORTER, missing_words};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "field_not_recorded",
@@ -45,9 +45,11 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         findings.push(Finding {
             rule: Some(rule),
             location,
-            help: Some(
-                "record the field (a packet capture has them all), or match without it".into(),
-            ),
+            help: Some(if missing & EXPORTER != 0 {
+                "record flows, which name their exporter, or write `scope: pop`".to_owned()
+            } else {
+                "record the field (a packet capture has them all), or match without it".to_owned()
+            }),
             ..finding(
                 &GUARDRAIL,
                 format!(

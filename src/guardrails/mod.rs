@@ -198,6 +198,11 @@ impl Evidence<'_> {
         })
     }
 
+    /// Returns the rates that would do for a rule's limit, if they were searched.
+    pub fn safe_rate(&self, rule: Option<u32>) -> Option<&SafeRate> {
+        self.safe_rates.iter().find(|safe| Some(safe.rule) == rule)
+    }
+
     /// Returns the rule to point at for a cause, and where it stands: the rule that stops the
     /// packet, unless the change is that another one no longer lets it pass.
     pub fn blame(&self, cause: &Cause) -> (String, Option<Location>) {

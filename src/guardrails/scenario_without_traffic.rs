@@ -26,6 +26,10 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     findings.push(Finding {
         help: Some("record traffic of it, or give recordings their PoP".to_owned()),
-        ..finding(&GUARDRAIL, format!("nothing recorded is changed by it (`{name}`)"))
+        ..finding(
+            &GUARDRAIL,
+            "it changes nothing: no recorded packet is of the PoP or customers that it names"
+                .to_owned(),
+        )
     });
 }

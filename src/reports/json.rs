@@ -122,6 +122,7 @@ struct Sharer<'r> {
 
 #[derive(Serialize)]
 struct Safe<'r> {
+    always_harmless: bool,
     lowest_harmless: Option<&'r str>,
     highest_effective: Option<&'r str>,
     exists: bool,
@@ -367,7 +368,8 @@ fn limit<'r>(limit: &'r LimitReport, sources: &Sources) -> Limit<'r> {
                 .collect(),
         },
         safe: limit.safe.as_ref().map(|safe| Safe {
-            lowest_harmless: safe.harmless.as_deref(),
+            always_harmless: safe.always_harmless,
+            lowest_harmless: safe.harmless.as_deref().filter(|_| !safe.always_harmless),
             highest_effective: safe.effective.as_deref(),
             exists: safe.exists,
             per_destination: safe.per_destination.as_deref(),

@@ -432,7 +432,7 @@ fn limit_words(limit: &LimitReport, most: usize) -> String {
         who.push(format!("{} more", limit.sharers.len() - most));
     }
     let mut text = format!(
-        "limit {} of {}: {buckets}{place} saw {}: {}",
+        "limit {} of {}: as recorded, {buckets}{place} saw {}: {}",
         limit.rule,
         limit.rate,
         limit.peak,
@@ -447,9 +447,9 @@ fn limit_words(limit: &LimitReport, most: usize) -> String {
 
 fn safe_words(safe: &SafeRateReport) -> String {
     let harmless = match &safe.harmless {
-        Some(_) if safe.always_harmless => "harmless at any rate".to_owned(),
-        Some(rate) => format!("harmless from {rate}"),
-        None => "harmless at no rate".to_owned(),
+        Some(_) if safe.always_harmless => "nobody else loses at any rate".to_owned(),
+        Some(rate) => format!("nobody else loses from {rate} on"),
+        None => "others lose at every rate".to_owned(),
     };
     let job = match &safe.effective {
         Some(rate) => format!(", stops enough up to {rate}"),

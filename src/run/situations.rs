@@ -39,7 +39,7 @@ pub(super) struct Limits {
 /// For how many limits safe rates are searched, and over how many offers at most, all scenarios
 /// together: every rate that is tried runs them through the buckets again.
 const MAX_SEARCHES: usize = 8;
-const MAX_OFFERS: usize = 10_000_000;
+const MAX_OFFERS: usize = 5_000_000;
 
 /// Judges a change in every situation; the first is the recording, the others come smallest first.
 pub(super) fn judge(
