@@ -54,22 +54,22 @@ fn per_second(rate: Rate) -> u128 {
     u128::from(rate.amount) * 1_000_000_000_000 / u128::from(rate.per_ns)
 }
 
-/// How many steps a decade has.
+/// How many rates a decade has, once there are three digits.
 const DECADE: u32 = 900;
-/// How many decades are searched, from a tenth of a unit a second.
-const DECADES: u32 = 14;
+/// The number of the highest rate: ten million million units a second.
+const LAST: u32 = 999 + DECADE * 10 - 1;
 
-/// The number of the highest rate.
-const LAST: u32 = DECADE * DECADES - 1;
-
-/// Returns a rate of three digits; the next number is the next rate.
+/// Returns a rate of whole units a second and at most three digits, which a rule can be given; the
+/// next number is the next rate.
 fn rate(step: u32, unit: RateUnit) -> Rate {
-    let amount = u64::from(100 + step % DECADE).saturating_mul(10u64.pow(step / DECADE));
-    if amount.is_multiple_of(1_000) {
-        Rate { amount: amount / 1_000, unit, per_ns: 1_000_000_000 }
-    } else {
-        Rate { amount, unit, per_ns: 1_000_000_000_000 }
-    }
+    let amount = match step.checked_sub(999) {
+        None => u64::from(step) + 1,
+        Some(step) => {
+            let digits = u64::from(100 + step % DECADE);
+            digits.saturating_mul(10u64.saturating_pow(1 + step / DECADE))
+        }
+    };
+    Rate { amount, unit, per_ns: 1_000_000_000 }
 }
 
 /// What the search looks at.
@@ -215,16 +215,18 @@ mod tests {
     #[test]
     fn the_next_step_is_the_next_rate_of_three_digits() {
         let of = |step| rate(step, RateUnit::Bits);
-        assert_eq!(of(DECADE * 9).to_string(), "100 Mbps");
-        assert_eq!(of(DECADE * 9 + 1).to_string(), "101 Mbps");
-        assert_eq!(of(DECADE * 10 - 1).to_string(), "999 Mbps");
-        assert_eq!(of(DECADE * 10).to_string(), "1 Gbps");
-        assert!((1..DECADE * DECADES).all(|step| per_second(of(step)) > per_second(of(step - 1))));
+        assert_eq!(of(0).to_string(), "1 bps");
+        assert_eq!(of(998).to_string(), "999 bps");
+        assert_eq!(of(999).to_string(), "1 kbps");
+        assert_eq!(of(1_000).to_string(), "1.01 kbps");
+        assert_eq!(of(999 + DECADE * 5).to_string(), "100 Mbps");
+        assert_eq!(of(LAST).to_string(), "9.99 Tbps");
+        assert!((1..=LAST).all(|step| per_second(of(step)) > per_second(of(step - 1))));
     }
 
     #[test]
     fn the_first_is_found_and_none_where_none_holds() {
-        for wanted in [0, 1, 900, 5_000, LAST] {
+        for wanted in [0, 1, 998, 999, 5_000, LAST] {
             assert_eq!(first(0, &|step| step >= wanted), Some(wanted));
             assert_eq!(first(wanted, &|step| step >= wanted), Some(wanted));
         }
