@@ -124,6 +124,8 @@ struct Limiter {
     shape: Shape,
     /// Whether a token bucket is all there is to it, so that sums can be bounded well.
     is_plain: bool,
+    /// Whether its window, if it has one, is of whole seconds, as even traffic is known.
+    fits_seconds: bool,
     /// Whether it could be keyed by destination as well.
     could_be_keyed: bool,
 }
@@ -136,6 +138,12 @@ impl Limiter {
             policer,
             even: EvenLimit::new(&limit),
             is_plain: limit.algorithm == Algorithm::TokenBucket && limit.timeout_ns.is_none(),
+            fits_seconds: match limit.algorithm {
+                Algorithm::TokenBucket => true,
+                Algorithm::FixedWindow { window_ns } | Algorithm::SlidingWindow { window_ns } => {
+                    window_ns.is_multiple_of(BIN_NS)
+                }
+            },
             could_be_keyed: limit.per_destination().is_some(),
             limit,
         }
@@ -429,7 +437,8 @@ impl<'r, 'a> Run<'r, 'a> {
             &all[first..ends[at]]
         };
         let grains = self.grains(offers, &visits);
-        let start = offers.first().map_or(0, |(offer, _)| offer.time_ns);
+        // Of all offers, so that bins are the same in every scenario.
+        let start = self.bank.tally.offers.first().map_or(0, |offer| offer.time_ns);
         let bin = |ns: i64| ns.saturating_sub(start).div_euclid(BIN_NS as i64);
         let mut scaled: HashMap<u32, (u64, u64), foldhash::fast::FixedState> = HashMap::default();
         let mut buckets = Vec::new();
@@ -503,7 +512,11 @@ impl<'r, 'a> Run<'r, 'a> {
         let mut of_root: Vec<Option<Grain>> = vec![None; joined.len()];
         for (at, (offer, _)) in offers.iter().enumerate() {
             let Some(first) = visits(at).first() else { continue };
-            let grain = self.grain(offer);
+            let fits = visits(at).iter().all(|visit| self.bank.limiter(*visit).fits_seconds);
+            let grain = match self.grain(offer) {
+                Grain::Even if !fits => Grain::Coarse,
+                grain => grain,
+            };
             let at = root(&mut joined, first.instance) as usize;
             of_root[at] = Some(of_root[at].map_or(grain, |known| known.with(grain)));
         }

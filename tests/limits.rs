@@ -262,3 +262,12 @@ fn what_a_fixed_window_lets_pass_of_a_profile_does_not_hang_on_the_clock() {
         assert_eq!(output.status.code(), Some(1), "{now}");
     }
 }
+
+#[test]
+fn a_window_of_less_than_a_second_stops_nothing_for_certain_of_a_profile() {
+    // 10 of the 400 Mbps pass in every tenth of a second, which whole seconds do not show.
+    let rule = "  - {id: r, match: {dst: 203.0.113.1, protocol: udp}, action: {rate_limit: {rate: \
+                200 Mbps, algorithm: fixed_window, window: 100ms}}, \
+                intent: {target: [acme], must_stop: 80%}}\n";
+    assert_eq!(judge(rule, "", &[]).verdict(), "cannot_judge");
+}

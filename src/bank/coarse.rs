@@ -32,8 +32,8 @@ struct Contribution {
     bins: (i64, i64),
     packets: u64,
     bytes: u64,
-    /// How many packets were seen, and for how many each of them stands; none if all were seen.
-    sampled: Option<(u64, u64)>,
+    /// How many packets were seen, if they stand for more than themselves.
+    sampled: Option<u64>,
     /// The smallest and the largest single packet, in bytes.
     sizes: (u64, u64),
 }
@@ -53,7 +53,7 @@ impl Sum {
         let amount = unit.pick(one.packets, one.bytes);
         self.amount = self.amount.saturating_add(amount);
         self.largest = self.largest.max(unit.pick(1, one.sizes.1));
-        if let Some((seen, _)) = one.sampled {
+        if let Some(seen) = one.sampled {
             let each = amount as f64 / seen.max(1) as f64;
             self.squares += each * each * seen as f64;
             self.most = self.most.max(each);
@@ -84,7 +84,6 @@ impl Coarse {
     pub(super) fn add(&mut self, offer: &Offer, group: Group, first: i64, last: i64) {
         let mean = offer.bytes / offer.packets.max(1);
         let is_single = offer.packets <= 1 || offer.even;
-        let weight = u64::from(offer.weight);
         for visit in &group.visits {
             let instance = (visit.candidate, visit.rule, visit.instance);
             self.instances.entry(instance).or_default().push(Contribution {
@@ -92,7 +91,7 @@ impl Coarse {
                 bins: (first, last),
                 packets: group.packets,
                 bytes: group.bytes,
-                sampled: (weight > 1).then_some((offer.packets, weight)),
+                sampled: (offer.weight > 1).then_some(offer.packets),
                 sizes: if is_single {
                     (mean, mean)
                 } else {
