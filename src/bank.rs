@@ -212,6 +212,22 @@ impl<'a> Bank<'a> {
         self.limits[1][rule as usize].as_ref().is_some_and(|limiter| limiter.could_be_keyed)
     }
 
+    /// Returns whether some record met a candidate rule's limit in a bucket that nobody knows.
+    pub fn has_unknown_bucket(&self, rule: u32) -> bool {
+        let tally = self.tally;
+        tally.offers.iter().any(|offer| {
+            let paths = tally.paths.value(tally.key(offer.key).paths);
+            let mut at = offer.buckets as usize;
+            paths.iter().any(|pair| {
+                let [running, candidate] = &self.policers[*pair as usize];
+                let first = at + running.len();
+                at = first + candidate.len() + self.keyable(candidate).count();
+                let met = candidate.iter().zip(&tally.buckets_met[first..]);
+                met.into_iter().any(|((of, _), bucket)| *of == rule && *bucket == NO_BUCKET)
+            })
+        })
+    }
+
     /// Makes a bank of which a candidate rule has another rate, and is alone if asked; or is keyed
     /// by destination.
     #[must_use]

@@ -7,7 +7,7 @@
 //! that the config knows no rule language.
 
 use crate::model::{
-    Diagnostic, Direction, Label, Match, SamplingRate, Severity, Share, SourceId, Spanned,
+    Diagnostic, Direction, Label, Match, Sampling, Severity, Share, SourceId, Spanned,
 };
 use crate::words;
 use crate::yaml::{self, Decoder, Fields, Node};
@@ -66,7 +66,7 @@ pub struct TrafficConfig {
     /// The PoP of all records that do not name one.
     pub pop: Option<Spanned<String>>,
     /// One record stands for so many; overrides the file's own. Never zero.
-    pub sampling: Option<SamplingRate>,
+    pub sampling: Option<Sampling>,
     /// The label of all records; overrides the file's own.
     pub label: Option<Label>,
     /// On which side of the running rules it was recorded.
@@ -251,17 +251,17 @@ fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {
     recordings
 }
 
-fn sampling(decoder: &mut Decoder, node: &Node) -> Option<SamplingRate> {
-    let number = decoder.number(node, "`sampling`")?;
-    let sampling = u32::try_from(number).ok().filter(|number| *number > 0);
-    if sampling.is_none() {
+fn sampling(decoder: &mut Decoder, node: &Node) -> Option<Sampling> {
+    let text = decoder.text(node, "`sampling`")?;
+    let sampling = text.parse();
+    if let Err(expected) = sampling {
         decoder.report(
-            Diagnostic::error(node.location, format!("a record cannot stand for {number}"))
-                .label(format!("should be 1 to {}", u32::MAX))
+            Diagnostic::error(node.location, format!("a record cannot stand for {text}"))
+                .label(format!("should be {expected}"))
                 .help("write `sampling: 1000` for one recorded in 1000, `sampling: 1` for all"),
         );
     }
-    sampling.map(SamplingRate)
+    sampling.ok()
 }
 
 fn labels(decoder: &mut Decoder, node: &Node, parse_match: ParseMatch<'_>) -> Labels {

@@ -20,7 +20,8 @@ use crate::inventory;
 use crate::judge;
 use crate::matcher::{self, Test};
 use crate::model::{
-    Diagnostic, Inventory, Match, Names, RuleSet, Severity, SourceId, Sources, Term, Timestamp,
+    Diagnostic, Inventory, Match, Names, RuleSet, Sampling, Severity, SourceId, Sources, Term,
+    Timestamp,
 };
 use crate::reach::Reach;
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Replay};
@@ -148,6 +149,7 @@ impl Run {
             sharing: &limits.sharing,
             safe_rates: &limits.safe_rates,
             newest: &replayed.newest_by_file,
+            sampling_unknown: &replayed.sampling_unknown,
             windows: &tally.windows,
             standards: &self.plan.standards,
         };
@@ -322,6 +324,16 @@ impl Run {
         }
         let mut recordings = self.plan.traffic.clone();
         recordings.sort_by_key(|recording| input::shown(&recording.path));
+        let is_unknown = |one: &Recording| one.sampling == Some(Sampling::Unknown);
+        let unknown = recordings.iter().filter(|one| is_unknown(one));
+        let mut replayed = Replayed {
+            sampling_unknown: unknown.map(|one| input::shown(&one.path)).collect(),
+            ..Replayed::default()
+        };
+        recordings.retain(|one| !is_unknown(one));
+        if recordings.is_empty() {
+            return Some(replayed);
+        }
         let recorded = recordings.len();
         recordings.extend(added.iter().cloned().map(Recording::plain));
         if recordings.iter().filter(|recording| recording.path.as_os_str() == "-").count() > 1 {
@@ -359,7 +371,6 @@ impl Run {
         };
         let (inputs, tally, problems) = replay.run(inputs, self.plan.threads, progress);
         self.problems.extend(problems);
-        let mut replayed = Replayed::default();
         for (input, recording) in inputs.iter().zip(&recordings) {
             let name = input::shown(&recording.path);
             let counts = input.reader.counts();
@@ -464,7 +475,10 @@ impl Run {
             pop: recording.pop.as_deref().map(|pop| names.intern(pop)),
             direction: recording.direction,
             label: recording.label,
-            sampling: recording.sampling,
+            sampling: recording.sampling.and_then(|sampling| match sampling {
+                Sampling::OneIn(rate) => Some(rate),
+                Sampling::Unknown => None,
+            }),
             inner: recording.inner,
             now: self.plan.standards.now,
             batch: self.plan.batch,

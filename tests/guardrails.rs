@@ -47,6 +47,8 @@ struct Case<'a> {
     traffic: Option<&'a str>,
     config: &'a str,
     arguments: &'a [&'a str],
+    /// Whether the config names the traffic.
+    by_config: bool,
 }
 
 /// Judges a case and returns `verdict: guardrail severity, …` without mild warnings on hits.
@@ -66,7 +68,7 @@ fn judge(case: &Case<'_>) -> String {
         put("running.yaml", &rules(running));
         arguments.extend(["--running", "running.yaml"]);
     }
-    if !case.arguments.contains(&"--traffic") {
+    if !case.by_config && !case.arguments.contains(&"--traffic") {
         arguments.extend(["--traffic", "traffic.yaml"]);
     }
     arguments.extend(case.arguments);
@@ -312,6 +314,27 @@ flows:
     let strict = "evidence: {max_unjudged: 1%}";
     assert_eq!(sampled(strict, "1000"), "cannot_judge: evidence_too_thin unknown");
     assert_eq!(sampled(strict, "1"), "pass: ");
+}
+
+#[test]
+fn a_recording_sampled_at_an_unknown_rate_is_left_aside_and_never_passes() {
+    let rules = "rules:\n  - {id: r, match: {dst: 203.0.113.1, protocol: udp}, action: drop}";
+    let sampled = |sampling: &str| {
+        judge(&Case { rules, arguments: &["--sampling", sampling], ..Case::default() })
+    };
+    assert_eq!(sampled("1"), "pass: ");
+    let verdict = sampled("unknown");
+    assert!(verdict.starts_with("cannot_judge: "), "{verdict}");
+    assert!(verdict.contains("sampling_unknown unknown"), "{verdict}");
+    // By the config of one recording: the other one is still judged, and a harm in it is certain.
+    let beside = |rules: &str| {
+        let config = "traffic: [{path: flood.yaml, sampling: unknown}, {path: traffic.yaml}]";
+        judge(&Case { rules, config, by_config: true, ..Case::default() })
+    };
+    assert_eq!(beside(rules), "cannot_judge: sampling_unknown unknown");
+    let wrong = "rules:\n  - {id: r, match: {dst: 203.0.113.17}, action: drop, \
+                 intent: {target: [acme], may_affect: [acme], may_reach: [all]}}";
+    assert_eq!(beside(wrong), "fail: collateral_loss error, sampling_unknown unknown");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use super::When;
+use crate::model::Sampling;
 
 /// What `check` takes, as typed.
 #[derive(Args, Debug)]
@@ -63,10 +64,9 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "WAY", env = "BLASTGATE_DIRECTION", help_heading = "Traffic")]
     pub(super) direction: Option<String>,
 
-    /// One record stands for N packets.
-    #[arg(long, value_name = "N", env = "BLASTGATE_SAMPLING", help_heading = "Traffic",
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) sampling: Option<u32>,
+    /// One record stands for N packets; `unknown` if nobody knows for how many.
+    #[arg(long, value_name = "N", env = "BLASTGATE_SAMPLING", help_heading = "Traffic")]
+    pub(super) sampling: Option<Sampling>,
 
     /// What all of the traffic is: attack or legit.
     #[arg(long, value_name = "LABEL", env = "BLASTGATE_LABEL", help_heading = "Traffic")]

@@ -10,7 +10,7 @@ use crate::guardrails::Standards;
 use crate::input;
 use crate::languages::{self, Language, native};
 use crate::model::{
-    Diagnostic, Direction, Label, RecordBatch, SamplingRate, Severity, Sources, Spanned, Timestamp,
+    Diagnostic, Direction, Label, RecordBatch, Severity, Sources, Spanned, Timestamp,
 };
 use crate::run::{Plan, Recording, WhatIf};
 use crate::traffic;
@@ -172,7 +172,7 @@ fn recordings(
         Some(other) => bail!("unknown direction `{other}`; it is `ingress` or `egress`"),
     };
     let form = arguments.format.as_deref().map(form_named).transpose()?;
-    let sampling = arguments.sampling.map(SamplingRate);
+    let sampling = arguments.sampling;
     let mut recordings: Vec<Recording> = Vec::new();
     if arguments.traffic.is_empty() {
         for one in &config.traffic {

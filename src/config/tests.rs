@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::SamplingRate;
 
 /// A match parser that knows `any` and maps.
 fn stub(node: &Node, decoder: &mut Decoder) -> Option<Match> {
@@ -85,7 +86,7 @@ fn every_key_is_read() {
     let [first, second, third] = config.traffic.as_slice() else { panic!("three recordings") };
     assert_eq!(first.path.value, "traffic/legit.pcap");
     assert_eq!(first.pop.as_ref().expect("a PoP").value, "ams");
-    assert_eq!(first.sampling, Some(SamplingRate(1)));
+    assert_eq!(first.sampling, Some(Sampling::OneIn(SamplingRate(1))));
     assert_eq!((first.label, first.observed), (Some(Label::Legit), Observed::Before));
     assert_eq!((second.label, second.sampling, second.inner), (None, None, false));
     assert_eq!((third.label, third.observed), (Some(Label::Attack), Observed::After));
@@ -183,7 +184,7 @@ fn what_is_wrong_has_its_place() {
         ("traffic: [{path: c}, {path: c, pop: ams}]", "c", "listed twice"),
         ("traffic: [{path: a, sampling: 0}]", "0", "cannot stand for 0"),
         ("traffic: [{path: a, sampling: 4294967296}]", "4294967296", "cannot stand"),
-        ("traffic: [{path: a, sampling: 1:100}]", "1:100", "no whole number"),
+        ("traffic: [{path: a, sampling: 1:100}]", "1:100", "cannot stand for 1:100"),
         ("traffic: [{path: a, label: good}]", "good", "unknown value of `label`"),
         ("traffic: [{path: a, observed: afte}]", "afte", "unknown value of `observed`"),
         ("traffic: [{path: a, direction: out}]", "out", "unknown value of `direction`"),

@@ -41,6 +41,7 @@ mod protected;
 mod protected_traffic_hit;
 mod rule_expired;
 mod rule_without_hits;
+mod sampling_unknown;
 mod scenario_without_traffic;
 mod shared_bucket;
 mod target_cut_off;
@@ -62,6 +63,7 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &intent_missing::GUARDRAIL,
     &rule_expired::GUARDRAIL,
     &wide_match::GUARDRAIL,
+    &sampling_unknown::GUARDRAIL,
     &field_not_recorded::GUARDRAIL,
     &limit_undecided::GUARDRAIL,
     &nothing_recorded::GUARDRAIL,
@@ -155,6 +157,8 @@ pub struct Evidence<'a> {
     pub safe_rates: &'a [SafeRate],
     /// The newest record of every recording that has an age.
     pub newest: &'a [(String, Timestamp)],
+    /// Recordings that were left aside, as nobody knows how they were sampled.
+    pub sampling_unknown: &'a [String],
     /// For every window: the start of its earliest record, and the end of its latest.
     pub windows: &'a BTreeMap<i64, (i64, i64)>,
     /// Enough is what?

@@ -27,4 +27,4 @@ pub use rule::{
 pub use sets::{AddressSet, NumberSet};
 pub use source::{Location, SourceId, Sources, Span, Spanned};
 pub use time::Timestamp;
-pub use units::{Burst, Rate, RateUnit, SamplingRate, Share};
+pub use units::{Burst, Rate, RateUnit, Sampling, SamplingRate, Share};

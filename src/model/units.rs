@@ -1,6 +1,7 @@
 //! Quantities where a mix-up costs money: rates, bursts, shares, sampling.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// What a rate counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +115,28 @@ pub struct SamplingRate(pub u32);
 impl SamplingRate {
     /// Everything was recorded.
     pub const UNSAMPLED: SamplingRate = SamplingRate(1);
+}
+
+/// What is said of how a recording was sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// One packet in so many was recorded.
+    OneIn(SamplingRate),
+    /// It was sampled and nobody knows at which rate, so nothing in it can be counted.
+    Unknown,
+}
+
+impl FromStr for Sampling {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Sampling, &'static str> {
+        if text == "unknown" {
+            return Ok(Sampling::Unknown);
+        }
+        let rate = text.parse().ok().filter(|rate: &u32| *rate > 0);
+        rate.map(|rate| Sampling::OneIn(SamplingRate(rate)))
+            .ok_or("a whole number from 1 to 4294967295 (1 in so many was recorded), or `unknown`")
+    }
 }
 
 /// Writes a share as people do: `100 %`, `0.4 %`, `less than 0.1 %`.

@@ -16,6 +16,8 @@ pub(super) struct Replayed {
     pub(super) unread: std::collections::BTreeMap<String, u64>,
     pub(super) other: std::collections::BTreeMap<String, u64>,
     pub(super) files: Vec<String>,
+    /// Recordings that were left aside, as nobody knows how they were sampled.
+    pub(super) sampling_unknown: Vec<String>,
 }
 
 impl Replayed {

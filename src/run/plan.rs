@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::what_if::WhatIf;
 use crate::guardrails::Standards;
 use crate::languages::Language;
-use crate::model::{Diagnostic, Direction, Label, Location, Match, SamplingRate, Sources};
+use crate::model::{Diagnostic, Direction, Label, Location, Match, Sampling, Sources};
 use crate::traffic;
 
 /// What to do: everything that the command line and the config say, checked.
@@ -68,7 +68,7 @@ pub struct Recording {
     /// The label of all its records.
     pub label: Option<Label>,
     /// One record stands for so many.
-    pub sampling: Option<SamplingRate>,
+    pub sampling: Option<Sampling>,
     /// Whether tunnels are looked through.
     pub inner: bool,
     /// Where it says that it was recorded after the running rules, if it was.

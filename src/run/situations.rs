@@ -98,6 +98,7 @@ pub(super) fn judge(
             && limit.exceed != Exceed::Log
             && limits.safe_rates.len() < MAX_SEARCHES
             && tally.offers.len() * views.len() <= MAX_OFFERS
+            && !bank.has_unknown_bucket(usage.rule)
         {
             limits.safe_rates.push(search.find(usage.rule, limit.rate.unit));
         }
