@@ -16,6 +16,8 @@ use crate::tally::Counts;
 
 pub use assess::Assessment;
 
+pub use crate::tally::{IPV6, LATER_FRAGMENT};
+
 //------------ Amounts -------------------------------------------------------
 
 /// How much: as recorded, and on the wire.

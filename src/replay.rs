@@ -11,16 +11,16 @@ use crate::attribution::{Attribution, Ends};
 use crate::inventory::customers::Owner;
 use crate::matcher::{BUCKET, EXPORTER, Matcher, Step, Test, Truth};
 use crate::model::{
-    Action, Address, Diagnostic, Family, KeyPart, Known, Label, Layers, NameId, Prefix, RateLimit,
-    Record, RecordBatch, RuleSet, Scope,
+    Action, Address, Diagnostic, Family, Fragment, KeyPart, Known, Label, Layers, NameId, Prefix,
+    RateLimit, Record, RecordBatch, RuleSet, Scope,
 };
 use crate::scenario::{Moves, slot};
 use crate::service::Service;
-use crate::tally::{BucketKey, Counts, Key, NO_BUCKET, Offer, Pair, Tally};
+use crate::tally::{BucketKey, Counts, IPV6, Key, LATER_FRAGMENT, NO_BUCKET, Offer, Pair, Tally};
 use crate::traffic::TrafficReader;
 
 /// How many `attack_match`es one run can tell apart.
-pub const MAX_ATTACK_MATCHES: usize = 32;
+pub const MAX_ATTACK_MATCHES: usize = 30;
 
 /// What replay needs to know.
 pub struct Replay<'a> {
@@ -252,6 +252,13 @@ impl<'r, 'a> Worker<'r, 'a> {
                 if test.decide(&record) != Truth::No {
                     attack |= 1 << bit;
                 }
+            }
+            let header = &record.header;
+            if header.known.has(Known::FRAGMENT) && header.fragment.has(Fragment::LATER) {
+                attack |= LATER_FRAGMENT;
+            }
+            if header.family == Family::V6 {
+                attack |= IPV6;
             }
         }
         let splits = replay.moves.splits(record.pop);

@@ -65,6 +65,12 @@ pub struct Pair {
 /// Into how many parts the sources of a PoP are cut where a scenario drains it into several.
 pub const SLOTS: u64 = 256;
 
+/// The bit of [`Key::attack`] of later fragments.
+pub const LATER_FRAGMENT: u32 = 1 << 31;
+
+/// The bit of [`Key::attack`] of IPv6.
+pub const IPV6: u32 = 1 << 30;
+
 /// What records are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -79,7 +85,8 @@ pub struct Key {
     pub service: Service,
     /// The label.
     pub label: Label,
-    /// Which `attack_match`es of intents the record meets, a bit each.
+    /// Which `attack_match`es of intents the record meets, a bit each; and [`LATER_FRAGMENT`] and
+    /// [`IPV6`]. Nothing for what is not attack.
     pub attack: u32,
     /// The window: start time divided by its length.
     pub window: i64,

@@ -461,3 +461,50 @@ fn a_redirect_to_a_place_that_cleans_delivers_what_is_legitimate() {
     assert_eq!(with(""), "fail: collateral_loss error");
     assert_eq!(with("redirects: [{name: scrub, effect: clean}]"), "pass: ");
 }
+
+#[test]
+fn attack_fragments_that_walk_past_a_rule_on_ports_are_named() {
+    let flood = format!(
+        "{TRAFFIC}  - {{id: first, label: attack, pop: ams, dst: 203.0.113.1, protocol: udp, src_port: 53, fragment: first, rate: 80 Mbps}}
+  - {{id: later, label: attack, pop: ams, dst: 203.0.113.1, protocol: udp, fragment: not_first, rate: 80 Mbps}}
+"
+    );
+    let of = |matches: &str, traffic: &str| {
+        let rules = format!("rules:\n  - {{id: r, match: {matches}, action: drop}}");
+        judge(&Case { rules: &rules, traffic: Some(traffic), ..Case::default() })
+    };
+    let ports = "{dst: 203.0.113.1, protocol: udp, src_port: 53}";
+    assert_eq!(of(ports, &flood), "pass: fragments_missed warning");
+    let both = "{dst: 203.0.113.1, protocol: udp, any_of: [{src_port: 53}, {fragment: not_first}]}";
+    assert_eq!(of(both, &flood), "pass: ");
+    // An attack without fragments has none that are missed.
+    let whole: String = flood
+        .lines()
+        .filter(|line| !line.contains("later"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(of(ports, &whole), "pass: ");
+}
+
+#[test]
+fn attack_of_the_other_family_that_walks_past_is_named() {
+    let flood = format!(
+        "{TRAFFIC}  - {{id: v4, label: attack, pop: ams, dst: 203.0.113.1, protocol: udp, dst_port: 80, rate: 80 Mbps}}
+  - {{id: v6, label: attack, pop: ams, dst: \"2001:db8:a::1\", protocol: udp, dst_port: 80, rate: 80 Mbps}}
+"
+    );
+    let of = |dst: &str, traffic: &str| {
+        let rules =
+            format!("rules:\n  - {{id: r, match: {{dst: {dst}, protocol: udp}}, action: drop}}");
+        judge(&Case { rules: &rules, traffic: Some(traffic), ..Case::default() })
+    };
+    assert_eq!(of("203.0.113.1", &flood), "pass: other_family_missed warning");
+    assert_eq!(of("\"2001:db8:a::1\"", &flood), "pass: other_family_missed warning");
+    assert_eq!(of("[203.0.113.1, \"2001:db8:a::1\"]", &flood), "pass: ");
+    let v4: String = flood
+        .lines()
+        .filter(|line| !line.contains("id: v6"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(of("203.0.113.1", &v4), "pass: ");
+}

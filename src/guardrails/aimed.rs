@@ -5,6 +5,8 @@ use crate::impact::{Amount, Attack, Fall, Range};
 use crate::judge::Judge;
 use crate::model::Share;
 
+const HALF: Share = Share(Share::ONE / 2);
+
 /// The attack on a judge's targets, of its `attack_match`.
 #[derive(Default)]
 pub(super) struct Aimed {
@@ -17,15 +19,29 @@ pub(super) struct Aimed {
 
 impl Aimed {
     pub(super) fn at(judge: &Judge, evidence: &Evidence<'_>) -> Aimed {
+        Aimed::of_kind(judge, evidence, &|_| true)
+    }
+
+    /// Counts the attack of one kind only, by the bits of [`crate::tally::Key::attack`].
+    pub(super) fn of_kind(
+        judge: &Judge,
+        evidence: &Evidence<'_>,
+        is_kind: &dyn Fn(u32) -> bool,
+    ) -> Aimed {
         let mut aimed = Aimed::default();
         for ((ends, bits), attack) in &evidence.impact.attack {
             let meant = judge.attack_bit.is_none_or(|bit| bits >> bit & 1 == 1);
             let ends = &evidence.ends[*ends as usize];
-            if meant && judge.target.is_target(ends, evidence.attribution) {
+            if meant && is_kind(*bits) && judge.target.is_target(ends, evidence.attribution) {
                 aimed.add(attack);
             }
         }
         aimed
+    }
+
+    /// Returns whether more than half of it passes the candidate for certain.
+    pub(super) fn mostly_passes(&self) -> bool {
+        !self.offered.is_zero() && !self.candidate.greatest.is_at_least(HALF, &self.offered)
     }
 
     pub(super) fn add(&mut self, attack: &Attack) {

@@ -30,6 +30,7 @@ mod coverage;
 mod evidence_too_old;
 mod evidence_too_thin;
 mod field_not_recorded;
+mod fragments_missed;
 mod impossible_match;
 mod intent_missing;
 mod limit_below_normal;
@@ -37,6 +38,7 @@ mod limit_undecided;
 mod limit_without_effect;
 mod nothing_labelled;
 mod nothing_recorded;
+mod other_family_missed;
 mod protected;
 mod protected_traffic_hit;
 mod rule_expired;
@@ -76,6 +78,8 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &limit_without_effect::GUARDRAIL,
     &rule_without_hits::GUARDRAIL,
     &unit_suspect::GUARDRAIL,
+    &other_family_missed::GUARDRAIL,
+    &fragments_missed::GUARDRAIL,
     &unkeyed_limit::GUARDRAIL,
 ];
 
