@@ -17,6 +17,31 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "PATH", env = "BLASTGATE_RUNNING", help_heading = "Materials")]
     pub(super) running: Option<PathBuf>,
 
+    /// The rules in force are those at the same paths at this git revision.
+    #[arg(
+        long,
+        value_name = "REV",
+        env = "BLASTGATE_BASE",
+        conflicts_with_all = ["running", "merge_base"],
+        help_heading = "Materials"
+    )]
+    pub(super) base: Option<String>,
+
+    /// The same at the merge base of this git revision and HEAD: what the branch began from.
+    #[arg(
+        long,
+        value_name = "REV",
+        env = "BLASTGATE_MERGE_BASE",
+        conflicts_with = "running",
+        help_heading = "Materials"
+    )]
+    pub(super) merge_base: Option<String>,
+
+    /// Take the candidate rules from the git index, not from the working tree; all else is read as
+    /// it is. Without a running set these are judged against HEAD, as a pre-commit hook wants.
+    #[arg(long, env = "BLASTGATE_STAGED", help_heading = "Materials")]
+    pub(super) staged: bool,
+
     /// The rule language, when it cannot be told from the file.
     #[arg(long, value_name = "NAME", env = "BLASTGATE_LANGUAGE", help_heading = "Materials")]
     pub(super) language: Option<String>,
