@@ -210,7 +210,8 @@ fn materials(folder: &Path) {
     }
     let exclude = folder.join(".git/info/exclude");
     if exclude.parent().is_some_and(Path::is_dir) {
-        std::fs::write(exclude, "/inventory.yaml\n/traffic.yaml\n/blastgate.yaml\n").expect("a file");
+        std::fs::write(exclude, "/inventory.yaml\n/traffic.yaml\n/blastgate.yaml\n")
+            .expect("a file");
     }
 }
 
@@ -361,7 +362,9 @@ fn a_revision_that_is_not_there_is_never_green() {
     let repository = Repository::new();
     let id = repository.git(&["rev-parse", "HEAD"]);
     let blob = repository.git(&["rev-parse", "HEAD:rules/edge.yaml"]);
-    for revision in ["gone", "^main", "main..main", "HEAD^9", "HEAD:rules", &blob, &id[..3], " main"] {
+    for revision in
+        ["gone", "^main", "main..main", "HEAD^9", "HEAD:rules", &blob, &id[..3], " main"]
+    {
         let said = repository.check(&[&format!("--base={revision}")]);
         said.is(3, "no revision").is(3, "name a commit, branch or tag");
         repository.check(&[&format!("--merge-base={revision}")]).is(3, "no revision");
@@ -460,7 +463,8 @@ fn a_folder_in_git_holds_the_files_that_it_holds_on_disk() {
         assert_eq!(said.result["change"]["files"], 6);
     }
     // Files are named alone, twice, and with dots.
-    for paths in [&["rules/two words.yaml"][..], &["rules", "rules/b.yaml"], &["./rules/../rules/"]] {
+    for paths in [&["rules/two words.yaml"][..], &["rules", "rules/b.yaml"], &["./rules/../rules/"]]
+    {
         repository.check(&[paths, &["--base", "HEAD"]].concat()).is(0, "nothing changed");
     }
     repository.check(&[".", "--base", &first]).is(3, "blastgate.yaml");
@@ -505,7 +509,7 @@ fn paths_are_those_of_the_folder_one_is_in() {
     check(&deep, &["--base", "HEAD"]).is(1, "modified more");
     check(&deep, &["--staged"]).is(0, "nothing changed");
     git(&deep, &["add", "-A"]);
-    check(&deep, &["--staged"]).is(1, "../../rules/deep/more.yaml:4:");
+    check(&deep, &["--staged"]).is(1, "../../rules/deep/more.yaml:3:");
 }
 
 #[test]
@@ -581,8 +585,7 @@ fn submodules_are_refused_rather_than_passed_over() {
     clone.check(&["rules/shared/shared.yaml", "--staged"]).is(3, "is a submodule");
     // In it, all is well.
     let inside = repository.path().join("rules/shared");
-    let arguments =
-        ["shared.yaml", "--base", "HEAD", "--config", "../../blastgate.yaml"];
+    let arguments = ["shared.yaml", "--base", "HEAD", "--config", "../../blastgate.yaml"];
     check(&inside, &arguments).is(0, "nothing changed");
 }
 
@@ -596,7 +599,7 @@ fn staged_rules_are_those_of_the_index_and_not_of_the_working_tree() {
     repository.git(&["add", "-A"]);
     repository.write("rules/edge.yaml", GOOD);
     let said = repository.check(&["--staged"]);
-    said.is(1, "rules (git index): 1 rule in 1 file").is(1, "rules/edge.yaml:4:");
+    said.is(1, "rules (git index): 1 rule in 1 file").is(1, "rules/edge.yaml:3:");
     said.against(&git_of(&head));
     assert_eq!(said.result["change"]["candidate"], "rules (git index)");
     repository.check(&["--base", "HEAD"]).is(0, "nothing changed");
@@ -636,7 +639,8 @@ fn rules_deleted_in_the_index_are_judged_as_removed() {
     // It stopped an attack: taking it away is no good change.
     for arguments in [&["--staged"][..], &["rules/edge.yaml", "--staged", "--base", "HEAD"]] {
         let said = repository.check(arguments);
-        said.is(1, "removed acme-flood").is(1, "has no rules in the git index: all of it is removed");
+        said.is(1, "removed acme-flood")
+            .is(1, "has no rules in the git index: all of it is removed");
     }
     // What was never there is a mistake, also besides what is.
     repository.git(&["reset", "-q"]);
@@ -796,7 +800,8 @@ fn what_git_says_no_to_is_passed_on() {
     materials(bare.path());
     check(bare.path(), &["--staged"]).is(3, "must be run in a work tree");
     // Settings of the caller change nothing.
-    let settings = [("GIT_LITERAL_PATHSPECS", "1"), ("GIT_PAGER", "false"), ("LANG", "de_DE.UTF-8")];
+    let settings =
+        [("GIT_LITERAL_PATHSPECS", "1"), ("GIT_PAGER", "false"), ("LANG", "de_DE.UTF-8")];
     check_with(folder, &["--staged"], &settings).is(0, "nothing changed");
 }
 

@@ -17,7 +17,7 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "PATH", env = "BLASTGATE_RUNNING", help_heading = "Materials")]
     pub(super) running: Option<PathBuf>,
 
-    /// The rules in force are those at the same paths at this git revision.
+    /// The rules in force are those at the same paths at this git revision, exactly that tree.
     #[arg(
         long,
         value_name = "REV",
@@ -27,7 +27,8 @@ pub(super) struct CheckArguments {
     )]
     pub(super) base: Option<String>,
 
-    /// The same at the merge base of this git revision and HEAD: what the branch began from.
+    /// The same at the merge base of this git revision and HEAD: what the branch began from. Where
+    /// there is not exactly one, or a shallow clone may hide it, the verdict is CANNOT JUDGE.
     #[arg(
         long,
         value_name = "REV",
@@ -37,8 +38,9 @@ pub(super) struct CheckArguments {
     )]
     pub(super) merge_base: Option<String>,
 
-    /// Take the candidate rules from the git index, not from the working tree; all else is read as
-    /// it is. Without a running set these are judged against HEAD, as a pre-commit hook wants.
+    /// Take the candidate rules from the git index, not from the working tree. Only the rules: all
+    /// else is read as it lies there. Where no running set is named it is then HEAD, as a pre-commit
+    /// hook wants; before the first commit it is empty.
     #[arg(long, env = "BLASTGATE_STAGED", help_heading = "Materials")]
     pub(super) staged: bool,
 

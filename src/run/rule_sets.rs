@@ -31,7 +31,7 @@ impl Run {
     /// Reads the running and the candidate rules. What cannot be read is a problem, and makes the
     /// set empty.
     pub(super) fn rule_sets(&mut self) -> [RuleSet; 2] {
-        let from_git = match self.from_git() {
+        let from_git = match self.ask_git() {
             Ok(from_git) => from_git,
             Err(error) => {
                 let problem = Diagnostic::bare(error.to_string());
@@ -55,7 +55,7 @@ impl Run {
         [running, candidate]
     }
 
-    fn from_git(&self) -> Result<FromGit, GitError> {
+    fn ask_git(&self) -> Result<FromGit, GitError> {
         let plan = &self.plan;
         let from_disk = matches!(plan.running, Running::Nothing | Running::Path(_));
         if from_disk && !plan.staged {
