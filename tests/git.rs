@@ -759,6 +759,20 @@ fn a_linked_worktree_is_judged_by_its_own_index_and_head() {
     assert!(code == 1 && text.contains("GIT_WORK_TREE is not set"), "{text}");
 }
 
+#[test]
+fn what_a_sparse_checkout_leaves_out_is_not_taken_for_removed() {
+    let repository = Repository::new();
+    repository.write("rules/deep/more.yaml", &GOOD.replace("acme-flood", "more"));
+    repository.write("rules/deep/notes.txt", "notes");
+    repository.commit("more");
+    repository.git(&["sparse-checkout", "set", "--no-cone", "/*", "!/rules/deep/"]);
+    assert!(!repository.path().join("rules/deep").exists());
+    let said = repository.check(&["--base", "HEAD"]);
+    said.is(3, "rules/deep/more.yaml is left out of the working tree by a sparse checkout");
+    repository.check(&["--staged"]).is(0, "nothing changed");
+    repository.check(&["rules/edge.yaml", "--base", "HEAD"]).is(0, "nothing changed");
+}
+
 //------------ What git cannot do --------------------------------------------
 
 #[test]

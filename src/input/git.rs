@@ -231,6 +231,27 @@ impl Repository {
         })
     }
 
+    /// Makes sure that the working tree shows all rule files that it stands for: one that a sparse
+    /// checkout leaves out would look as if it had been deleted.
+    pub fn is_whole(&self, paths: &[PathBuf], extensions: &[&str]) -> Result<(), GitError> {
+        let places = self.places(paths)?;
+        let mut arguments =
+            ["ls-files", "-t", "-z", "--full-name", "--"].map(OsString::from).to_vec();
+        arguments.extend(around(&places));
+        let list = ask(&arguments)?;
+        let skipped = list.split(|byte| *byte == 0).filter_map(|line| line.strip_prefix(b"S "));
+        for path in skipped {
+            let is_one = |place: &Place<'_>| {
+                below(path, &place.path()).is_some_and(|inner| is_listed(inner, extensions))
+            };
+            let full = self.top.join(path_of(path));
+            if places.iter().any(is_one) && !full.exists() {
+                return Err(GitError::Sparse { name: path_of(path).display().to_string() });
+            }
+        }
+        Ok(())
+    }
+
     fn places<'p>(&self, paths: &'p [PathBuf]) -> Result<Vec<Place<'p>>, GitError> {
         paths.iter().map(|path| Place::new(path, &self.here, &self.top)).collect()
     }
@@ -392,13 +413,23 @@ fn pick(
     name: String,
     extensions: &[&str],
 ) -> Result<(), GitError> {
-    let is_hidden = entry.path.split(|byte| *byte == b'/').any(is_hidden);
-    let path = path_of(&entry.path);
-    if !is_hidden && (entry.mode == SUBMODULE || is_rule_file(&path, extensions)) {
+    let is_submodule = entry.mode == SUBMODULE && !is_left_out(&entry.path);
+    if is_submodule || is_listed(&entry.path, extensions) {
         refuse(entry, &name)?;
+        let path = path_of(&entry.path);
         wanted.push(Wanted { path: place.typed.join(path), name, id: entry.id.clone() });
     }
     Ok(())
+}
+
+/// Returns whether a folder on disk would hide this.
+fn is_left_out(inner: &[u8]) -> bool {
+    inner.split(|byte| *byte == b'/').any(is_hidden)
+}
+
+/// Returns whether a folder on disk would yield this file.
+fn is_listed(inner: &[u8], extensions: &[&str]) -> bool {
+    !is_left_out(inner) && is_rule_file(&path_of(inner), extensions)
 }
 
 /// Reads files in the order of a rule set, each once.

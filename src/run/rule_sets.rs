@@ -70,7 +70,10 @@ impl Run {
         let extensions = plan.language.extensions;
         let candidate = match plan.staged {
             true => Some(repository.staged(&plan.rules, extensions)?),
-            false => None,
+            false => {
+                repository.is_whole(&plan.rules, extensions)?;
+                None
+            }
         };
         let committed = match &commit {
             Some(commit) => Some(repository.files(commit, &plan.rules, extensions)?),

@@ -116,6 +116,12 @@ pub enum GitError {
         /// As typed.
         name: String,
     },
+    /// A rule file that the working tree does not show.
+    #[error("{name} is left out of the working tree by a sparse checkout")]
+    Sparse {
+        /// What it is called.
+        name: String,
+    },
     /// An object that is not here.
     #[error("{name} is not in this clone: {reason}")]
     NoObject {
@@ -172,7 +178,9 @@ impl GitError {
             GitError::NoRevision { .. } => {
                 "name a commit, branch or tag that is here; `git fetch` may bring it"
             }
-            GitError::Ambiguous { .. } => "write it out: `refs/heads/NAME` or `refs/tags/NAME`",
+            GitError::Ambiguous { .. } => {
+                "write it out: `refs/heads/NAME`, `refs/tags/NAME`, or the whole id"
+            }
             GitError::Unborn => "commit first, or name the rules in force with `--running PATH`",
             GitError::Unrelated { .. } => "name the revision that is in force with `--base REV`",
             GitError::Several { .. } => {
@@ -185,6 +193,9 @@ impl GitError {
             GitError::Unmerged { .. } => "finish the merge, and `git add` the result",
             GitError::NotAdded { .. } => {
                 "`git add` it, or judge the working tree without `--staged`"
+            }
+            GitError::Sparse { .. } => {
+                "`git sparse-checkout add` its folder, or judge the index with `--staged`"
             }
             GitError::NoObject { .. } => {
                 "fetch what a partial clone left out (`git fetch --refetch --no-filter`), or clone \
