@@ -13,7 +13,7 @@ pub(super) struct CheckArguments {
     #[arg(value_name = "RULES", env = "BLASTGATE_RULES", value_delimiter = '\n')]
     pub(super) rules: Vec<PathBuf>,
 
-    /// The rule set in force now: a file or folder. Without it every rule is judged as if new.
+    /// The rule set in force now: a file or folder. Without any, every rule is judged as if new.
     #[arg(long, value_name = "PATH", env = "BLASTGATE_RUNNING", help_heading = "Materials")]
     pub(super) running: Option<PathBuf>,
 

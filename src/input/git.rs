@@ -152,7 +152,10 @@ impl Repository {
         paths: &[PathBuf],
         extensions: &[&str],
     ) -> Result<Listing, GitError> {
-        let name = |path: &[u8]| format!("{}:{}", commit.short, path_of(path).display());
+        let name = |path: &[u8]| match path {
+            [] => commit.short.clone(),
+            path => format!("{}:{}", commit.short, path_of(path).display()),
+        };
         let mut wanted = Vec::new();
         let mut absent = Vec::new();
         for place in self.places(paths)? {
