@@ -1,4 +1,5 @@
-//! Opens things: files, folders, standard input, gzip and zstd; and puts outputs in their place.
+//! Opens things: files, folders, standard input, gzip and zstd, what git holds; and puts outputs
+//! in their place.
 //!
 //! Invariant: nothing else in the crate touches the file system. What is handed out carries the
 //! name under which it is shown.
@@ -8,6 +9,8 @@ use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+pub mod git;
 
 /// The largest text that is read: rules, inventories, configs.
 pub const MAX_TEXT_BYTES: u64 = 1 << 30;
@@ -200,16 +203,35 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
             });
         }
     }
-    files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
-    files.dedup();
+    in_order(&mut files, |path| path);
     Ok(files)
+}
+
+/// Puts the files of a rule set in order, each once.
+fn in_order<F>(files: &mut Vec<F>, path: impl Fn(&F) -> &Path) {
+    files.sort_by(|a, b| {
+        let bytes = |file| path(file).as_os_str().as_encoded_bytes();
+        bytes(a).cmp(bytes(b))
+    });
+    files.dedup_by(|a, b| path(a) == path(b));
+}
+
+/// Returns whether a file or folder of this name is left out of a folder of rules.
+fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".")
+}
+
+/// Returns whether a file in a folder of rules is one.
+fn is_rule_file(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|own| extensions.contains(&own))
 }
 
 fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<(), InputError> {
     let fault = |source| InputError::read(shown(folder), source);
     for entry in fs::read_dir(folder).map_err(fault)? {
         let entry = entry.map_err(fault)?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+        if is_hidden(entry.file_name().as_encoded_bytes()) {
             continue;
         }
         let path = entry.path();
@@ -219,9 +241,8 @@ fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<
         } else {
             // A link that leads nowhere is named by the reader; one to a folder is not followed,
             // so that no walk is endless.
-            let extension = path.extension().and_then(|extension| extension.to_str());
             let is_folder = kind.is_symlink() && path.is_dir();
-            if !is_folder && extension.is_some_and(|own| extensions.contains(&own)) {
+            if !is_folder && is_rule_file(&path, extensions) {
                 files.push(path);
             }
         }

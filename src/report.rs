@@ -92,6 +92,8 @@ pub struct ChangeSummary {
     pub intents_widened: Vec<String>,
     /// Whether no packet's fate can differ; then no traffic was read.
     pub nothing: bool,
+    /// What is to be known about where the two sets come from, in words.
+    pub notes: Vec<String>,
 }
 
 /// What the change does to one customer, infrastructure entry, `(control-plane)` or `(unowned)`.

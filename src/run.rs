@@ -3,6 +3,7 @@
 mod evidence;
 mod observed;
 mod plan;
+mod rule_sets;
 mod situations;
 mod what_if;
 
@@ -34,12 +35,18 @@ use crate::verdict;
 use evidence::Replayed;
 use situations::Situation;
 
-pub use plan::{Plan, Recording};
+pub use plan::{Plan, Recording, Running};
 pub use what_if::WhatIf;
 
 /// Judges a change.
 pub fn check(plan: Plan, progress: &(dyn Fn(u64) + Sync)) -> Report {
-    let mut run = Run { sources: plan.sources.clone(), problems: plan.problems.clone(), plan };
+    let mut run = Run {
+        sources: plan.sources.clone(),
+        problems: plan.problems.clone(),
+        running: rule_sets::running_name(&plan.running),
+        notes: Vec::new(),
+        plan,
+    };
     run.check(progress)
 }
 
@@ -47,16 +54,15 @@ struct Run {
     plan: Plan,
     sources: Sources,
     problems: Vec<Diagnostic>,
+    /// What the running set is called; none if there is none.
+    running: Option<String>,
+    /// What is to be known about where the two sets come from.
+    notes: Vec<String>,
 }
 
 impl Run {
     fn check(&mut self, progress: &(dyn Fn(u64) + Sync)) -> Report {
-        let paths = self.plan.rules.clone();
-        let candidate = self.rules(&paths, "the candidate rules");
-        let running = match self.plan.running.clone() {
-            Some(path) => self.rules(&[path], "the running rules"),
-            None => RuleSet::empty(),
-        };
+        let [running, candidate] = self.rule_sets();
         let inventory = self.inventory();
         if self.failed() {
             return self.cannot_judge();
@@ -71,7 +77,7 @@ impl Run {
         self.check_pops(&candidate, &inventory);
         let change = Change::between(&running, &candidate);
         let after = self.plan.traffic.iter().filter_map(|recording| recording.observed_after);
-        let has_running = self.plan.running.is_some();
+        let has_running = self.running.is_some();
         let refused = after.filter_map(|place| {
             observed::refuse(place, has_running, [&running, &candidate], &change)
         });
@@ -86,7 +92,7 @@ impl Run {
         }
         let names = Arc::new(Names::new());
         let attribution = Attribution::new(&inventory, &customers, &names);
-        let nothing = change.nothing && self.plan.running.is_some();
+        let nothing = change.nothing && has_running;
         if self.failed() {
             return self.cannot_judge();
         }
@@ -135,7 +141,7 @@ impl Run {
         let evidence = Evidence {
             running: &running,
             candidate: &candidate,
-            has_running: self.plan.running.is_some(),
+            has_running,
             change: &change,
             judges: &judges,
             attribution: &attribution,
@@ -170,11 +176,9 @@ impl Run {
         let attack = summary::attack(&evidence);
         let rules = summary::rules(&evidence);
         let limits = summary::limits(&evidence);
-        let change = summary::change(
-            &evidence,
-            self.plan.running.as_deref().map(input::shown),
-            self.candidate_name(),
-        );
+        let running = self.running.clone();
+        let mut change = summary::change(&evidence, running, self.candidate_name());
+        change.notes = std::mem::take(&mut self.notes);
         let summary = if nothing {
             "nothing changed: no packet fares otherwise than before".to_owned()
         } else {
@@ -211,24 +215,6 @@ impl Run {
 
     fn refuse(&mut self, error: &input::InputError) {
         self.problems.push(Diagnostic::bare(error.to_string()));
-    }
-
-    fn rules(&mut self, paths: &[PathBuf], what: &str) -> RuleSet {
-        let language = self.plan.language;
-        let files = match input::rule_files(paths, language.extensions) {
-            Ok(files) => files,
-            Err(error) => {
-                self.problems.push(Diagnostic::bare(format!("{what}: {error}")));
-                return RuleSet::empty();
-            }
-        };
-        let mut texts = Vec::new();
-        for path in files {
-            texts.extend(self.text(&path));
-        }
-        let (set, problems) = (language.parse)(&self.sources, &texts);
-        self.problems.extend(problems);
-        set
     }
 
     fn text(&mut self, path: &Path) -> Option<SourceId> {
@@ -496,7 +482,9 @@ impl Run {
     //-------- Reporting
 
     fn candidate_name(&self) -> String {
-        self.plan.rules.iter().map(|path| input::shown(path)).collect::<Vec<_>>().join(", ")
+        let paths = self.plan.rules.iter().map(|path| input::shown(path)).collect::<Vec<_>>();
+        let index = if self.plan.staged { " (git index)" } else { "" };
+        paths.join(", ") + index
     }
 
     fn cannot_judge(&mut self) -> Report {
@@ -513,8 +501,9 @@ impl Run {
             verdict: Verdict::CannotJudge,
             summary: summary.unwrap_or_else(|| "the materials cannot be used".to_owned()),
             change: ChangeSummary {
-                running: self.plan.running.as_deref().map(input::shown),
+                running: self.running.clone(),
                 candidate: self.candidate_name(),
+                notes: std::mem::take(&mut self.notes),
                 ..ChangeSummary::default()
             },
             customers: Vec::new(),

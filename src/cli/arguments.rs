@@ -14,9 +14,36 @@ pub(super) struct CheckArguments {
     #[arg(value_name = "RULES", env = "BLASTGATE_RULES", value_delimiter = '\n')]
     pub(super) rules: Vec<PathBuf>,
 
-    /// The rule set in force now: a file or folder. Without it every rule is judged as if new.
+    /// The rule set in force now: a file or folder. Without any, every rule is judged as if new.
     #[arg(long, value_name = "PATH", env = "BLASTGATE_RUNNING", help_heading = "Materials")]
     pub(super) running: Option<PathBuf>,
+
+    /// The rules in force are those at the same paths at this git revision, exactly that tree.
+    #[arg(
+        long,
+        value_name = "REV",
+        env = "BLASTGATE_BASE",
+        conflicts_with_all = ["running", "merge_base"],
+        help_heading = "Materials"
+    )]
+    pub(super) base: Option<String>,
+
+    /// The same at the merge base of this git revision and HEAD: what the branch began from. Where
+    /// there is not exactly one, or a shallow clone may hide it, the verdict is CANNOT JUDGE.
+    #[arg(
+        long,
+        value_name = "REV",
+        env = "BLASTGATE_MERGE_BASE",
+        conflicts_with = "running",
+        help_heading = "Materials"
+    )]
+    pub(super) merge_base: Option<String>,
+
+    /// Take the candidate rules from the git index, not from the working tree. Only the rules: all
+    /// else is read as it lies there. Where no running set is named it is then HEAD, as a pre-commit
+    /// hook wants; before the first commit it is empty.
+    #[arg(long, env = "BLASTGATE_STAGED", help_heading = "Materials")]
+    pub(super) staged: bool,
 
     /// The rule language, when it cannot be told from the file.
     #[arg(long, value_name = "NAME", env = "BLASTGATE_LANGUAGE", help_heading = "Materials")]

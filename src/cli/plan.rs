@@ -12,7 +12,7 @@ use crate::languages::{self, Language, native};
 use crate::model::{
     Diagnostic, Direction, Label, RecordBatch, Severity, Sources, Spanned, Timestamp,
 };
-use crate::run::{Plan, Recording, WhatIf};
+use crate::run::{Plan, Recording, Running, WhatIf};
 use crate::traffic;
 use crate::words;
 use crate::yaml::nearest;
@@ -70,8 +70,9 @@ pub(super) fn plan(
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     Ok(Ok(Plan {
+        staged: arguments.staged,
+        running: running(arguments, &rules)?,
         rules,
-        running: arguments.running.clone(),
         language: language_named(language)?,
         inventory,
         traffic: recordings(arguments, &config, &inside)?,
@@ -108,6 +109,28 @@ fn find(arguments: &CheckArguments, here: &Path) -> Result<Option<PathBuf>> {
     let mut relative = PathBuf::new();
     (0..depth).for_each(|_| relative.push(".."));
     Ok(Some(relative.join(config::FILE_NAME)))
+}
+
+/// Returns where the running rules are; clap lets no two of the flags through.
+fn running(arguments: &CheckArguments, rules: &[PathBuf]) -> Result<Running> {
+    let flags = [("--base", &arguments.base), ("--merge-base", &arguments.merge_base)];
+    for (flag, revision) in flags {
+        if revision.as_ref().is_some_and(|revision| revision.trim().is_empty()) {
+            bail!("{flag}: no revision is named; name a commit, branch or tag");
+        }
+    }
+    let running = match (&arguments.running, &arguments.base, &arguments.merge_base) {
+        (Some(path), ..) => Running::Path(path.clone()),
+        (None, Some(revision), _) => Running::Base(revision.clone()),
+        (None, None, Some(revision)) => Running::MergeBase(revision.clone()),
+        (None, None, None) if arguments.staged => Running::Head,
+        (None, None, None) => Running::Nothing,
+    };
+    let by_git = arguments.staged || !matches!(running, Running::Nothing | Running::Path(_));
+    if by_git && rules.iter().any(|path| path.as_os_str() == "-") {
+        bail!("rules from standard input are in no git repository; name files or folders");
+    }
+    Ok(running)
 }
 
 /// What a config may say and is not acted on yet must not be passed over in silence: it could

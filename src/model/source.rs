@@ -71,7 +71,7 @@ impl<T: std::hash::Hash> std::hash::Hash for Spanned<T> {
 /// One text: the name under which it is shown and its whole content.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Path as the user would type it, `<stdin>`, or `git:REV:path`.
+    /// Path as the user would type it, `<stdin>`, or `REV:path` of git.
     pub name: Arc<str>,
     /// The text.
     pub text: Arc<str>,

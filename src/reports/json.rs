@@ -46,6 +46,8 @@ struct Change<'r> {
     moved: &'r [String],
     intents_widened: &'r [String],
     nothing: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'r [String],
 }
 
 #[derive(Serialize)]
@@ -224,6 +226,7 @@ fn result(report: &Report) -> Result<'_> {
             moved: &change.moved,
             intents_widened: &change.intents_widened,
             nothing: change.nothing,
+            notes: &change.notes,
         },
         customers: report
             .customers

@@ -122,8 +122,9 @@ impl Screen {
                 format!("against {running}: {parts}")
             }
         };
-        if change.rules == 0 && change.files == 0 {
-            return;
+        let is_gone = !change.removed.is_empty();
+        if change.rules == 0 && change.files == 0 && !is_gone {
+            return self.notes(report);
         }
         let rules = if change.rules == 1 { "1 rule" } else { "rules" };
         let rules =
@@ -132,6 +133,13 @@ impl Screen {
         if !change.intents_widened.is_empty() {
             let widened = format!("intent widened: {}", change.intents_widened.join("; "));
             self.wrap("  ", "    ", &widened, 1);
+        }
+        self.notes(report);
+    }
+
+    fn notes(&mut self, report: &Report) {
+        for note in &report.change.notes {
+            self.wrap("  ", "    ", note, 2);
         }
     }
 

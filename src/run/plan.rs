@@ -14,8 +14,10 @@ use crate::traffic;
 pub struct Plan {
     /// The candidate: files and folders.
     pub rules: Vec<PathBuf>,
-    /// The rules in force: a file or folder.
-    pub running: Option<PathBuf>,
+    /// Whether the candidate is what the git index has at these paths, not the working tree.
+    pub staged: bool,
+    /// The rules in force.
+    pub running: Running,
     /// The rule language, where it cannot be told from the file.
     pub language: &'static Language,
     /// Inventory files.
@@ -49,9 +51,28 @@ impl Plan {
     pub fn inputs(&self) -> Vec<&PathBuf> {
         let recordings = self.traffic.iter().map(|recording| &recording.path);
         let added = self.scenarios.iter().filter_map(|one| one.adds.as_ref());
-        let texts = self.rules.iter().chain(&self.running).chain(&self.inventory);
+        let running = match &self.running {
+            Running::Path(path) => Some(path),
+            _ => None,
+        };
+        let texts = self.rules.iter().chain(running).chain(&self.inventory);
         texts.chain(recordings).chain(added).collect()
     }
+}
+
+/// Where the rules in force are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// Nowhere: every rule is judged as if it were new.
+    Nothing,
+    /// In a file or folder.
+    Path(PathBuf),
+    /// At the candidate's paths, at this git revision.
+    Base(String),
+    /// At the candidate's paths, at the merge base of this git revision and HEAD.
+    MergeBase(String),
+    /// At the candidate's paths, in the last commit; nowhere if there is none yet.
+    Head,
 }
 
 /// A recording, and what the user says about it.

@@ -1,0 +1,149 @@
+//! Where the two rule sets come from: files, folders, the git index, a git revision.
+
+use std::path::PathBuf;
+
+use super::Run;
+use super::plan::Running;
+use crate::input::git::{Commit, GitError, Listing, Repository};
+use crate::input::{self, shown};
+use crate::model::{Diagnostic, RuleSet, SourceId};
+
+/// Returns what the running set is called before it is known which commit is meant.
+pub(super) fn running_name(running: &Running) -> Option<String> {
+    match running {
+        Running::Nothing => None,
+        Running::Path(path) => Some(shown(path)),
+        Running::Base(revision) | Running::MergeBase(revision) => Some(format!("git:{revision}")),
+        Running::Head => Some("git:HEAD".to_owned()),
+    }
+}
+
+/// What git gave: the candidate if it is staged, the running set if it is a revision.
+#[derive(Default)]
+struct FromGit {
+    candidate: Option<Listing>,
+    running: Option<Listing>,
+    /// The commit that the running set is from.
+    commit: Option<Commit>,
+}
+
+impl Run {
+    /// Reads the running and the candidate rules. What cannot be read is a problem, and makes the
+    /// set empty.
+    pub(super) fn rule_sets(&mut self) -> [RuleSet; 2] {
+        let from_git = match self.ask_git() {
+            Ok(from_git) => from_git,
+            Err(error) => {
+                let problem = Diagnostic::bare(error.to_string());
+                self.problems.push(match error.help() {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                });
+                return [RuleSet::empty(), RuleSet::empty()];
+            }
+        };
+        self.note(&from_git);
+        let candidate = match from_git.candidate {
+            Some(listing) => self.listed(listing),
+            None => self.rules(&self.plan.rules.clone(), "the candidate rules"),
+        };
+        let running = match (from_git.running, self.plan.running.clone()) {
+            (Some(listing), _) => self.listed(listing),
+            (None, Running::Path(path)) => self.rules(&[path], "the running rules"),
+            (None, _) => RuleSet::empty(),
+        };
+        [running, candidate]
+    }
+
+    fn ask_git(&self) -> Result<FromGit, GitError> {
+        let plan = &self.plan;
+        let from_disk = matches!(plan.running, Running::Nothing | Running::Path(_));
+        if from_disk && !plan.staged {
+            return Ok(FromGit::default());
+        }
+        let repository = Repository::find()?;
+        let commit = match &plan.running {
+            Running::Base(revision) => Some(repository.revision(revision)?),
+            Running::MergeBase(revision) => Some(repository.merge_base(revision)?),
+            Running::Head | Running::Nothing | Running::Path(_) => repository.head()?,
+        };
+        let extensions = plan.language.extensions;
+        let candidate = match plan.staged {
+            true => Some(repository.staged(&plan.rules, extensions)?),
+            false => {
+                repository.is_whole(&plan.rules, extensions)?;
+                None
+            }
+        };
+        let committed = match &commit {
+            Some(commit) => Some(repository.files(commit, &plan.rules, extensions)?),
+            None => None,
+        };
+        // A path that the index lacks was deleted; or it was never there, and is a mistake.
+        for path in candidate.iter().flat_map(|listing| &listing.absent) {
+            let deleted = committed.as_ref().is_some_and(|listing| !listing.absent.contains(path));
+            if !deleted {
+                return Err(GitError::NotAdded { name: shown(path) });
+            }
+        }
+        if from_disk {
+            return Ok(FromGit { candidate, ..FromGit::default() });
+        }
+        Ok(FromGit { candidate, running: committed, commit })
+    }
+
+    /// Says which commit is meant, and what is not there.
+    fn note(&mut self, from_git: &FromGit) {
+        let mut note = |absent: &[PathBuf], what: &str| {
+            for path in absent {
+                self.notes.push(format!("{} {what}", shown(path)));
+            }
+        };
+        if let Some(candidate) = &from_git.candidate {
+            note(&candidate.absent, "has no rules in the git index: all of it is removed");
+        }
+        match (&from_git.running, &from_git.commit) {
+            (Some(running), Some(commit)) => {
+                let what = format!("had no rules at {}: everything in it is new", commit.short);
+                note(&running.absent, &what);
+                self.running = Some(format!("git:{}", commit.short));
+            }
+            _ if self.plan.running == Running::Head => {
+                self.notes.push("HEAD has no commit yet: every rule is new".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    /// Parses the rules that files and folders hold.
+    fn rules(&mut self, paths: &[PathBuf], what: &str) -> RuleSet {
+        let files = match input::rule_files(paths, self.plan.language.extensions) {
+            Ok(files) => files,
+            Err(error) => {
+                self.problems.push(Diagnostic::bare(format!("{what}: {error}")));
+                return RuleSet::empty();
+            }
+        };
+        let mut texts = Vec::new();
+        for path in files {
+            texts.extend(self.text(&path));
+        }
+        self.parse(&texts)
+    }
+
+    /// Parses the rules that git holds; none if it holds none.
+    fn listed(&mut self, listing: Listing) -> RuleSet {
+        if listing.texts.is_empty() {
+            return RuleSet::empty();
+        }
+        let texts = listing.texts.into_iter();
+        let texts: Vec<SourceId> = texts.map(|(name, text)| self.sources.add(name, text)).collect();
+        self.parse(&texts)
+    }
+
+    fn parse(&mut self, texts: &[SourceId]) -> RuleSet {
+        let (set, problems) = (self.plan.language.parse)(&self.sources, texts);
+        self.problems.extend(problems);
+        set
+    }
+}
