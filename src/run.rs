@@ -4,6 +4,7 @@ mod evidence;
 mod observed;
 mod plan;
 mod situations;
+mod trace;
 mod what_if;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ use evidence::Replayed;
 use situations::Situation;
 
 pub use plan::{Plan, Recording};
+pub use trace::{Subject, Traced, Traces, trace};
 pub use what_if::WhatIf;
 
 /// Judges a change.
