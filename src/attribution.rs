@@ -13,6 +13,8 @@ use crate::model::{
 };
 use crate::service;
 
+pub mod bucket;
+
 /// Something protected whose service a packet belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protected {

@@ -10,7 +10,8 @@
 //! - [`model`]: prefixes, records, rules, inventories, places in texts. Plain types.
 //! - [`yaml`], [`words`]: YAML that remembers where every value stands, and the words in which
 //!   operators write rates, sizes, times, addresses, ports and flags.
-//! - [`packet`]: the bytes of a frame into the header that rules match.
+//! - [`packet`], [`packet_text`]: the bytes of a frame into the header that rules match; and one
+//!   packet in words, to and fro.
 //! - [`languages`], [`traffic`], [`inventory`], [`config`]: what the operator wrote and what the
 //!   network saw, one file a form. [`inventory`] also compiles the customers for look-up.
 //!
@@ -19,6 +20,7 @@
 //! - [`matcher`], [`policer`], [`service`], [`intent`]: which rules it meets, in three values;
 //!   which bucket lets it pass; which service it is; whom the selectors of an intent mean.
 //! - [`attribution`]: whose it is, at both ends.
+//! - [`trace`]: one record through one rule set, step by step, and why each rule takes it or not.
 //! - [`change`], [`judge`]: what differs between the running and the candidate rules, and by
 //!   whose intent harm is judged.
 //!
@@ -81,6 +83,7 @@ pub mod languages;
 pub mod matcher;
 pub mod model;
 pub mod packet;
+pub mod packet_text;
 pub mod policer;
 pub mod reach;
 pub mod replay;
@@ -93,6 +96,7 @@ pub mod service;
 pub mod sharing;
 pub mod summary;
 pub mod tally;
+pub mod trace;
 pub mod traffic;
 pub mod verdict;
 pub mod words;

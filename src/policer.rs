@@ -138,6 +138,34 @@ pub trait Policer: Debug + Send + Sync {
     /// Returns the plain token bucket nearest to this limit over a long run, for even traffic and
     /// bounds.
     fn shape(&self) -> Shape;
+
+    /// Returns what is left of a bucket at a time, for people; nothing where a dialect has no
+    /// words for it.
+    fn level(&self, _state: &State, _time_ns: i64) -> Option<Level> {
+        None
+    }
+}
+
+/// What is left of a bucket or a window at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// What is counted.
+    pub counts: Counts,
+    /// How many whole units could still pass.
+    pub left: u64,
+    /// How many could pass if nobody had come.
+    pub of: u64,
+    /// Whether it is a window rather than a bucket.
+    pub is_window: bool,
+    /// How long everything exceeds, in nanoseconds, if there is a penalty.
+    pub penalty_ns: u64,
+}
+
+impl Level {
+    fn new(counts: Counts, left: u128, of: u128, is_window: bool) -> Level {
+        let units = |amount: u128| u64::try_from(amount).unwrap_or(u64::MAX);
+        Level { counts, left: units(left), of: units(of), is_window, penalty_ns: 0 }
+    }
 }
 
 /// Why a limit cannot be loaded as it is written. The box refuses it too, unless the variant

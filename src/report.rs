@@ -5,6 +5,8 @@
 use crate::finding::Finding;
 use crate::model::{Diagnostic, Location, Share, Sources, Timestamp};
 
+pub mod trace;
+
 /// The one word at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {

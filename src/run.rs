@@ -5,6 +5,7 @@ mod observed;
 mod plan;
 mod rule_sets;
 mod situations;
+mod trace;
 mod what_if;
 
 use std::collections::BTreeSet;
@@ -36,18 +37,12 @@ use evidence::Replayed;
 use situations::Situation;
 
 pub use plan::{Plan, Recording, Running};
+pub use trace::{Subject, Traced, Traces, trace};
 pub use what_if::WhatIf;
 
 /// Judges a change.
 pub fn check(plan: Plan, progress: &(dyn Fn(u64) + Sync)) -> Report {
-    let mut run = Run {
-        sources: plan.sources.clone(),
-        problems: plan.problems.clone(),
-        running: rule_sets::running_name(&plan.running),
-        notes: Vec::new(),
-        plan,
-    };
-    run.check(progress)
+    Run::new(plan).check(progress)
 }
 
 struct Run {
@@ -61,6 +56,16 @@ struct Run {
 }
 
 impl Run {
+    fn new(plan: Plan) -> Run {
+        Run {
+            sources: plan.sources.clone(),
+            problems: plan.problems.clone(),
+            running: rule_sets::running_name(&plan.running),
+            notes: Vec::new(),
+            plan,
+        }
+    }
+
     fn check(&mut self, progress: &(dyn Fn(u64) + Sync)) -> Report {
         let [running, candidate] = self.rule_sets();
         let inventory = self.inventory();

@@ -24,11 +24,11 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["yaml"],
     &["words"],
-    &["packet"],
+    &["packet", "packet_text"],
     &["languages", "traffic", "inventory", "config"],
     &["intent", "service", "matcher", "policer"],
     &["attribution"],
-    &["change", "judge"],
+    &["change", "judge", "trace"],
     &["tally"],
     &["scenario"],
     &["replay"],
@@ -52,6 +52,7 @@ const NARROW: &[(&str, &[&str])] = &[
     // What the operator wrote and what the network saw are read without knowing of each other,
     // and without knowing what will be asked of them.
     ("packet", &["model"]),
+    ("packet_text", &["model", "yaml", "words"]),
     ("languages", &["model", "yaml", "words"]),
     ("traffic", &["model", "yaml", "words", "packet"]),
     ("inventory", &["model", "yaml", "words"]),
@@ -60,6 +61,7 @@ const NARROW: &[(&str, &[&str])] = &[
     ("matcher", &["model"]),
     ("policer", &["model"]),
     ("service", &["model"]),
+    ("trace", &["model", "matcher", "policer", "attribution"]),
     ("change", &["model"]),
     ("bank", &["model", "matcher", "policer", "tally", "scenario"]),
     // A finding is a plain type; outputs see the report, and never reach back into the run.
@@ -114,7 +116,7 @@ const FOLDERS: &[Folder] = &[
         list: "const GUARDRAILS",
         helpers: &["aimed", "buckets", "coverage", "protected"],
     },
-    Folder { name: "reports", list: "const FORMS", helpers: &["diagnostics"] },
+    Folder { name: "reports", list: "const FORMS", helpers: &["diagnostics", "trace"] },
     Folder { name: "cli", list: "enum Command", helpers: &["arguments", "plan"] },
 ];
 

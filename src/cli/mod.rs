@@ -15,6 +15,7 @@ mod arguments;
 mod check;
 mod explain;
 mod plan;
+mod trace;
 
 /// The smoke test for network and DDoS mitigation rules.
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Judge a change: does it hurt anyone it was not meant to hurt, and does it do its job?
     Check(Box<check::CheckArguments>),
+    /// Trace one packet, or every record of a recording, through the rules.
+    Trace(Box<trace::TraceArguments>),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
     Explain(explain::ExplainArguments),
 }
@@ -58,6 +61,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
     };
     match arguments.command {
         Command::Check(arguments) => check::run(*arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
     }
 }

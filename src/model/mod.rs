@@ -3,6 +3,7 @@
 pub mod diagnostic;
 pub mod inventory;
 pub mod names;
+pub mod ordinary;
 pub mod prefix;
 pub mod record;
 pub mod rule;

@@ -96,6 +96,16 @@ impl Sources {
         id
     }
 
+    /// Returns how many texts there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Returns the text with this number.
     pub fn get(&self, id: SourceId) -> &Source {
         &self.files[id.0 as usize]

@@ -1,6 +1,6 @@
 //! A mitigation timeout on top of any policer.
 
-use super::{Packet, Policer, Shape, State};
+use super::{Level, Packet, Policer, Shape, State};
 
 /// Any policer with a mitigation timeout: once a packet exceeds, everything of the key exceeds for
 /// so long from that moment, whatever the rate. What is acted on meanwhile is not counted.
@@ -36,5 +36,10 @@ impl Policer for Timeout {
 
     fn shape(&self) -> Shape {
         self.inner.shape()
+    }
+
+    fn level(&self, state: &State, time_ns: i64) -> Option<Level> {
+        let level = self.inner.level(state, time_ns)?;
+        Some(Level { penalty_ns: super::elapsed_ns(time_ns, state.until_ns), ..level })
     }
 }

@@ -1,6 +1,6 @@
 //! The plain token bucket, exact in fractions: the native language's `token_bucket`.
 
-use super::{Packet, Policer, Shape, State};
+use super::{Level, Packet, Policer, Shape, State};
 use crate::model::{Burst, Rate};
 
 /// A bucket that starts full, fills at a rate and never holds more than its burst. A packet whose
@@ -32,6 +32,12 @@ impl Policer for TokenBucket {
 
     fn shape(&self) -> Shape {
         self.shape
+    }
+
+    fn level(&self, state: &State, time_ns: i64) -> Option<Level> {
+        let Shape { counts, den, capacity, .. } = self.shape;
+        let left = state.bucket().tokens_at(&self.shape, time_ns);
+        Some(Level::new(counts, left / den, capacity / den, false))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Packet, Policer, Shape, State, Timeout};
+use super::{Level, Packet, Policer, Shape, State, Timeout};
 use crate::model::{Burst, Rate};
 
 /// Windows that start at multiples of their length since 1970. Across a boundary twice the
@@ -57,6 +57,12 @@ impl Policer for FixedWindow {
 
     fn shape(&self) -> Shape {
         self.shape
+    }
+
+    fn level(&self, state: &State, time_ns: i64) -> Option<Level> {
+        let used = if self.number(time_ns) > state.second { 0 } else { state.tokens };
+        let allowed = u128::from(self.allowed);
+        Some(Level::new(self.shape.counts, allowed.saturating_sub(used), allowed, true))
     }
 }
 
@@ -118,6 +124,17 @@ impl Policer for SlidingWindow {
 
     fn shape(&self) -> Shape {
         self.shape
+    }
+
+    fn level(&self, state: &State, time_ns: i64) -> Option<Level> {
+        let window_ns = self.window_ns.unsigned_abs();
+        let recent = state.passed.iter().flat_map(|passed| passed.iter());
+        let used: u128 = recent
+            .filter(|(passed_ns, _)| super::elapsed_ns(*passed_ns, time_ns) < window_ns)
+            .map(|(_, amount)| u128::from(*amount))
+            .sum();
+        let allowed = u128::from(self.allowed);
+        Some(Level::new(self.shape.counts, allowed.saturating_sub(used), allowed, true))
     }
 }
 

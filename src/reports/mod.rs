@@ -8,6 +8,7 @@ use crate::report::Report;
 pub mod diagnostics;
 mod json;
 mod text;
+pub mod trace;
 
 /// Every form, in the order of help.
 pub const FORMS: &[&Form] = &[&text::FORM, &json::FORM];

@@ -7,12 +7,13 @@ use std::ops::RangeInclusive;
 
 use super::expand::Group;
 use super::{MAX_PROBLEMS, MAX_RECORDS, Settings};
+use crate::model::ordinary::{self, only_known};
 use crate::model::{
     Diagnostic, Direction, Known, Label, Location, PacketHeader, Rate, RateUnit, Record,
 };
 use crate::words::{self, Wrong};
 use crate::yaml::{self, Decoder, Fields, Node};
-use header::{only_known, step};
+use header::step;
 
 /// The most bytes that a profile may stand for, so that no sum can overflow.
 const MAX_TRAFFIC_BYTES: u128 = 1 << 62;
@@ -44,25 +45,6 @@ pub(super) const FLOW_KEYS: &[&str] = &[
     "path",
     "direction",
     "exporter",
-];
-
-/// The fields that can be unknown, under the names of match fields.
-pub(super) const UNKNOWNS: &[(&str, Known)] = &[
-    ("src", Known::SRC),
-    ("dst", Known::DST),
-    ("protocol", Known::PROTOCOL),
-    ("src_port", Known::PORTS),
-    ("dst_port", Known::PORTS),
-    ("port", Known::PORTS),
-    ("tcp_flags", Known::TCP_FLAGS),
-    ("icmp_type", Known::ICMP),
-    ("icmp_code", Known::ICMP),
-    ("packet_length", Known::LENGTH),
-    ("dscp", Known::DSCP),
-    ("ttl", Known::TTL),
-    ("fragment", Known::FRAGMENT),
-    ("pop", Known::POP),
-    ("direction", Known::DIRECTION),
 ];
 
 /// A profile that can be expanded.
@@ -206,7 +188,7 @@ impl<'n> Flow<'_, 'n> {
         };
         let ends = self.ends(protocol.flatten());
         let fragment = self.fragment(ends.as_ref());
-        let ttl = self.number("ttl", "TTL", 0..=255, 64, words::plain_range);
+        let ttl = self.number("ttl", "TTL", 0..=255, u64::from(ordinary::TTL), words::plain_range);
         let dscp = self.number("dscp", "DSCP", 0..=63, 0, words::plain_range);
         let family = ends.as_ref().map(|ends| ends.family);
         let upper = self.upper(protocol, family, fragment);
@@ -314,7 +296,7 @@ impl<'n> Flow<'_, 'n> {
         let Some(node) = self.fields.get("unknown") else { return Some(known) };
         let mut fine = true;
         for item in self.decoder.one_or_more(node, "`unknown`")? {
-            match words::choice(self.decoder, item, "field that can be unknown", UNKNOWNS) {
+            match words::choice(self.decoder, item, "field that can be unknown", ordinary::FIELDS) {
                 Some(field) => known = known.without(field),
                 None => fine = false,
             }

@@ -341,7 +341,7 @@ fn the_command_line_decides_what_it_names() {
 
 #[test]
 fn what_is_unknown_is_no_value() {
-    for (name, bit) in decode::UNKNOWNS {
+    for (name, bit) in crate::model::ordinary::FIELDS {
         let record = first(&format!("protocol: tcp, pop: ams, unknown: [{name}]"));
         assert_eq!(record.header.known, Known::ALL.without(*bit), "{name}");
         assert_eq!(record.bytes, 1_000);

@@ -2,24 +2,12 @@
 //! packet can be.
 
 use super::Flow;
+use crate::model::ordinary::{self, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE};
 use crate::model::{
-    AddressRange, Diagnostic, Family, FlagTest, Fragment, FragmentTest, Known, Layers, PacketHeader,
+    AddressRange, Diagnostic, Family, FlagTest, Fragment, FragmentTest, Known, Layers,
 };
 use crate::words;
 use crate::yaml::Node;
-
-/// Nobody's addresses: 45.0.0.1 and 2a00::1.
-const NOBODY_V4: u128 = 0x2d00_0001;
-const NOBODY_V6: u128 = (0x2a00 << 112) | 1;
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
-const SCTP: u8 = 132;
-const UDPLITE: u8 = 136;
-/// ACK.
-const ACK: u8 = 16;
 
 /// The addresses of a group.
 pub(super) struct Ends {
@@ -91,7 +79,7 @@ impl Flow<'_, '_> {
             (None, Some(ICMPV6)) => Family::V6,
             (None, _) => Family::V4,
         };
-        let nobody = if family == Family::V4 { NOBODY_V4 } else { NOBODY_V6 };
+        let nobody = ordinary::nobody(family);
         let nobody = AddressRange { family, first: nobody, last: nobody };
         // A customer is named where no address can: then neither end is known.
         let by_name = self.fields.get("customer").is_some() && written.is_none();
@@ -176,7 +164,13 @@ impl Flow<'_, '_> {
             _ => 0,
         };
         let domain = header + upper..=most;
-        self.number("packet_length", "length", domain, 1_000, words::plain_range)
+        self.number(
+            "packet_length",
+            "length",
+            domain,
+            u64::from(ordinary::LENGTH),
+            words::plain_range,
+        )
     }
 
     /// Returns ports, flags and types: all zero where they are not carried.
@@ -189,14 +183,15 @@ impl Flow<'_, '_> {
         let six = family == Some(Family::V6);
         // The names are those of ICMP for IPv4.
         let types = if six { words::plain_range } else { words::icmp_type };
-        let echo = if six { 128 } else { 8 };
-        let src_port = self.number("src_port", "port", 0..=65_535, 50_000, words::port);
-        let dst_port = self.number("dst_port", "port", 0..=65_535, 50_000, words::port);
+        let echo = family.map_or(8, |family| u64::from(ordinary::echo_request(family)));
+        let port = u64::from(ordinary::PORT);
+        let src_port = self.number("src_port", "port", 0..=65_535, port, words::port);
+        let dst_port = self.number("dst_port", "port", 0..=65_535, port, words::port);
         let icmp_type = self.number("icmp_type", "ICMP type", 0..=255, echo, types);
         let icmp_code = self.number("icmp_code", "ICMP code", 0..=255, 0, words::plain_range);
         let tcp_flags = match self.fields.get("tcp_flags") {
             Some(node) => words::read(self.decoder, node, "the TCP flags", words::tcp_flags),
-            None => Some(FlagTest { mask: u8::MAX, value: ACK }),
+            None => Some(FlagTest { mask: u8::MAX, value: ordinary::FLAGS }),
         };
         let (protocol, family, fragment) = (protocol?, family?, fragment?);
 
@@ -277,43 +272,4 @@ pub(super) fn step(range: AddressRange, sources: u64) -> u128 {
     let sources = u128::from(sources);
     // The size itself may be 2^128.
     (range.last - range.first).checked_sub(sources - 1).map_or(0, |rest| rest / sources + 1)
-}
-
-/// Returns the header with zeros in what is not known.
-pub(super) fn only_known(mut header: PacketHeader) -> PacketHeader {
-    let known = header.known;
-    if !known.has(Known::SRC) {
-        header.src = 0;
-    }
-    if !known.has(Known::DST) {
-        header.dst = 0;
-    }
-    if !known.has(Known::PROTOCOL) {
-        header.protocol = 0;
-    }
-    if !known.has(Known::PORTS) {
-        header.layers = header.layers.without(Layers::PORTS);
-        (header.src_port, header.dst_port) = (0, 0);
-    }
-    if !known.has(Known::TCP_FLAGS) {
-        header.layers = header.layers.without(Layers::TCP_FLAGS);
-        header.tcp_flags = 0;
-    }
-    if !known.has(Known::ICMP) {
-        header.layers = header.layers.without(Layers::ICMP);
-        (header.icmp_type, header.icmp_code) = (0, 0);
-    }
-    if !known.has(Known::LENGTH) {
-        header.packet_length = 0;
-    }
-    if !known.has(Known::DSCP) {
-        header.dscp = 0;
-    }
-    if !known.has(Known::TTL) {
-        header.ttl = 0;
-    }
-    if !known.has(Known::FRAGMENT) {
-        header.fragment = Fragment::NONE;
-    }
-    header
 }
