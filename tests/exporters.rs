@@ -12,7 +12,7 @@
 //! - The clock of an export in NetFlow v9 is in whole seconds (RFC 3954, section 5.1), so all of its
 //!   records may be up to a second too early.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,7 +31,7 @@ const START_NS: i64 = 1_767_225_600_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 const MS_NS: i64 = 1_000_000;
 /// Recorded minutes, and limits for each, half of them generous.
-const MINUTES: u64 = 12;
+const MINUTES: u64 = 16;
 const LIMITS: usize = 6;
 /// After how many seconds exporters end a flow that goes on.
 const ACTIVE_S: [u32; 3] = [5, 15, 60];
@@ -55,12 +55,16 @@ struct Flow {
 
 //------------ What goes in ----------------------------------------------------
 
-/// Makes a minute of packets: every second one with pauses, every third one with answers.
+/// Makes a minute of packets: as they come, with pauses, or crowded; every third one with answers.
 fn traffic(numbers: &mut Numbers, names: &Names, case: u64) -> Vec<Record> {
     let mut packets = minute(numbers, names);
-    if case % 2 == 1 {
-        let (every, on) = (5 + numbers.below(15) as i64, 1 + numbers.below(4) as i64);
-        packets.retain(|packet| packet.time_ns / SECOND_NS % every < on);
+    match case % 4 {
+        0 => {}
+        1 => {
+            let (every, on) = (5 + numbers.below(15) as i64, 1 + numbers.below(4) as i64);
+            packets.retain(|packet| packet.time_ns / SECOND_NS % every < on);
+        }
+        early => crowd(&mut packets, early == 2),
     }
     if case % 3 == 2 {
         let answers = packets.iter().filter(|_| numbers.below(3) == 0).map(|packet| Record {
@@ -83,6 +87,21 @@ fn traffic(numbers: &mut Numbers, names: &Names, case: u64) -> Vec<Record> {
         packet.number = at as u64 + 1;
     }
     packets
+}
+
+/// Crowds all packets into half a second at the start or at the end, but for one of each source in a
+/// second of its own: its record says next to nothing of when the others came.
+fn crowd(packets: &mut [Record], early: bool) {
+    let mut seen = BTreeSet::new();
+    for packet in &mut *packets {
+        let (crowd_s, alone_s) = if early { (2, 5) } else { (56, 1) };
+        packet.time_ns = if seen.insert(packet.header.src) {
+            (alone_s + seen.len() as i64) * SECOND_NS
+        } else {
+            crowd_s * SECOND_NS + packet.time_ns / 120_000 * 1_000
+        };
+    }
+    packets.sort_by_key(|packet| packet.time_ns);
 }
 
 /// Returns packets as a capture of Ethernet frames, of which the headers are kept.
