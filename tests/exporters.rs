@@ -160,14 +160,13 @@ fn softflowd(folder: &Path, version: u8, active_s: u32) -> Vec<Flow> {
         match socket.recv(&mut buffer) {
             Ok(length) if version == 5 => flows.extend(netflow_v5(&buffer[..length])),
             Ok(length) => flows.extend(netflow_v9(&buffer[..length], &mut templates)),
-            Err(_) if has_ended => return flows,
-            Err(_) => {
-                let status = softflowd.try_wait().expect("a child");
-                assert!(status.is_none_or(|status| status.success()), "{status:?}");
-                has_ended = status.is_some();
-            }
+            Err(_) if has_ended => break,
+            Err(_) => has_ended = softflowd.try_wait().expect("a child").is_some(),
         }
     }
+    let status = softflowd.wait().expect("a child");
+    assert!(status.success(), "softflowd: {status}");
+    flows
 }
 
 fn number(bytes: &[u8]) -> u64 {
