@@ -395,30 +395,43 @@ fn the_kernel_passes_the_packets_that_ours_passes() {
     let named = golden();
     let count = named.len();
     let cases: Vec<Case> = named.into_iter().chain(generated()).collect();
-    let (kernel, _) = ask(&cases, &[0]);
-
-    let (mut wrong, mut close, mut packets) = (Vec::new(), 0, 0);
-    println!("{:>6} {:>6}  of", "kernel", "ours");
-    for (at, case) in cases.iter().enumerate() {
-        let theirs = of_case(&kernel, at, case);
-        let ours = passed(case, |_| 0);
-        let line =
-            format!("{:>6} {:>6}  {:>2}  {}", total(&theirs), total(&ours), ours.len(), case.name);
-        if at < count {
-            println!("{line}");
-        } else if ours != passed(case, |packet| 2_000_000 * packet as i64) {
-            close += 1;
-            continue;
+    let mut dice = Dice(1);
+    let mut wrong = Vec::new();
+    // A machine that is busy may stop in the middle of a burst, so that refill decides after all.
+    for _ in 0..3 {
+        let (kernel, times) = ask(&cases, &[0]);
+        wrong.clear();
+        let (mut close, mut packets, mut is_excused) = (0, 0, true);
+        println!("{:>6} {:>6}  of", "kernel", "ours");
+        for (at, case) in cases.iter().enumerate() {
+            let theirs = of_case(&kernel, at, case);
+            let ours = passed(case, |_| 0);
+            let totals = (total(&theirs), total(&ours));
+            let line = format!("{:>6} {:>6}  {:>2}  {}", totals.0, totals.1, ours.len(), case.name);
+            if at < count {
+                println!("{line}");
+            } else if ours != passed(case, |packet| 2_000_000 * packet as i64) {
+                close += 1;
+                continue;
+            }
+            packets += ours.len();
+            if ours != theirs {
+                is_excused &= certain(case, &times, &mut dice).is_none();
+                wrong.push(line);
+            }
         }
-        packets += ours.len();
-        if ours != theirs {
-            wrong.push(line);
+        let bursts = cases.len() - close;
+        println!("{bursts} bursts, {packets} packets compared; {close} bursts too close to call");
+        assert!(close * 5 < cases.len(), "most bursts must be clear");
+        if wrong.is_empty() {
+            return;
         }
+        if !is_excused {
+            break;
+        }
+        println!("asked again: in {times:?} ns refill may have decided {}", wrong.join("\n"));
     }
-    let bursts = cases.len() - close;
-    println!("{bursts} bursts, {packets} packets compared; {close} bursts too close to call");
-    assert!(wrong.is_empty(), "{} bursts differ:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(close * 5 < cases.len(), "most bursts must be clear");
+    panic!("{} bursts differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// Returns which packets of a case passed.
