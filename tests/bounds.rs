@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use blastgate::model::{
     Direction, Family, Known, Label, Layers, Names, PacketHeader, Record, RuleSet, SourceId,
-    Sources,
 };
 use blastgate::scenario::Scenario;
 
+use crate::common;
 use crate::scenarios::attack_bounds;
 
 /// A small generator that gives the same numbers everywhere (splitmix64).
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    fn below(&mut self, most: u64) -> u64 {
+    pub(crate) fn below(&mut self, most: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,7 +26,7 @@ impl Numbers {
 }
 
 /// Makes a minute of packets: some even, some in bursts, of several sizes.
-fn minute(numbers: &mut Numbers, names: &Names) -> Vec<Record> {
+pub(crate) fn minute(numbers: &mut Numbers, names: &Names) -> Vec<Record> {
     let per_second = 100 + numbers.below(900);
     let crowd = 1 + numbers.below(200);
     let mut times: Vec<i64> = Vec::new();
@@ -67,22 +67,19 @@ fn minute(numbers: &mut Numbers, names: &Names) -> Vec<Record> {
     times.into_iter().enumerate().map(record).collect()
 }
 
-fn limit(numbers: &mut Numbers) -> RuleSet {
-    let rate = 50 + numbers.below(900);
+/// Draws a limit on what goes to the host of [`minute`], so many times what is near its traffic.
+pub(crate) fn limit(numbers: &mut Numbers, times: u64) -> RuleSet {
+    let rate = times * (50 + numbers.below(900));
     let (rate, burst) = if numbers.below(2) == 0 {
         (format!("{rate} pps"), format!("{} packets", 1 + numbers.below(2 * rate)))
     } else {
-        (format!("{} kBps", rate), format!("{} B", 1_500 + numbers.below(900_000)))
+        (format!("{rate} kBps"), format!("{} B", 1_500 + numbers.below(times * 900_000)))
     };
     let text = format!(
         "version: 1\nrules:\n  - {{id: r, match: {{dst: 10.0.0.0}}, \
          action: {{rate_limit: {{rate: {rate}, burst: {burst}}}}}, intent: {{target: [acme]}}}}\n"
     );
-    let mut sources = Sources::new();
-    let file = sources.add("rules.yaml", text.as_str());
-    let (set, problems) = (blastgate::languages::LANGUAGES[0].parse)(&sources, &[file]);
-    assert!(problems.is_empty(), "{problems:?}\n{text}");
-    set
+    common::rules(&text)
 }
 
 /// Aggregates packets into flow records by source, ended after so long.
@@ -110,7 +107,7 @@ fn flows(packets: &[Record], active_ns: i64) -> Vec<Record> {
 }
 
 /// Returns whether what was lost is inside the bounds, in packets and in bytes.
-fn is_inside(truth: &[[u64; 2]; 2], bounds: &[[u64; 2]; 2]) -> bool {
+pub(crate) fn is_inside(truth: &[[u64; 2]; 2], bounds: &[[u64; 2]; 2]) -> bool {
     let inside =
         |([lost, _], [least, most]): (&[u64; 2], &[u64; 2])| (least..=most).contains(&lost);
     truth.iter().zip(bounds).all(inside)
@@ -123,7 +120,7 @@ fn the_truth_lies_inside_the_bounds_of_flow_records() {
     for case in 0..60 {
         let names = Arc::new(Names::new());
         let packets = minute(&mut numbers, &names);
-        let (running, candidate) = (RuleSet::empty(), limit(&mut numbers));
+        let (running, candidate) = (RuleSet::empty(), limit(&mut numbers, 1));
         let bounds =
             |records| attack_bounds((&running, &candidate), &names, records, Scenario::recorded());
         let truth = bounds(packets.clone());
@@ -144,7 +141,7 @@ fn the_truth_lies_inside_the_bounds_of_samples_at_the_promised_rate() {
     for _ in 0..30 {
         let names = Arc::new(Names::new());
         let packets = minute(&mut numbers, &names);
-        let (running, candidate) = (RuleSet::empty(), limit(&mut numbers));
+        let (running, candidate) = (RuleSet::empty(), limit(&mut numbers, 1));
         let bounds =
             |records| attack_bounds((&running, &candidate), &names, records, Scenario::recorded());
         let truth = bounds(packets.clone());

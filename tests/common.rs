@@ -1,8 +1,23 @@
-//! What the suites share: the real binary, run where and as a user would, and its result.
+//! What the suites share: the real binary, run where and as a user would, and its result; the
+//! library, run over records that a test makes; and what to do where an oracle is missing.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use assert_cmd::Command;
+use blastgate::attribution::Attribution;
+use blastgate::bank::Bank;
+use blastgate::change::Change;
+use blastgate::fate::Sets;
+use blastgate::impact::{Assessment, Impact};
+use blastgate::model::{
+    Diagnostic, Inventory, NameId, Names, ReadCounts, Record, RecordBatch, RuleSet, Sources,
+};
+use blastgate::replay::{Input, Replay, keyed, limits};
+use blastgate::scenario::{Moves, Scenario, View};
+use blastgate::traffic::TrafficReader;
+use blastgate::{inventory, judge, languages, matcher};
 use serde_json::Value;
 
 /// The clock of every run: profiles without `start` end here.
@@ -73,4 +88,98 @@ impl Run {
 
 fn rows(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().expect("a list").iter()
+}
+
+//------------ Records that a test makes ---------------------------------------
+
+/// Reads rules of our own language, which must be without problems.
+pub(crate) fn rules(text: &str) -> RuleSet {
+    let mut sources = Sources::new();
+    let file = sources.add("rules.yaml", text);
+    let (set, problems) = (languages::LANGUAGES[0].parse)(&sources, &[file]);
+    assert!(problems.is_empty(), "{problems:?}\n{text}");
+    set
+}
+
+/// A reader of records that are there already.
+struct Made {
+    records: Vec<Record>,
+    counts: ReadCounts,
+}
+
+impl TrafficReader for Made {
+    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<Diagnostic>> {
+        batch.clear();
+        self.records.drain(..).for_each(|record| batch.push(&record));
+        Ok(!batch.is_empty())
+    }
+
+    fn counts(&self) -> &ReadCounts {
+        &self.counts
+    }
+}
+
+/// Returns what a change does to records in a scenario, and the inventory as it was read.
+pub(crate) fn assess(
+    inventory: &str,
+    sets: [&RuleSet; 2],
+    names: &Arc<Names>,
+    records: Vec<Record>,
+    scenario: Scenario,
+) -> (Inventory, Impact) {
+    let mut sources = Sources::new();
+    let file = sources.add("inventory.yaml", inventory);
+    let (inventory, problems) = inventory::load(&sources, &[file]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let [running, candidate] = sets;
+    let change = Change::between(running, candidate);
+    let (judges, customers, problems) = judge::resolve(running, candidate, &inventory);
+    assert!(problems.is_empty(), "{problems:?}");
+    let attribution = Attribution::new(&inventory, &customers, names);
+    let scenarios = [scenario];
+    let moves = Moves::new(&scenarios, sets, names);
+    let replay = Replay {
+        attribution: &attribution,
+        matchers: matcher::compile(sets, names),
+        limits: sets.map(limits),
+        keyed: keyed(candidate),
+        attack: Vec::new(),
+        labels: Vec::new(),
+        named_ports: Vec::new(),
+        window_ns: 300_000_000_000,
+        pops: None,
+        moves: moves.clone(),
+    };
+    let reader = Box::new(Made { records, counts: ReadCounts::default() });
+    let (_, tally, problems) = replay.run(vec![Input { reader, rank: 0, part: 0 }], 1, &|_| {});
+    assert!(problems.is_empty());
+    let tally = tally.finish(&|pop: Option<NameId>| pop);
+    let clean = BTreeSet::new();
+    let bank = Bank::new(&tally, sets);
+    let view = View::new(&scenarios[0], &tally, &moves, &attribution, &bank.policers_of());
+    // The recording as it is first, as the program does, so that what is reused is tested as well.
+    let recorded =
+        View::new(&Scenario::recorded(), &tally, &moves, &attribution, &bank.policers_of());
+    let known = bank.simulate(&recorded, None);
+    let losses = bank.simulate(&view, Some(&known));
+    let impact = Assessment {
+        sets: Sets { sets, clean: &clean },
+        change: &change,
+        judges: &judges,
+        attribution: &attribution,
+        tally: &tally,
+        view: &view,
+        losses: [&losses[0], &losses[1]],
+    }
+    .assess();
+    (inventory, impact)
+}
+
+//------------ Oracles ---------------------------------------------------------
+
+/// Says that a test is skipped for something that is missing, or fails if it must be there.
+pub(crate) fn skip(missing: &str) {
+    let required = std::env::var_os("BLASTGATE_REQUIRE_ORACLES").is_some_and(|set| set == "1");
+    assert!(!required, "{missing}");
+    println!("skipped: {missing}");
 }

@@ -4,22 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use blastgate::attribution::{Attribution, Party};
-use blastgate::bank::Bank;
-use blastgate::change::Change;
-use blastgate::fate::Sets;
-use blastgate::impact::Assessment;
-use blastgate::inventory;
-use blastgate::judge;
-use blastgate::matcher;
+use blastgate::attribution::Party;
 use blastgate::model::{
-    Direction, Family, Known, Label, Layers, NameId, Names, PacketHeader, Record, RecordBatch,
-    RuleSet, SourceId, Sources,
+    Direction, Family, Known, Label, Layers, NameId, Names, PacketHeader, Record, RuleSet, SourceId,
 };
-use blastgate::replay::{Input, Replay, keyed, limits};
-use blastgate::scenario::{Effect, Moves, Scenario, View, Which, slot};
-use blastgate::traffic::TrafficReader;
+use blastgate::scenario::{Effect, Scenario, Which, slot};
 use proptest::prelude::*;
+
+use crate::common;
 
 const INVENTORY: &str = "\
 version: 1
@@ -88,28 +80,7 @@ pub(crate) fn parse(rules: &[usize]) -> RuleSet {
     if rules.is_empty() {
         return RuleSet::empty();
     }
-    let mut sources = Sources::new();
-    let file = sources.add("rules.yaml", text.as_str());
-    let (set, problems) = (blastgate::languages::LANGUAGES[0].parse)(&sources, &[file]);
-    assert!(problems.is_empty(), "{problems:?}\n{text}");
-    set
-}
-
-struct Packets {
-    records: Vec<Record>,
-    counts: blastgate::model::ReadCounts,
-}
-
-impl TrafficReader for Packets {
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<blastgate::model::Diagnostic>> {
-        batch.clear();
-        self.records.drain(..).for_each(|record| batch.push(&record));
-        Ok(!batch.is_empty())
-    }
-
-    fn counts(&self) -> &blastgate::model::ReadCounts {
-        &self.counts
-    }
+    common::rules(&text)
 }
 
 const POPS: [&str; 3] = ["ams", "lhr", "fra"];
@@ -155,49 +126,8 @@ pub(crate) fn judge(
     scenario: Scenario,
     by_pop: bool,
 ) -> (Sums, [[u64; 2]; 2]) {
-    let mut sources = Sources::new();
-    let file = sources.add("inventory.yaml", INVENTORY);
-    let (inventory, _) = inventory::load(&sources, &[file]);
-    let change = Change::between(running, candidate);
-    let (judges, customers, problems) = judge::resolve(running, candidate, &inventory);
-    assert!(problems.is_empty(), "{problems:?}");
-    let attribution = Attribution::new(&inventory, &customers, names);
     let sets = [running, candidate];
-    let scenarios = [scenario];
-    let moves = Moves::new(&scenarios, sets, names);
-    let replay = Replay {
-        attribution: &attribution,
-        matchers: matcher::compile(sets, names),
-        limits: sets.map(limits),
-        keyed: keyed(candidate),
-        attack: Vec::new(),
-        labels: Vec::new(),
-        named_ports: Vec::new(),
-        window_ns: 300_000_000_000,
-        pops: None,
-        moves: moves.clone(),
-    };
-    let reader = Box::new(Packets { records, counts: Default::default() });
-    let (_, tally, _) = replay.run(vec![Input { reader, rank: 0, part: 0 }], 1, &|_| {});
-    let tally = tally.finish(&|pop: Option<NameId>| pop);
-    let clean = BTreeSet::new();
-    let bank = Bank::new(&tally, sets);
-    let view = View::new(&scenarios[0], &tally, &moves, &attribution, &bank.policers_of());
-    // The recording as it is first, as the program does, so that what is reused is tested as well.
-    let recorded =
-        View::new(&Scenario::recorded(), &tally, &moves, &attribution, &bank.policers_of());
-    let known = bank.simulate(&recorded, None);
-    let losses = bank.simulate(&view, Some(&known));
-    let impact = Assessment {
-        sets: Sets { sets, clean: &clean },
-        change: &change,
-        judges: &judges,
-        attribution: &attribution,
-        tally: &tally,
-        view: &view,
-        losses: [&losses[0], &losses[1]],
-    }
-    .assess();
+    let (inventory, impact) = common::assess(INVENTORY, sets, names, records, scenario);
     let mut sums = Sums::new();
     for group in &impact.groups {
         let pop = group.id.pop.filter(|_| by_pop).map(|pop| names.name(pop).to_string());

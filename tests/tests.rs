@@ -6,6 +6,7 @@ mod captures;
 mod common;
 mod determinism;
 mod everyday;
+mod exporters;
 mod git;
 mod guardrails;
 mod incidents;

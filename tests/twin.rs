@@ -4,20 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use blastgate::attribution::{Attribution, Party};
-use blastgate::bank::Bank;
+use blastgate::attribution::Party;
 use blastgate::change::Change;
-use blastgate::fate::Sets;
-use blastgate::impact::{Assessment, Impact};
+use blastgate::impact::Impact;
 use blastgate::model::{
-    Direction, Family, Known, Label, Layers, NameId, Names, PacketHeader, Record, RecordBatch,
-    RuleSet, SourceId, Sources,
+    Direction, Family, Known, Label, Layers, NameId, Names, PacketHeader, Record, SourceId,
 };
-use blastgate::replay::{Input, Replay, keyed, limits};
-use blastgate::scenario::{Moves, Scenario, View};
-use blastgate::traffic::TrafficReader;
-use blastgate::{inventory, judge, languages, matcher};
+use blastgate::scenario::Scenario;
 use proptest::prelude::*;
+
+use crate::common::{assess, rules};
 
 const INVENTORY: &str = "
 version: 1
@@ -239,37 +235,12 @@ fn twin(running: &[OwnRule], candidate: &[OwnRule], packets: &[Packet]) -> Sums 
 /// Returns whether the change removes, edits or moves a running rule. Which of two swapped rules
 /// counts as moved is the program's choice, so that is asked from it.
 fn disturbed(running: &[OwnRule], candidate: &[OwnRule], rule: &OwnRule) -> bool {
-    let (running, candidate) = (parse(&text(running)), parse(&text(candidate)));
+    let (running, candidate) = (rules(&text(running)), rules(&text(candidate)));
     let at = running.rules.iter().position(|one| one.id == format!("r{}", rule.id));
     Change::between(&running, &candidate).disturbs(at.expect("a running rule"))
 }
 
 //------------ The program ---------------------------------------------------
-
-fn parse(text: &str) -> RuleSet {
-    let mut sources = Sources::new();
-    let file = sources.add("rules.yaml", text);
-    let (set, problems) = (languages::LANGUAGES[0].parse)(&sources, &[file]);
-    assert!(problems.is_empty(), "{problems:?}\n{text}");
-    set
-}
-
-struct Packets {
-    records: Vec<Record>,
-    counts: blastgate::model::ReadCounts,
-}
-
-impl TrafficReader for Packets {
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<blastgate::model::Diagnostic>> {
-        batch.clear();
-        self.records.drain(..).for_each(|record| batch.push(&record));
-        Ok(!batch.is_empty())
-    }
-
-    fn counts(&self) -> &blastgate::model::ReadCounts {
-        &self.counts
-    }
-}
 
 fn record(packet: &Packet, number: usize, pop: NameId) -> Record {
     let address = |last: u32| u128::from(0x0a00_0000 + last);
@@ -301,51 +272,12 @@ fn record(packet: &Packet, number: usize, pop: NameId) -> Record {
 }
 
 fn program(running: &[OwnRule], candidate: &[OwnRule], packets: &[Packet]) -> (Sums, Impact) {
-    let mut sources = Sources::new();
-    let file = sources.add("inventory.yaml", INVENTORY);
-    let (inventory, problems) = inventory::load(&sources, &[file]);
-    assert!(problems.is_empty(), "{problems:?}");
-    let (running, candidate) = (parse(&text(running)), parse(&text(candidate)));
-    let change = Change::between(&running, &candidate);
-    let (judges, customers, problems) = judge::resolve(&running, &candidate, &inventory);
-    assert!(problems.is_empty(), "{problems:?}");
+    let (running, candidate) = (rules(&text(running)), rules(&text(candidate)));
     let names = Arc::new(Names::new());
-    let attribution = Attribution::new(&inventory, &customers, &names);
     let pop = names.intern("ams");
-    let sets = [&running, &candidate];
-    let replay = Replay {
-        attribution: &attribution,
-        matchers: matcher::compile(sets, &names),
-        limits: sets.map(limits),
-        keyed: keyed(&candidate),
-        attack: Vec::new(),
-        labels: Vec::new(),
-        named_ports: Vec::new(),
-        window_ns: 300_000_000_000,
-        pops: None,
-        moves: Moves::default(),
-    };
     let records = packets.iter().enumerate().map(|(at, packet)| record(packet, at, pop)).collect();
-    let reader = Box::new(Packets { records, counts: Default::default() });
-    let (_, tally, problems) = replay.run(vec![Input { reader, rank: 0, part: 0 }], 1, &|_| {});
-    assert!(problems.is_empty());
-    let tally = tally.finish(&|pop: Option<NameId>| pop);
-    let clean = BTreeSet::new();
-    let bank = Bank::new(&tally, sets);
-    let recorded = Scenario::recorded();
-    let moves = Moves::default();
-    let view = View::new(&recorded, &tally, &moves, &attribution, &bank.policers_of());
-    let losses = bank.simulate(&view, None);
-    let impact = Assessment {
-        sets: Sets { sets, clean: &clean },
-        change: &change,
-        judges: &judges,
-        attribution: &attribution,
-        tally: &tally,
-        view: &view,
-        losses: [&losses[0], &losses[1]],
-    }
-    .assess();
+    let sets = [&running, &candidate];
+    let (inventory, impact) = assess(INVENTORY, sets, &names, records, Scenario::recorded());
     let mut sums = Sums::new();
     for group in &impact.groups {
         let party = match group.id.party {

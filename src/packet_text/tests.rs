@@ -1,3 +1,5 @@
+//! Packets in words: read, written, and what is wrong with them.
+
 use super::*;
 use crate::model::Location;
 
