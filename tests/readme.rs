@@ -82,6 +82,16 @@ fn the_readme_shows_the_screens_that_the_program_prints() {
     assert_eq!((drained.as_str(), output.status.code()), (screens[2].as_str(), Some(1)));
     fits(&drained);
     fits(&edited);
+    let packet = "src 198.51.100.7 dst 203.0.113.66 udp src_port ntp";
+    assert!(readme().contains(&format!("trace --packet '{packet}'")));
+    let output = blastgate(&root())
+        .args(["trace", "--packet", packet])
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("the program runs");
+    let traced = String::from_utf8(output.stdout).expect("text");
+    assert_eq!((traced.as_str(), output.status.code()), (screens[3].as_str(), Some(0)));
+    fits(&traced);
     // The same without colour when piped, and in plain ASCII where the locale knows no more.
     for variables in [&[("NO_COLOR", "1")][..], &[("LC_ALL", "C")], &[("LANG", "de_DE.ISO-8859-1")]]
     {

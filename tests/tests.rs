@@ -18,4 +18,5 @@ mod recorded;
 mod sample;
 mod scenarios;
 mod tcpdump;
+mod trace;
 mod twin;

@@ -124,6 +124,9 @@ impl Reader<'_> {
             }
         } else {
             self.problems.push(unknown(word, token.location));
+            // What follows is probably its value, and no mistake of its own.
+            let is_digit = |token: &Token| token.text.starts_with(|c: char| c.is_ascii_digit());
+            return !is_digit(token) && next.is_some_and(is_digit);
         }
         false
     }

@@ -1,4 +1,4 @@
-//! Packets in words: read, written, and what is wrong with them.
+//! Packets in words: what reads, what is refused, and what is written back.
 
 use super::*;
 use crate::model::Location;

@@ -81,11 +81,19 @@ fn step_line(step: &StepReport, style: Style) -> String {
     let why = step.why.as_deref().unwrap_or_default();
     let what = match step.matches {
         "no" => why.to_owned(),
-        "yes" => format!("{}: {}", step.action, step.effect),
-        _ => format!("{why}; {}: {}", step.action, step.effect),
+        "yes" => done(step),
+        _ => format!("{why}; {}", done(step)),
     };
     let line = format!("  {word} {} ({}): ", clean(&step.rule, style), clean(&place, style));
     format!("{line}{}", clean(&what, style))
+}
+
+/// Says what a rule does and did, once where that is the same.
+fn done(step: &StepReport) -> String {
+    match step.action.as_str() {
+        "accept" | "drop" | "reject" | "challenge" => step.effect.clone(),
+        action => format!("{action}: {}", step.effect),
+    }
 }
 
 fn end_line(end: &EndReport, style: Style) -> String {
@@ -131,6 +139,12 @@ fn wrap(text: &str, rest: &str, out: &mut dyn io::Write) -> io::Result<()> {
         });
         seen.count()
     };
+    // A number and its unit stay together.
+    let units = ["B", "kB", "MB", "GB", "packets", "pps", "kbps", "Mbps", "Gbps"];
+    let glue =
+        |text: String, unit: &&str| text.replace(&format!(" {unit}"), &format!("\u{a0}{unit}"));
+    let glued = units.iter().fold(text.to_owned(), glue);
+    let text = glued.as_str();
     let indent = text.len() - text.trim_start_matches(' ').len();
     let mut line = text[..indent].to_owned();
     let (mut column, mut is_empty) = (indent, true);
@@ -145,7 +159,7 @@ fn wrap(text: &str, rest: &str, out: &mut dyn io::Write) -> io::Result<()> {
             line.push(' ');
             column += 1;
         }
-        line.push_str(word);
+        line.push_str(&word.replace('\u{a0}', " "));
         column += length;
         is_empty = false;
     }

@@ -1,5 +1,7 @@
 //! Two ways of one record, by the order of harm.
 
+use std::cmp::Ordering;
+
 use super::{Answer, Disposition, Walk};
 use crate::model::{Action, Exceed, RateLimit, RuleSet};
 
@@ -41,12 +43,10 @@ pub fn compare(sets: [&RuleSet; 2], walks: [&Walk; 2], by_rules: bool) -> Change
     }
     let limits = [0, 1].map(|side| limits(sets[side], walks[side]));
     let is_limited = |side: usize| by_rules && !limits[side].is_empty();
-    let harm = |side: usize| match ends[side] {
-        Disposition::Dropped | Disposition::Rejected => 4,
+    let harm = |side: usize| match harm(ends[side]) {
+        lost @ 4 => lost,
         _ if is_limited(side) => 3,
-        Disposition::Redirected => 2,
-        Disposition::Challenged => 1,
-        _ => 0,
+        harm => harm,
     };
     let (before, after) = (harm(0), harm(1));
     if before != after {
@@ -56,7 +56,7 @@ pub fn compare(sets: [&RuleSet; 2], walks: [&Walk; 2], by_rules: bool) -> Change
         return match (stricter(&limits[0], &limits[1]), stricter(&limits[1], &limits[0])) {
             (true, _) => Change::Worse,
             (false, true) => Change::Better,
-            (false, false) => Change::Same,
+            (false, false) => by_ends(ends),
         };
     }
     let harmed = walks.map(|walk| walk.packets_of(|kind| kind != Disposition::Accepted));
@@ -64,6 +64,25 @@ pub fn compare(sets: [&RuleSet; 2], walks: [&Walk; 2], by_rules: bool) -> Change
         [Some(before), Some(after)] if after > before => Change::Worse,
         [Some(before), Some(after)] if after < before => Change::Better,
         _ => Change::Same,
+    }
+}
+
+/// The order of harm of what becomes of a packet; limited is 3.
+fn harm(end: Disposition) -> u8 {
+    match end {
+        Disposition::Accepted => 0,
+        Disposition::Challenged => 1,
+        Disposition::Redirected => 2,
+        Disposition::Dropped | Disposition::Rejected | Disposition::CannotTell => 4,
+    }
+}
+
+/// Compares what becomes of packets that meet limits alike.
+fn by_ends([before, after]: [Disposition; 2]) -> Change {
+    match harm(after).cmp(&harm(before)) {
+        Ordering::Greater => Change::Worse,
+        Ordering::Less => Change::Better,
+        Ordering::Equal => Change::Same,
     }
 }
 

@@ -249,7 +249,11 @@ fn limit_effect(limit: &RateLimit, limited: Limited, packets: u64) -> String {
 }
 
 fn bucket(level: Level) -> String {
-    let (left, of) = (amount(level.counts, level.left), amount(level.counts, level.of));
+    let of = amount(level.counts, level.of);
+    let left = match level.counts {
+        Counts::Packets => level.left.to_string(),
+        Counts::Bytes => amount(level.counts, level.left),
+    };
     let text = match (level.is_window, level.left == level.of) {
         (true, _) => format!("window has room for {left} of {of}"),
         (false, true) => format!("bucket full: {left} of {of}"),
