@@ -63,6 +63,8 @@ pub fn resolve(
 /// over a large inventory would be searched for minutes.
 pub struct Selectors<'i> {
     inventory: &'i Inventory,
+    /// Whether every name is taken to mean somebody, as nobody knows better.
+    any_name: bool,
     ids: HashMap<&'i str, CustomerId, FixedState>,
     tags: Groups<'i>,
     tiers: Groups<'i>,
@@ -89,7 +91,13 @@ impl<'i> Selectors<'i> {
                 }
             }
         }
-        Selectors { inventory, ids, tags, tiers, regions }
+        Selectors { inventory, any_name: false, ids, tags, tiers, regions }
+    }
+
+    /// Takes every name to mean somebody, nobody knows whom: for where there is no inventory.
+    #[must_use]
+    pub fn any_name(self) -> Selectors<'i> {
+        Selectors { any_name: true, ..self }
     }
 
     /// Resolves the selectors of an intent. One that names nobody is an error.
@@ -157,6 +165,9 @@ impl<'i> Selectors<'i> {
     fn one(&self, word: &str) -> Result<Named<'_>, words::Wrong> {
         if let Some(text) = word.strip_prefix("prefix:") {
             return words::prefix(text).map(Named::Prefix);
+        }
+        if self.any_name {
+            return Ok(Named::Customers(&[]));
         }
         let groups = [("tag", &self.tags), ("tier", &self.tiers), ("region", &self.regions)];
         for (what, groups) in groups {

@@ -77,8 +77,32 @@ pub fn resolve(
     candidate: &RuleSet,
     inventory: &Inventory,
 ) -> (Judges, Customers, Vec<Diagnostic>) {
+    resolve_by(running, candidate, inventory, &Selectors::new(inventory), &derive)
+}
+
+/// Resolves what can be without an inventory: names of customers may mean anybody, and a rule
+/// without an intent lacks one only if it names no address at all, which nobody can own alone.
+pub fn resolve_without_inventory(
+    running: &RuleSet,
+    candidate: &RuleSet,
+) -> (Judges, Customers, Vec<Diagnostic>) {
+    let nobody = Inventory::default();
+    let unknown = |rule: &Rule, _: &Customers, _: &Inventory| Judge {
+        missing: harms(&rule.action.value) && named(rule).is_none(),
+        ..Judge::default()
+    };
+    let selectors = Selectors::new(&nobody).any_name();
+    resolve_by(running, candidate, &nobody, &selectors, &unknown)
+}
+
+fn resolve_by(
+    running: &RuleSet,
+    candidate: &RuleSet,
+    inventory: &Inventory,
+    selectors: &Selectors<'_>,
+    derive: &dyn Fn(&Rule, &Customers, &Inventory) -> Judge,
+) -> (Judges, Customers, Vec<Diagnostic>) {
     let mut problems = Vec::new();
-    let selectors = Selectors::new(inventory);
     let written = |set: &RuleSet, problems: &mut Vec<Diagnostic>| {
         let mut of = |intent: Option<&crate::model::Intent>| {
             intent.map(|intent| {
@@ -158,14 +182,18 @@ fn compile(intent: ResolvedIntent, judges: &mut Judges) -> Judge {
     judge
 }
 
+/// Returns the addresses by which a rule says whom it is about.
+fn named(rule: &Rule) -> Option<AddressSet> {
+    rule.matches.destinations().or_else(|| rule.matches.sources())
+}
+
 /// Derives the intent of a rule that has none: the one customer who owns all of its `dst`, or, if
 /// it names none, all of its `src`.
 fn derive(rule: &Rule, customers: &Customers, inventory: &Inventory) -> Judge {
     if !harms(&rule.action.value) {
         return Judge::default();
     }
-    let named = rule.matches.destinations().or_else(|| rule.matches.sources());
-    match named.and_then(|named| sole_owner(&named, customers, inventory)) {
+    match named(rule).and_then(|named| sole_owner(&named, customers, inventory)) {
         Some(owner) => {
             let within = Within::customer(owner);
             Judge {

@@ -38,9 +38,30 @@ impl Verdict {
     }
 }
 
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Do the rules hurt anyone, and do their job?
+    Check,
+    /// Do they make sense by themselves? A pass of this says nothing about traffic.
+    Lint,
+}
+
+impl Command {
+    /// Returns the word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Command::Check => "check",
+            Command::Lint => "lint",
+        }
+    }
+}
+
 /// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// What was asked.
+    pub command: Command,
     /// The one word.
     pub verdict: Verdict,
     /// Why, in one line without its full stop.
@@ -49,7 +70,7 @@ pub struct Report {
     pub change: ChangeSummary,
     /// Everyone reached, touched or affected, worst first.
     pub customers: Vec<CustomerImpact>,
-    /// What every candidate rule met, in order.
+    /// What every candidate rule met, in order; none of a lint.
     pub rules: Vec<RuleHits>,
     /// Who shares the buckets of candidate limits, and which rates would do.
     pub limits: Vec<LimitReport>,
@@ -61,7 +82,7 @@ pub struct Report {
     pub unchanged: Vec<(&'static str, usize)>,
     /// What the verdict rests on.
     pub evidence: Evidence,
-    /// The situations judged: `recorded`, then scenarios.
+    /// The situations judged: `recorded`, then scenarios; none of a lint.
     pub scenarios: Vec<String>,
     /// What the readers had to say about the materials.
     pub problems: Vec<Diagnostic>,
@@ -94,7 +115,7 @@ pub struct ChangeSummary {
     pub intents_widened: Vec<String>,
     /// Whether no packet's fate can differ; then no traffic was read.
     pub nothing: bool,
-    /// What is to be known about where the two sets come from, in words.
+    /// What is to be known about where the two sets come from, and what was not looked at, in words.
     pub notes: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::attribution::Attribution;
 use crate::change::Change;
 use crate::fate::Sets;
-use crate::guardrails::{self, Evidence};
+use crate::guardrails::{self, Evidence, Needs};
 use crate::impact::Impact;
 use crate::input;
 use crate::inventory;
@@ -25,9 +25,9 @@ use crate::model::{
     Diagnostic, Inventory, Match, Names, RuleSet, Sampling, Severity, SourceId, Sources, Term,
     Timestamp,
 };
-use crate::reach::Reach;
+use crate::reach::{Reach, Reached};
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Replay};
-use crate::report::{self, ChangeSummary, Report, Verdict};
+use crate::report::{self, ChangeSummary, Command, Report, Verdict};
 use crate::scenario::{Moves, RECORDED};
 use crate::summary;
 use crate::traffic::{self, Settings};
@@ -40,7 +40,7 @@ pub use plan::{Plan, Recording, Running};
 pub use trace::{Subject, Traced, Traces, trace};
 pub use what_if::WhatIf;
 
-/// Judges a change.
+/// Judges a change; by traffic, unless the plan is that of a lint.
 pub fn check(plan: Plan, progress: &(dyn Fn(u64) + Sync)) -> Report {
     Run::new(plan).check(progress)
 }
@@ -68,7 +68,16 @@ impl Run {
 
     fn check(&mut self, progress: &(dyn Fn(u64) + Sync)) -> Report {
         let [running, candidate] = self.rule_sets();
-        let inventory = self.inventory();
+        let is_lint = self.plan.command == Command::Lint;
+        let given = match (is_lint, self.plan.inventory.is_empty()) {
+            (false, _) => Needs::Traffic,
+            (true, false) => Needs::Inventory,
+            (true, true) => Needs::Rules,
+        };
+        let inventory = match given {
+            Needs::Rules => Inventory::default(),
+            Needs::Inventory | Needs::Traffic => self.inventory(),
+        };
         if self.failed() {
             return self.cannot_judge();
         }
@@ -87,7 +96,10 @@ impl Run {
             observed::refuse(place, has_running, [&running, &candidate], &change)
         });
         self.problems.extend(refused.collect::<Vec<_>>());
-        let (judges, customers, problems) = judge::resolve(&running, &candidate, &inventory);
+        let (judges, customers, problems) = match given {
+            Needs::Rules => judge::resolve_without_inventory(&running, &candidate),
+            Needs::Inventory | Needs::Traffic => judge::resolve(&running, &candidate, &inventory),
+        };
         self.problems.extend(problems);
         if judges.attack_matches.len() > MAX_ATTACK_MATCHES {
             self.problems.push(Diagnostic::bare(format!(
@@ -110,9 +122,9 @@ impl Run {
         if self.failed() {
             return self.cannot_judge();
         }
-        let scenarios = if nothing { Vec::new() } else { scenarios };
+        let scenarios = if nothing || is_lint { Vec::new() } else { scenarios };
         let moves = Moves::new(&scenarios, sets.sets, &names);
-        let replayed = if nothing {
+        let replayed = if nothing || is_lint {
             Replayed::default()
         } else {
             let what_if = (&moves, added.as_slice());
@@ -142,8 +154,12 @@ impl Run {
             inventory: &inventory,
             customers: &customers,
         };
-        let reached = reach.find();
+        let reached = match given {
+            Needs::Rules => Reached::default(),
+            Needs::Inventory | Needs::Traffic => reach.find(),
+        };
         let evidence = Evidence {
+            given,
             running: &running,
             candidate: &candidate,
             has_running,
@@ -179,18 +195,25 @@ impl Run {
         let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
         let rows = summary::customers(&evidence, &what_if);
         let attack = summary::attack(&evidence);
-        let rules = summary::rules(&evidence);
+        let rules = if is_lint { Vec::new() } else { summary::rules(&evidence) };
         let limits = summary::limits(&evidence);
         let running = self.running.clone();
         let mut change = summary::change(&evidence, running, self.candidate_name());
         change.notes = std::mem::take(&mut self.notes);
-        let summary = if nothing {
+        if given == Needs::Rules {
+            let not_seen = "owners, PoPs and whom intents name were not looked at";
+            change.notes.push(format!("no inventory: {not_seen}"));
+        }
+        let summary = if is_lint && verdict == Verdict::Pass {
+            summary::lint(&evidence, &findings.list)
+        } else if nothing && !is_lint {
             "nothing changed: no packet fares otherwise than before".to_owned()
         } else {
             summary::summary(verdict, &findings.list, &rows, &attack)
         };
         let next = next(verdict, &findings.list);
         Report {
+            command: self.plan.command,
             verdict,
             summary,
             change,
@@ -201,7 +224,7 @@ impl Run {
             unchanged: findings.unchanged.into_iter().collect(),
             findings: findings.list,
             evidence: evidence::describe(&replayed, &evidence, self.plan.standards.window_ns),
-            scenarios: if nothing {
+            scenarios: if nothing && !is_lint {
                 vec![RECORDED.to_owned()]
             } else {
                 scenarios.into_iter().map(|scenario| scenario.name).collect()
@@ -502,7 +525,9 @@ impl Run {
             0 | 1 => first,
             several => first.map(|first| format!("{several} problems; the first: {first}")),
         };
+        let is_lint = self.plan.command == Command::Lint;
         Report {
+            command: self.plan.command,
             verdict: Verdict::CannotJudge,
             summary: summary.unwrap_or_else(|| "the materials cannot be used".to_owned()),
             change: ChangeSummary {
@@ -518,7 +543,7 @@ impl Run {
             findings: Vec::new(),
             unchanged: Vec::new(),
             evidence: report::Evidence::default(),
-            scenarios: vec![RECORDED.to_owned()],
+            scenarios: if is_lint { Vec::new() } else { vec![RECORDED.to_owned()] },
             problems: std::mem::take(&mut self.problems),
             sources: std::mem::take(&mut self.sources),
             next,

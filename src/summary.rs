@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::affected::Certainty;
 use crate::attribution::{Party, shared_name};
 use crate::finding::{Finding, Level, count};
-use crate::guardrails::Evidence;
+use crate::guardrails::{Evidence, Needs};
 use crate::impact::{Amount, Cause, Group, Traffic};
 use crate::judge::Judge;
 use crate::model::units::percent;
@@ -492,6 +492,27 @@ pub fn summary(
             parts.join("; ")
         }
     }
+}
+
+/// Says in one line what a lint found that did not fail: never in the words of a pass.
+pub fn lint(evidence: &Evidence<'_>, findings: &[Finding]) -> String {
+    let warnings = findings.iter().filter(|finding| !finding.waived).count();
+    let found = if warnings == 0 { "clean".to_owned() } else { count(warnings, "warning") };
+    let all = count(evidence.candidate.rules.len(), "rule");
+    let rules = match (evidence.has_running, evidence.change.nothing) {
+        (false, _) => all,
+        (true, true) => format!("nothing changed in {all}"),
+        (true, false) => {
+            let concerned = |rule: &usize| evidence.change.concerns(*rule);
+            let judged = (0..evidence.candidate.rules.len()).filter(concerned).count();
+            format!("{judged} of {all} new or changed")
+        }
+    };
+    let alone = match evidence.given {
+        Needs::Rules => "without an inventory; ",
+        Needs::Inventory | Needs::Traffic => "",
+    };
+    format!("{found} ({rules}; {alone}no traffic was judged)")
 }
 
 fn first_line(findings: &[Finding], level: Level) -> Option<String> {

@@ -1,4 +1,5 @@
-//! What was typed after `blastgate check`, before anything is made of it.
+//! What was typed, before anything is made of it: what all commands that judge rules take, and what
+//! those take that judge them by traffic.
 
 use std::path::PathBuf;
 
@@ -7,9 +8,9 @@ use clap::{ArgAction, Args};
 use super::When;
 use crate::model::Sampling;
 
-/// What `check` takes, as typed.
-#[derive(Args, Debug)]
-pub(super) struct CheckArguments {
+/// What every command that judges rules takes, as typed.
+#[derive(Args, Debug, Default)]
+pub(super) struct RuleArguments {
     /// Rule files or folders: the candidate rule set [default: the config's].
     #[arg(value_name = "RULES", env = "BLASTGATE_RULES", value_delimiter = '\n')]
     pub(super) rules: Vec<PathBuf>,
@@ -59,6 +60,59 @@ pub(super) struct CheckArguments {
     )]
     pub(super) inventory: Vec<PathBuf>,
 
+    /// The config [default: `blastgate.yaml`, from here upwards to the first folder with `.git`].
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLASTGATE_CONFIG",
+        conflicts_with = "no_config",
+        help_heading = "Materials"
+    )]
+    pub(super) config: Option<PathBuf>,
+
+    /// Use no config.
+    #[arg(long, env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
+    pub(super) no_config: bool,
+
+    /// The clock for expiry and age, as RFC 3339 [default: now].
+    #[arg(long, value_name = "TIME", env = "BLASTGATE_NOW", help_heading = "Judging")]
+    pub(super) now: Option<String>,
+
+    /// Warnings about rules that the change touches fail too.
+    #[arg(long, env = "BLASTGATE_STRICT", help_heading = "Judging")]
+    pub(super) strict: bool,
+
+    /// Output form: text, json; `FORM=FILE` writes a file. Repeat for several.
+    #[arg(
+        short,
+        long,
+        value_name = "FORM[=FILE]",
+        env = "BLASTGATE_OUTPUT",
+        value_delimiter = '\n',
+        help_heading = "Output"
+    )]
+    pub(super) output: Vec<String>,
+
+    /// Save the whole result as JSON.
+    #[arg(long, value_name = "FILE", env = "BLASTGATE_SAVE", help_heading = "Output")]
+    pub(super) save: Option<PathBuf>,
+
+    /// Colour.
+    #[arg(long, value_enum, default_value_t, env = "BLASTGATE_COLOR", help_heading = "Output")]
+    pub(super) color: When,
+
+    /// Print the verdict only.
+    #[arg(short, long, env = "BLASTGATE_QUIET", help_heading = "Output")]
+    pub(super) quiet: bool,
+
+    /// Print everything, not one screen.
+    #[arg(short, long, action = ArgAction::Count, env = "BLASTGATE_VERBOSE", help_heading = "Output")]
+    pub(super) verbose: u8,
+}
+
+/// What a command takes that judges them by traffic, as typed.
+#[derive(Args, Debug, Default)]
+pub(super) struct TrafficArguments {
     /// Recorded traffic, `-` for standard input; repeat for several.
     #[arg(
         long,
@@ -107,59 +161,6 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "DURATION", env = "BLASTGATE_MAX_AGE", help_heading = "Judging")]
     pub(super) max_age: Option<String>,
 
-    /// The clock for expiry and age, as RFC 3339 [default: now].
-    #[arg(long, value_name = "TIME", env = "BLASTGATE_NOW", help_heading = "Judging")]
-    pub(super) now: Option<String>,
-
-    /// Warnings about rules that the change touches fail too.
-    #[arg(long, env = "BLASTGATE_STRICT", help_heading = "Judging")]
-    pub(super) strict: bool,
-
-    /// Output form: text, json; `FORM=FILE` writes a file. Repeat for several.
-    #[arg(
-        short,
-        long,
-        value_name = "FORM[=FILE]",
-        env = "BLASTGATE_OUTPUT",
-        value_delimiter = '\n',
-        help_heading = "Output"
-    )]
-    pub(super) output: Vec<String>,
-
-    /// Save the whole result as JSON.
-    #[arg(long, value_name = "FILE", env = "BLASTGATE_SAVE", help_heading = "Output")]
-    pub(super) save: Option<PathBuf>,
-
-    /// Colour.
-    #[arg(long, value_enum, default_value_t, env = "BLASTGATE_COLOR", help_heading = "Output")]
-    pub(super) color: When,
-
-    /// Progress while traffic is read.
-    #[arg(long, value_enum, default_value_t, env = "BLASTGATE_PROGRESS", help_heading = "Output")]
-    pub(super) progress: When,
-
-    /// Print the verdict only.
-    #[arg(short, long, env = "BLASTGATE_QUIET", help_heading = "Output")]
-    pub(super) quiet: bool,
-
-    /// Print everything, not one screen.
-    #[arg(short, long, action = ArgAction::Count, env = "BLASTGATE_VERBOSE", help_heading = "Output")]
-    pub(super) verbose: u8,
-
-    /// The config [default: `blastgate.yaml`, from here upwards to the first folder with `.git`].
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "BLASTGATE_CONFIG",
-        conflicts_with = "no_config",
-        help_heading = "Materials"
-    )]
-    pub(super) config: Option<PathBuf>,
-
-    /// Use no config.
-    #[arg(long, env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
-    pub(super) no_config: bool,
-
     /// How many threads count [default: one a core].
     #[arg(long, value_name = "N", env = "BLASTGATE_THREADS", help_heading = "Judging",
         value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -169,4 +170,8 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "N", env = "BLASTGATE_BATCH", hide = true,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) batch: Option<u32>,
+
+    /// Progress while traffic is read.
+    #[arg(long, value_enum, default_value_t, env = "BLASTGATE_PROGRESS", help_heading = "Output")]
+    pub(super) progress: When,
 }

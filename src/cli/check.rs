@@ -3,36 +3,30 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
+use clap::Args;
 
-pub(super) use super::arguments::CheckArguments;
-use super::{When, here, is_terminal, open_outputs, plan, style, write};
+use super::arguments::{RuleArguments, TrafficArguments};
+use super::{When, judge};
 use crate::run;
 
 /// How many records lie between two ticks of progress where nobody is looking.
 const TICK: u64 = 5_000_000;
 
-pub(super) fn run(arguments: CheckArguments) -> Result<u8> {
-    let (out, errors) = is_terminal();
-    let verbose = arguments.verbose > 0;
-    let shown = style(arguments.color, out, arguments.quiet, verbose);
-    let error_style = style(arguments.color, errors, arguments.quiet, verbose);
-    let plan = match plan::plan(&arguments, &here()?)? {
-        Ok(plan) => plan,
-        Err((problems, sources)) => {
-            for problem in &problems {
-                let text = crate::reports::diagnostics::render(problem, &sources, error_style);
-                anstream::eprintln!("{text}\n");
-            }
-            anyhow::bail!("the config cannot be used");
-        }
-    };
-    let targets = open_outputs(&arguments.output, arguments.save.as_ref(), &plan.inputs())?;
-    let report = {
-        let progress = Progress::new(arguments.progress, errors, arguments.quiet);
+/// What `check` takes.
+#[derive(Args, Debug)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    rules: RuleArguments,
+    #[command(flatten)]
+    traffic: TrafficArguments,
+}
+
+pub(super) fn run(arguments: &CheckArguments) -> Result<u8> {
+    let CheckArguments { rules, traffic } = arguments;
+    judge(rules, Some(traffic), |plan, is_terminal| {
+        let progress = Progress::new(traffic.progress, is_terminal, rules.quiet);
         run::check(plan, &|records| progress.add(records))
-    };
-    write(&report, targets, shown, error_style)?;
-    Ok(report.verdict.exit_code())
+    })
 }
 
 /// Shows how far reading has come: a line that renews itself on a terminal, plain ticks elsewhere.

@@ -10,10 +10,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::input::{self, Output};
 use crate::report::Report;
 use crate::reports::{self, Style, diagnostics};
+use crate::run::Plan;
+use arguments::{RuleArguments, TrafficArguments};
 
 mod arguments;
 mod check;
 mod explain;
+mod lint;
 mod plan;
 mod trace;
 
@@ -30,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Judge a change: does it hurt anyone it was not meant to hurt, and does it do its job?
     Check(Box<check::CheckArguments>),
+    /// Judge the rules by themselves, without traffic: do they parse, and make sense?
+    Lint(Box<lint::LintArguments>),
     /// Trace one packet, or every record of a recording, through the rules.
     Trace(Box<trace::TraceArguments>),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
@@ -60,10 +65,37 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         }
     };
     match arguments.command {
-        Command::Check(arguments) => check::run(*arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
     }
+}
+
+/// Plans, judges and writes. What judges is told whether standard error is a terminal.
+fn judge(
+    rules: &RuleArguments,
+    traffic: Option<&TrafficArguments>,
+    run: impl FnOnce(Plan, bool) -> Report,
+) -> Result<u8> {
+    let (out, errors) = is_terminal();
+    let verbose = rules.verbose > 0;
+    let shown = style(rules.color, out, rules.quiet, verbose);
+    let error_style = style(rules.color, errors, rules.quiet, verbose);
+    let plan = match plan::plan(rules, traffic, &here()?)? {
+        Ok(plan) => plan,
+        Err((problems, sources)) => {
+            for problem in &problems {
+                let text = diagnostics::render(problem, &sources, error_style);
+                anstream::eprintln!("{text}\n");
+            }
+            bail!("the config cannot be used");
+        }
+    };
+    let targets = open_outputs(&rules.output, rules.save.as_ref(), &plan.inputs())?;
+    let report = run(plan, errors);
+    write(&report, targets, shown, error_style)?;
+    Ok(report.verdict.exit_code())
 }
 
 /// Where one output goes.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::arguments::CheckArguments;
+use super::arguments::{RuleArguments, TrafficArguments};
 use crate::config::{self, Config, Observed, RedirectEffect, ScenarioConfig, ScenarioKind};
 use crate::guardrails::Standards;
 use crate::input;
@@ -12,6 +12,7 @@ use crate::languages::{self, Language, native};
 use crate::model::{
     Diagnostic, Direction, Label, RecordBatch, Severity, Sources, Spanned, Timestamp,
 };
+use crate::report::Command;
 use crate::run::{Plan, Recording, Running, WhatIf};
 use crate::traffic;
 use crate::words;
@@ -20,9 +21,11 @@ use crate::yaml::nearest;
 /// What is wrong with a config, and the text that it points into.
 type ConfigProblems = (Vec<Diagnostic>, Sources);
 
-/// Makes the plan of a check. The outer error is one of usage; the inner one of the config.
+/// Makes the plan of a check, or, where nothing may be said of traffic, of a lint: then what the
+/// config says of it is passed over. The outer error is one of usage; the inner one of the config.
 pub(super) fn plan(
-    arguments: &CheckArguments,
+    arguments: &RuleArguments,
+    traffic: Option<&TrafficArguments>,
     here: &Path,
 ) -> Result<std::result::Result<Plan, ConfigProblems>> {
     let mut sources = Sources::new();
@@ -65,18 +68,27 @@ pub(super) fn plan(
     };
     let attack = config.labels.attack.iter().map(|one| (Label::Attack, one.clone()));
     let legit = config.labels.legit.iter().map(|one| (Label::Legit, one.clone()));
-    let threads = match arguments.threads {
+    let threads = match traffic.and_then(|traffic| traffic.threads) {
         Some(threads) => usize::from(threads),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
+    let batch = traffic.and_then(|traffic| traffic.batch);
+    let max_age = traffic.and_then(|traffic| traffic.max_age.as_deref());
+    let (recordings, scenarios) = match traffic {
+        Some(traffic) => {
+            (recordings(traffic, &config, &inside)?, scenarios(traffic, &config, &inside)?)
+        }
+        None => (Vec::new(), Vec::new()),
+    };
     Ok(Ok(Plan {
+        command: if traffic.is_some() { Command::Check } else { Command::Lint },
         staged: arguments.staged,
         running: running(arguments, &rules)?,
         rules,
         language: language_named(language)?,
         inventory,
-        traffic: recordings(arguments, &config, &inside)?,
-        scenarios: scenarios(arguments, &config, &inside)?,
+        traffic: recordings,
+        scenarios,
         labels: attack.chain(legit).collect(),
         clean: config
             .redirects
@@ -85,17 +97,17 @@ pub(super) fn plan(
             .map(|redirect| redirect.name.value.clone())
             .collect(),
         named_ports: config.services.iter().map(|port| port.value).collect(),
-        standards: standards(arguments, &config)?,
+        standards: standards(arguments.now.as_deref(), max_age, &config)?,
         strict: arguments.strict,
         threads,
-        batch: arguments.batch.map_or(RecordBatch::CAPACITY, |batch| batch as usize),
+        batch: batch.map_or(RecordBatch::CAPACITY, |batch| batch as usize),
         problems,
         sources,
     }))
 }
 
 /// Finds the config: the one named, or the nearest from here upwards.
-fn find(arguments: &CheckArguments, here: &Path) -> Result<Option<PathBuf>> {
+fn find(arguments: &RuleArguments, here: &Path) -> Result<Option<PathBuf>> {
     if arguments.no_config {
         return Ok(None);
     }
@@ -112,7 +124,7 @@ fn find(arguments: &CheckArguments, here: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// Returns where the running rules are; clap lets no two of the flags through.
-fn running(arguments: &CheckArguments, rules: &[PathBuf]) -> Result<Running> {
+fn running(arguments: &RuleArguments, rules: &[PathBuf]) -> Result<Running> {
     let flags = [("--base", &arguments.base), ("--merge-base", &arguments.merge_base)];
     for (flag, revision) in flags {
         if revision.as_ref().is_some_and(|revision| revision.trim().is_empty()) {
@@ -178,7 +190,7 @@ fn unknown<'k>(
 
 /// Joins the recordings named on the command line (else in the config) with what the flags say.
 fn recordings(
-    arguments: &CheckArguments,
+    arguments: &TrafficArguments,
     config: &Config,
     inside: &dyn Fn(&Spanned<String>) -> PathBuf,
 ) -> Result<Vec<Recording>> {
@@ -233,7 +245,7 @@ fn recordings(
 
 /// Picks the scenarios that are asked for: all of the config's, unless some are named.
 fn scenarios(
-    arguments: &CheckArguments,
+    arguments: &TrafficArguments,
     config: &Config,
     inside: &dyn Fn(&Spanned<String>) -> PathBuf,
 ) -> Result<Vec<WhatIf>> {
@@ -256,19 +268,19 @@ fn scenarios(
     Ok(config.scenarios.iter().filter(is_wanted).map(what_if).collect())
 }
 
-fn standards(arguments: &CheckArguments, config: &Config) -> Result<Standards> {
+fn standards(now: Option<&str>, max_age: Option<&str>, config: &Config) -> Result<Standards> {
     let said = |flag: &str, wrong: words::Wrong| {
         let help = wrong.help.map(|help| format!("; {help}")).unwrap_or_default();
         anyhow!("{flag}: {}{help}", wrong.message)
     };
-    let now = match &arguments.now {
+    let now = match now {
         Some(text) => words::time(text).map_err(|wrong| said("--now", wrong))?,
         None => {
             let now = jiff::Timestamp::now().as_nanosecond();
             Timestamp(i64::try_from(now).context("the system clock is out of range")?)
         }
     };
-    let max_traffic_age_ns = match &arguments.max_age {
+    let max_traffic_age_ns = match max_age {
         Some(text) => words::duration(text).map_err(|wrong| said("--max-age", wrong))?,
         None => config.evidence.max_traffic_age_ns,
     };

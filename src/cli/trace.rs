@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{ArgAction, Args};
 
-use super::arguments::CheckArguments;
+use super::arguments::{RuleArguments, TrafficArguments};
 use super::{When, here, is_terminal, plan, style};
 use crate::model::Sampling;
 use crate::reports::{diagnostics, trace as forms};
@@ -143,37 +143,27 @@ traffic cannot be read, or what becomes of a packet cannot be told.";
 
 impl TraceArguments {
     /// Returns what `check` would be told of the materials.
-    fn materials(&self) -> CheckArguments {
-        CheckArguments {
+    fn materials(&self) -> (RuleArguments, TrafficArguments) {
+        let rules = RuleArguments {
             rules: self.rules.clone(),
             running: self.running.clone(),
-            base: None,
-            merge_base: None,
-            staged: false,
             language: self.language.clone(),
             inventory: self.inventory.clone(),
+            config: self.config.clone(),
+            no_config: self.no_config,
+            now: self.now.clone(),
+            ..RuleArguments::default()
+        };
+        let traffic = TrafficArguments {
             traffic: self.traffic.iter().cloned().collect(),
-            scenario: Vec::new(),
             format: self.format.clone(),
             pop: self.pop.clone(),
             direction: self.direction.clone(),
             sampling: self.sampling,
-            label: None,
             inner: self.inner,
-            max_age: None,
-            now: self.now.clone(),
-            strict: false,
-            output: Vec::new(),
-            save: None,
-            color: self.color,
-            progress: When::Never,
-            quiet: self.quiet,
-            verbose: self.verbose,
-            config: self.config.clone(),
-            no_config: self.no_config,
-            threads: None,
-            batch: None,
-        }
+            ..TrafficArguments::default()
+        };
+        (rules, traffic)
     }
 
     fn subject(&self) -> Result<Subject> {
@@ -223,7 +213,8 @@ pub(super) fn run(arguments: &TraceArguments) -> Result<u8> {
     let shown = style(arguments.color, out, arguments.quiet, verbose);
     let error_style = style(arguments.color, errors, arguments.quiet, verbose);
     let subject = arguments.subject()?;
-    let (traces, result) = match plan::plan(&arguments.materials(), &here()?)? {
+    let (rules, traffic) = arguments.materials();
+    let (traces, result) = match plan::plan(&rules, Some(&traffic), &here()?)? {
         Err((problems, sources)) => {
             let traces = run::Traces { code: 2, problems, sources };
             (traces, Err(anyhow::anyhow!("the config cannot be used")))

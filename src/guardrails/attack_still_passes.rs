@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aimed::Aimed;
-use super::{Evidence, Findings, Guardrail, Text, finding, percent};
+use super::{Evidence, Findings, Guardrail, Needs, Text, finding, percent};
 use crate::attribution::{Ends, Party};
 use crate::finding::{Finding, Level};
 use crate::impact::{Amount, Attack, Blame, Range};
@@ -12,6 +12,7 @@ use crate::judge::{Judge, harms};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "attack_still_passes",
     level: Level::Error,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "Less of the recorded attack is stopped than `must_stop` asks for; or rules that \

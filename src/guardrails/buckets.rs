@@ -1,6 +1,6 @@
 //! Who can meet in one bucket: shared by the guardrails about limits.
 
-use super::Evidence;
+use super::{Evidence, Needs};
 use crate::attribution::Party;
 use crate::inventory::customers::{EndId, Owner};
 use crate::judge::Judge;
@@ -23,10 +23,15 @@ pub(super) fn shared_owners(
         KeyPart::Dst { v4, v6 } => Some([*v4, *v6]),
         _ => None,
     });
-    if let Some(dst) = matches.destinations() {
+    let (dst, src) = (matches.destinations(), matches.sources());
+    // Who owns the addresses that part them, only an inventory tells.
+    if evidence.given < Needs::Inventory && (dst.is_some() || src.is_some() || cut.is_some()) {
+        return None;
+    }
+    if let Some(dst) = dst {
         return meeting(evidence, &dst, cut, judge);
     }
-    match matches.sources() {
+    match src {
         Some(src) if owned(evidence, &src) => meeting(evidence, &src, None, judge),
         // Nothing is named, so everybody can be in it. A key by destination still parts them.
         _ => match cut {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Findings, Guardrail, Text, count, finding, percent, unique};
+use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding, percent, unique};
 use crate::affected::{Certainty, Loss};
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
@@ -11,6 +11,7 @@ use crate::safe_rate::SafeRate;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "collateral_loss",
     level: Level::Error,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "Legitimate recorded traffic of a customer outside `may_affect` is newly lost, \

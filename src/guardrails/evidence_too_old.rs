@@ -1,11 +1,12 @@
 //! The recordings are older than allowed.
 
-use super::{Evidence, Findings, Guardrail, Text, finding};
+use super::{Evidence, Findings, Guardrail, Needs, Text, finding};
 use crate::finding::{Finding, Level};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "evidence_too_old",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "The newest packet of a recording is older than `max_traffic_age` (7 days unless said \

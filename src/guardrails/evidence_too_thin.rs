@@ -1,7 +1,7 @@
 //! There are too few records to judge by.
 
 use super::coverage::coverage;
-use super::{Evidence, Findings, Guardrail, Text, count, finding, percent, unique};
+use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding, percent, unique};
 use crate::affected::Certainty;
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
@@ -9,6 +9,7 @@ use crate::impact::Cause;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "evidence_too_thin",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "Customers whom a rule reaches outside `may_affect` have too few records to be \

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Findings, Guardrail, Text, count, finding, unique};
+use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding, unique};
 use crate::affected::Certainty;
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
@@ -11,6 +11,7 @@ use crate::matcher::{COARSE, EXPORTER, missing_words};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "field_not_recorded",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "Someone outside `may_affect` may newly lose traffic; whether it does hangs on a \

@@ -1,7 +1,7 @@
 //! Later fragments of the attack walk past a rule that names ports or flags.
 
 use super::aimed::Aimed;
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::impact::LATER_FRAGMENT;
 use crate::judge::harms;
@@ -10,6 +10,7 @@ use crate::model::{Match, Term};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "fragments_missed",
     level: Level::Warning,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "A rule against an attack names ports or TCP flags and stops most of what has \

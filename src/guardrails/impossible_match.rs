@@ -1,12 +1,13 @@
 //! No packet can satisfy the match.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::model::{Action, AddressSet, Family, FragmentTest, Match, NumberSet, Spanned, Term};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "impossible_match",
     level: Level::Error,
+    needs: Needs::Rules,
     in_scenarios: false,
     text: Text {
         catches: "No packet can satisfy the match (ports on ICMP, addresses of two families), or \

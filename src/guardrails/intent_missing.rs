@@ -1,12 +1,13 @@
 //! A harming rule does not say whom it is for.
 
-use super::{Evidence, Findings, Guardrail, Text, finding};
+use super::{Evidence, Findings, Guardrail, Needs, Text, finding};
 use crate::finding::{Finding, Level};
 use crate::model::DefaultAction;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "intent_missing",
     level: Level::Error,
+    needs: Needs::Rules,
     in_scenarios: false,
     text: Text {
         catches: "A rule that drops, rejects, limits, challenges or redirects has no intent, and \

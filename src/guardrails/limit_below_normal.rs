@@ -1,11 +1,12 @@
 //! A limit that ordinary traffic exceeds by itself.
 
-use super::{Evidence, Findings, Guardrail, Text, count};
+use super::{Evidence, Findings, Guardrail, Needs, Text, count};
 use crate::finding::{Finding, Level};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "limit_below_normal",
     level: Level::Warning,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "What a bucket saw of legitimate traffic goes beyond its limit by itself. Not \

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::aimed::Aimed;
-use super::{Evidence, Findings, Guardrail, Text, finding, percent, unique};
+use super::{Evidence, Findings, Guardrail, Needs, Text, finding, percent, unique};
 use crate::affected::{Certainty, Loss};
 use crate::finding::{Finding, Level};
 use crate::impact::{Amount, Cause};
@@ -12,6 +12,7 @@ use crate::matcher::COARSE;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "limit_undecided",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "Whether a limit costs anyone anything, or stops what it must, hangs on how the \

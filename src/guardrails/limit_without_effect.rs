@@ -1,11 +1,12 @@
 //! A limit that nothing recorded ever reaches.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "limit_without_effect",
     level: Level::Warning,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "A limit meets recorded attack and takes nothing of it, in the recording or in any \

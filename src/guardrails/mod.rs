@@ -89,12 +89,26 @@ pub struct Guardrail {
     pub id: &'static str,
     /// What its findings do to the verdict, at the worst.
     pub level: Level,
+    /// What there must be for it to find anything.
+    pub needs: Needs,
     /// Whether it looks at every scenario, and not only at the recording as it is.
     pub in_scenarios: bool,
     /// Its manual page.
     pub text: Text,
     /// Looks at the evidence.
     pub check: fn(&Evidence<'_>, &mut Findings),
+}
+
+/// What there must be to judge by; each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// The rules alone. Where there is no inventory, such a guardrail finds only what is so
+    /// whoever owns which address.
+    Rules,
+    /// The rules and an inventory.
+    Inventory,
+    /// All of it, and recorded traffic.
+    Traffic,
 }
 
 /// The manual page of a guardrail.
@@ -129,6 +143,8 @@ pub struct Standards {
 /// Everything a guardrail may look at, in one scenario.
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
+    /// What there is to judge by. What is not there is empty below, which says nothing.
+    pub given: Needs,
     /// The rules in force.
     pub running: &'a RuleSet,
     /// The rules under test.
@@ -332,11 +348,12 @@ impl Findings {
     }
 }
 
-/// Runs all guardrails over the recording, and those that look at traffic over `scenarios`, the
-/// smallest first: a rule that fails is reported with the first that breaks it.
+/// Runs all guardrails that have what they need over the recording, and those that look at traffic
+/// over `scenarios`, the smallest first: a rule that fails is reported with the first that breaks
+/// it.
 pub fn check(evidence: &Evidence<'_>, scenarios: &[Evidence<'_>]) -> Findings {
     let mut findings = Findings::default();
-    for guardrail in GUARDRAILS {
+    for guardrail in GUARDRAILS.iter().filter(|guardrail| guardrail.needs <= evidence.given) {
         (guardrail.check)(evidence, &mut findings);
         if !guardrail.in_scenarios {
             continue;
@@ -401,6 +418,15 @@ mod tests {
             let text = &guardrail.text;
             for part in [text.catches, text.why, text.example, text.todo] {
                 assert!(part.len() > 20, "{} has a thin manual page", guardrail.id);
+            }
+        }
+    }
+
+    #[test]
+    fn what_looks_at_scenarios_or_cannot_judge_the_recording_needs_traffic() {
+        for guardrail in GUARDRAILS {
+            if guardrail.in_scenarios || guardrail.level == Level::Unknown {
+                assert_eq!(guardrail.needs, Needs::Traffic, "{}", guardrail.id);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! A rule must stop an attack that is not recorded as one.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "nothing_labelled",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "`must_stop` is asked by a rule that the change adds or edits, and no recorded \

@@ -1,13 +1,14 @@
 //! None of those whom a rule reaches is in the recording.
 
 use super::coverage::coverage;
-use super::{Evidence, Findings, Guardrail, Text, count, finding};
+use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding};
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "nothing_recorded",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "A rule reaches customers outside `may_affect`, and none of them has any record.",

@@ -1,7 +1,7 @@
 //! The attack's other address family walks past a rule.
 
 use super::aimed::Aimed;
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::impact::IPV6;
 use crate::judge::harms;
@@ -10,6 +10,7 @@ use crate::model::{Family, Match};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "other_family_missed",
     level: Level::Warning,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "A rule against an attack names addresses of one family only and stops most of \

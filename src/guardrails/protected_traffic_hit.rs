@@ -1,12 +1,13 @@
 //! Recorded traffic of protected infrastructure newly meets harm.
 
 use super::protected::{is_management, report};
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::Level;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "protected_traffic_hit",
     level: Level::Error,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "Recorded traffic of a protected service (listed infrastructure, or the built-in \

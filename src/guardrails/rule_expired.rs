@@ -1,11 +1,12 @@
 //! A rule is past the date on which it should be gone.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "rule_expired",
     level: Level::Error,
+    needs: Needs::Rules,
     in_scenarios: false,
     text: Text {
         catches: "A rule's `expires` has passed.",

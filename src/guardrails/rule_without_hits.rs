@@ -1,12 +1,13 @@
 //! No recorded packet met the rule.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::judge::harms;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "rule_without_hits",
     level: Level::Warning,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "A rule that drops, rejects, limits, challenges or redirects meets no recorded \

@@ -1,11 +1,12 @@
 //! Nobody knows how a recording was sampled.
 
-use super::{Evidence, Findings, Guardrail, Text, finding};
+use super::{Evidence, Findings, Guardrail, Needs, Text, finding};
 use crate::finding::{Finding, Level};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "sampling_unknown",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "A recording was sampled, and neither it nor the user says at which rate. \

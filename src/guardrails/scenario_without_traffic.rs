@@ -1,11 +1,12 @@
 //! A scenario that changes nothing, because nothing of it was recorded.
 
-use super::{Evidence, Findings, Guardrail, Text, finding};
+use super::{Evidence, Findings, Guardrail, Needs, Text, finding};
 use crate::finding::{Finding, Level};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "scenario_without_traffic",
     level: Level::Unknown,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "A scenario moves, scales, takes away or adds nothing: no recorded packet is of \

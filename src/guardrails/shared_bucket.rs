@@ -1,7 +1,7 @@
 //! One bucket holds the traffic of several owners.
 
 use super::buckets::shared_owners;
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::judge::harms;
 use crate::model::Action;
@@ -9,6 +9,7 @@ use crate::model::Action;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "shared_bucket",
     level: Level::Error,
+    needs: Needs::Rules,
     in_scenarios: false,
     text: Text {
         catches: "One bucket of a limit can hold the traffic of two or more owners (nobody is \

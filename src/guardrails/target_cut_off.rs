@@ -1,6 +1,6 @@
 //! The defended customer loses nearly everything.
 
-use super::{Evidence, Findings, Guardrail, Text, percent};
+use super::{Evidence, Findings, Guardrail, Needs, Text, percent};
 use crate::attribution::Party;
 use crate::finding::{Finding, Level};
 use crate::impact::Amount;
@@ -10,6 +10,7 @@ use crate::model::Share;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "target_cut_off",
     level: Level::Warning,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "A customer whom the rule defends newly loses at least 95 % of its own \

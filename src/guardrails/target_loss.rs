@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Findings, Guardrail, Text, finding, percent};
+use super::{Evidence, Findings, Guardrail, Needs, Text, finding, percent};
 use crate::attribution::Party;
 use crate::finding::{Finding, Level};
 use crate::impact::{Cause, Range, Traffic};
@@ -11,6 +11,7 @@ use crate::model::{NameId, Share};
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "target_loss",
     level: Level::Error,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "A customer in `may_affect` newly loses more of its legitimate traffic than \

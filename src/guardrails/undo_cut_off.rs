@@ -1,12 +1,13 @@
 //! The way by which the rule would be withdrawn newly meets harm.
 
 use super::protected::{is_management, report};
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::Level;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "undo_cut_off",
     level: Level::Error,
+    needs: Needs::Traffic,
     in_scenarios: true,
     text: Text {
         catches: "Recorded traffic of infrastructure marked `management: true` newly meets harm: \

@@ -1,12 +1,13 @@
 //! A limit that looks as if its unit were another one.
 
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::model::Rate;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "unit_suspect",
     level: Level::Warning,
+    needs: Needs::Traffic,
     in_scenarios: false,
     text: Text {
         catches: "A limit is within 10 % of 8 times, 1000 times, an eighth or a thousandth of the \

@@ -1,7 +1,7 @@
 //! One bucket for many addresses of one owner.
 
 use super::buckets::shared_owners;
-use super::{Evidence, Findings, Guardrail, Text};
+use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::judge::harms;
 use crate::model::Action;
@@ -9,6 +9,7 @@ use crate::model::Action;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "unkeyed_limit",
     level: Level::Warning,
+    needs: Needs::Rules,
     in_scenarios: false,
     text: Text {
         catches: "A limit without a key (`per`) takes several destinations: one bucket for all of \

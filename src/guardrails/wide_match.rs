@@ -1,12 +1,13 @@
 //! A drop names nobody.
 
-use super::{Evidence, Findings, Guardrail, Text, covers_a_family};
+use super::{Evidence, Findings, Guardrail, Needs, Text, covers_a_family};
 use crate::finding::{Finding, Level};
 use crate::model::Action;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "wide_match",
     level: Level::Error,
+    needs: Needs::Rules,
     in_scenarios: false,
     text: Text {
         catches: "A drop, reject or challenge names neither a source nor a destination: it takes \

@@ -18,6 +18,7 @@ const SCHEMA: &str = "blastgate/result/v1";
 #[derive(Serialize)]
 struct Result<'r> {
     schema: &'static str,
+    command: &'static str,
     verdict: &'static str,
     exit_code: u8,
     summary: &'r str,
@@ -208,6 +209,7 @@ fn result(report: &Report) -> Result<'_> {
     let evidence = &report.evidence;
     Result {
         schema: SCHEMA,
+        command: report.command.word(),
         verdict: match report.verdict {
             Verdict::Pass => "pass",
             Verdict::Fail => "fail",

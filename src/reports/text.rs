@@ -9,8 +9,8 @@ use super::{Form, Style, clean};
 use crate::finding::{Finding, Level, count};
 use crate::model::units::percent;
 use crate::report::{
-    AttackOutcome, Covered, CustomerImpact, LimitReport, Report, SafeRateReport, SharerReport,
-    Throughput, Verdict,
+    AttackOutcome, Command, Covered, CustomerImpact, LimitReport, Report, SafeRateReport,
+    SharerReport, Throughput, Verdict,
 };
 
 pub(super) const FORM: Form = Form { name: "text", write };
@@ -403,12 +403,18 @@ impl Screen {
             Verdict::CannotJudge => "1;35",
         };
         let word = report.verdict.word();
+        // What was judged without traffic must not look like a pass.
+        let word = match (report.command, report.verdict) {
+            (Command::Check, _) => word.to_owned(),
+            (Command::Lint, Verdict::Pass) => "lint".to_owned(),
+            (Command::Lint, _) => format!("lint: {word}"),
+        };
         let start = self.lines.len();
         self.wrap(&format!("{word}: "), "  ", &report.summary, 2);
         if let Some(line) = self.lines.get_mut(start)
             && self.style.color
         {
-            *line = line.replacen(word, &format!("\u{1b}[{code}m{word}\u{1b}[0m"), 1);
+            *line = line.replacen(&word, &format!("\u{1b}[{code}m{word}\u{1b}[0m"), 1);
         }
     }
 }

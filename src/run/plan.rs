@@ -7,11 +7,14 @@ use super::what_if::WhatIf;
 use crate::guardrails::Standards;
 use crate::languages::Language;
 use crate::model::{Diagnostic, Direction, Label, Location, Match, Sampling, Sources};
+use crate::report::Command;
 use crate::traffic;
 
 /// What to do: everything that the command line and the config say, checked.
 #[derive(Clone)]
 pub struct Plan {
+    /// What is asked. For a lint there are neither recordings nor scenarios.
+    pub command: Command,
     /// The candidate: files and folders.
     pub rules: Vec<PathBuf>,
     /// Whether the candidate is what the git index has at these paths, not the working tree.
