@@ -36,7 +36,7 @@ const GOOD: &[&str] = &["rules.yaml", "--inventory", "inventory.yaml", "--traffi
 
 /// Makes the good folder, with these files besides or instead. `.git` ends the search for a
 /// config.
-fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+pub(crate) fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, content: &[u8]| {
         let path = folder.path().join(name);
@@ -55,7 +55,11 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 
 /// Runs `check` and returns the exit code, standard output and standard error.
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = blastgate(folder).arg("check").args(arguments).output().expect("the program runs");
+    run_by("check", folder, arguments)
+}
+
+fn run_by(command: &str, folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = blastgate(folder).arg(command).args(arguments).output().expect("the program runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     let code = output.status.code().expect("it ends by itself, not by a signal");
     (code, text(output.stdout), text(output.stderr))
@@ -65,9 +69,21 @@ fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
 /// phrase (and, if one is given, the place `file:line:column`), and that the last words are
 /// `CANNOT JUDGE`.
 fn cannot_judge(files: &[(&str, &[u8])], arguments: &[&str], phrase: &str, place: &str) {
+    never_green("check", "CANNOT JUDGE", files, arguments, phrase, place);
+}
+
+/// The same for a command and its last words.
+pub(crate) fn never_green(
+    command: &str,
+    words: &str,
+    files: &[(&str, &[u8])],
+    arguments: &[&str],
+    phrase: &str,
+    place: &str,
+) {
     let folder = folder(files);
     let arguments = [arguments, &["--now", NOW]].concat();
-    let (code, out, errors) = run(folder.path(), &arguments);
+    let (code, out, errors) = run_by(command, folder.path(), &arguments);
     let all = format!("{arguments:?}\n--- stdout\n{out}\n--- stderr\n{errors}");
     assert_eq!(code, 3, "{all}");
     // The report wraps long lines; a wrapped line is indented.
@@ -76,9 +92,10 @@ fn cannot_judge(files: &[(&str, &[u8])], arguments: &[&str], phrase: &str, place
     assert!(errors.contains(place), "no {place:?} in {all}");
     let last = out.trim_end().replace("\n  ", " ");
     let last = last.lines().last().unwrap_or_default();
-    assert!(last.starts_with("CANNOT JUDGE"), "{all}");
+    assert!(last.starts_with(words), "{all}");
     // Machines are told the same.
-    let (code, out, _) = run(folder.path(), &[&arguments[..], &["-o", "json"]].concat());
+    let (code, out, _) =
+        run_by(command, folder.path(), &[&arguments[..], &["-o", "json"]].concat());
     let result: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(
         (code, &result["verdict"], &result["exit_code"]),
@@ -114,11 +131,12 @@ fn rule(matches: &str, action: &str) -> String {
     )
 }
 
-#[test]
-fn rule_files_that_cannot_be_used_are_never_green() {
+/// Rule files that cannot be used for the inventory of the good folder, what must be said of each,
+/// and where.
+pub(crate) fn unusable() -> Vec<(String, &'static str, &'static str)> {
     let limit = |rate: &str| rule("{dst: 203.0.113.10}", &format!("{{rate_limit: {{{rate}}}}}"));
     let twice = format!("{RULES}  - {{id: acme-flood, match: {{ttl: 1}}, action: log}}\n");
-    for (text, phrase, place) in [
+    vec![
         (rule("{dst: $web}", "drop"), "unknown set `$web`", "rules.yaml:4:18"),
         (twice, "`acme-flood` is there twice", "rules.yaml:7:10"),
         (rule("{dst: []}", "drop"), "`dst` is empty", "rules.yaml:4:18"),
@@ -143,7 +161,12 @@ fn rule_files_that_cannot_be_used_are_never_green() {
             "nested more than 64 deep",
             "rules.yaml:2:",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn rule_files_that_cannot_be_used_are_never_green() {
+    for (text, phrase, place) in unusable() {
         cannot_judge(&[("rules.yaml", text.as_bytes())], GOOD, phrase, place);
     }
 }

@@ -45,8 +45,17 @@ pub(crate) struct Run {
 
 /// Runs `check` in a folder, with these arguments besides the clock and `-o json`.
 pub(crate) fn check(folder: &Path, arguments: &[&str]) -> Run {
+    judge_by("check", folder, arguments)
+}
+
+/// Runs `lint` in the same way.
+pub(crate) fn lint(folder: &Path, arguments: &[&str]) -> Run {
+    judge_by("lint", folder, arguments)
+}
+
+fn judge_by(command: &str, folder: &Path, arguments: &[&str]) -> Run {
     let output = blastgate(folder)
-        .arg("check")
+        .arg(command)
         .args(arguments)
         .args(["--now", NOW, "-o", "json"])
         .output()

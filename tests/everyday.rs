@@ -5,7 +5,7 @@ use crate::common::{check, fixtures};
 
 /// The folder, the variant, arguments, and what must come of it: the verdict, the exit code,
 /// findings that must be among those made, and everyone affected who was not meant to be.
-type Case = (
+pub(crate) type Case = (
     &'static str,
     &'static str,
     &'static [&'static str],
@@ -25,7 +25,7 @@ const COLLATERAL: (&str, &str) = ("collateral_loss", "error");
 const ATTACK: (&str, &str) = ("attack_still_passes", "error");
 
 #[rustfmt::skip]
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("blackhole-own-address", "blackhole", TRAFFIC, "pass", 0, &[("target_cut_off", "warning")], &[]),
     ("per-client-limit", "limit", TRAFFIC, "pass", 0, &[], &[]),
     ("allow-list", "complete", TRAFFIC, "pass", 0, &[], &[]),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::common::{NOW, blastgate};
 
 /// Hurts nobody but the attack.
-const GOOD: &str = "\
+pub(crate) const GOOD: &str = "\
 version: 1
 rules:
   - id: acme-flood
@@ -36,7 +36,7 @@ flows:
 ";
 
 /// The same rule, with the clinic's traffic in it.
-fn wide() -> String {
+pub(crate) fn wide() -> String {
     GOOD.replace("203.0.113.10,", "203.0.113.0/24,")
 }
 
@@ -59,7 +59,7 @@ fn scrubbed(command: &mut System) -> &mut System {
 }
 
 /// Runs git, which may fail, and returns its exit code and all that it said.
-fn try_git(folder: &Path, arguments: &[&str]) -> (i32, String) {
+pub(crate) fn try_git(folder: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = System::new("git");
     let output = scrubbed(&mut command)
         .args(["-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always"])
@@ -140,13 +140,13 @@ fn check(folder: &Path, arguments: &[&str]) -> Said {
     check_with(folder, arguments, &[])
 }
 
-struct Repository {
+pub(crate) struct Repository {
     folder: tempfile::TempDir,
 }
 
 impl Repository {
     /// Makes a repository without a commit; the materials are there and are not tracked.
-    fn empty() -> Repository {
+    pub(crate) fn empty() -> Repository {
         let repository = Repository { folder: tempfile::tempdir().expect("a folder") };
         git(repository.path(), &["init", "-q"]);
         materials(repository.path());
@@ -154,22 +154,22 @@ impl Repository {
     }
 
     /// Makes one whose first commit holds the good rule.
-    fn new() -> Repository {
+    pub(crate) fn new() -> Repository {
         let repository = Repository::empty();
         repository.write("rules/edge.yaml", GOOD);
         repository.commit("first");
         repository
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         git(self.path(), arguments)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
         std::fs::write(path, text).expect("a file");
@@ -681,12 +681,17 @@ fn a_file_that_is_only_meant_to_be_added_is_not_in_the_index() {
 /// Puts the program into a repository as its pre-commit hook.
 #[cfg(unix)]
 fn hook(repository: &Repository, before: &str) {
+    let text = format!("#!/bin/sh\n{before}exec blastgate check --staged --now {NOW} \"$@\" >&2\n");
+    install(repository, &text);
+}
+
+/// Puts a pre-commit hook into a repository, with this program as `blastgate`.
+#[cfg(unix)]
+pub(crate) fn install(repository: &Repository, hook: &str) {
     use std::os::unix::fs::PermissionsExt;
     let program = assert_cmd::cargo::cargo_bin!("blastgate");
-    let text = format!(
-        "#!/bin/sh\n{before}exec '{}' check --staged --now {NOW} \"$@\" >&2\n",
-        program.display()
-    );
+    let text = hook.replace("exec blastgate", &format!("exec '{}'", program.display()));
+    assert_ne!(text, hook);
     let hooks = PathBuf::from(repository.git(&["rev-parse", "--git-path", "hooks"]));
     let path = repository.path().join(hooks).join("pre-commit");
     std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");

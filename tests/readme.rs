@@ -79,7 +79,7 @@ fn the_readme_shows_the_screens_that_the_program_prints() {
         .output()
         .expect("the program runs");
     let drained = String::from_utf8(output.stdout).expect("text");
-    assert_eq!((drained.as_str(), output.status.code()), (screens[2].as_str(), Some(1)));
+    assert_eq!((drained.as_str(), output.status.code()), (screens[4].as_str(), Some(1)));
     fits(&drained);
     fits(&edited);
     let packet = "src 198.51.100.7 dst 203.0.113.66 udp src_port ntp";
@@ -90,7 +90,7 @@ fn the_readme_shows_the_screens_that_the_program_prints() {
         .output()
         .expect("the program runs");
     let traced = String::from_utf8(output.stdout).expect("text");
-    assert_eq!((traced.as_str(), output.status.code()), (screens[3].as_str(), Some(0)));
+    assert_eq!((traced.as_str(), output.status.code()), (screens[5].as_str(), Some(0)));
     fits(&traced);
     // The same without colour when piped, and in plain ASCII where the locale knows no more.
     for variables in [&[("NO_COLOR", "1")][..], &[("LC_ALL", "C")], &[("LANG", "de_DE.ISO-8859-1")]]
@@ -100,6 +100,27 @@ fn the_readme_shows_the_screens_that_the_program_prints() {
         assert!(plain.is_ascii() && !plain.contains('\u{1b}'), "{plain}");
         fits(&plain);
     }
+}
+
+#[test]
+fn the_readme_shows_what_a_lint_says() {
+    let screens = blocks(&readme(), "text");
+    let screen = |folder: &str, arguments: &[&str]| {
+        let output = blastgate(&root().join(folder))
+            .arg("lint")
+            .args(arguments)
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .expect("the program runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        (text, output.status.code())
+    };
+    let (bad, code) =
+        screen("fixtures/incidents/2012-09-15-rate-limit", &["wrong.yaml", "--no-config"]);
+    assert_eq!((bad.as_str(), code), (screens[2].as_str(), Some(1)));
+    fits(&bad);
+    let (clean, code) = screen(".", &["-q"]);
+    assert_eq!((clean.as_str(), code), (screens[3].as_str(), Some(0)));
 }
 
 #[test]

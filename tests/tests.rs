@@ -12,6 +12,7 @@ mod guardrails;
 mod incidents;
 mod kernel;
 mod limits;
+mod lint;
 mod matching;
 mod readme;
 mod recorded;
