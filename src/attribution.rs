@@ -190,7 +190,7 @@ pub fn protected_parties(ends: &Ends) -> impl Iterator<Item = Party> + '_ {
 }
 
 /// A resolved selection, compiled for look-up: which packets are within it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Within {
     customers: BTreeSet<CustomerId>,
     selected: Vec<u32>,
@@ -251,7 +251,8 @@ impl Within {
         self.all || self.has_prefix_of(end) || self.has_owner(end.owner, inventory)
     }
 
-    fn has_prefix_of(&self, end: &End) -> bool {
+    /// Returns whether an address of this end belongs to it by prefix, whoever owns it.
+    pub fn has_prefix_of(&self, end: &End) -> bool {
         self.selected.iter().any(|selected| end.selected.contains(selected))
     }
 

@@ -9,26 +9,11 @@ use std::collections::BTreeSet;
 
 use crate::bank::Taken;
 use crate::matcher::{BUCKET, Step};
-use crate::model::{Action, DefaultAction, Exceed, RateLimit, RuleSet};
+use crate::model::{Action, DefaultAction, Exceed, Harm, RateLimit, RuleSet};
 use crate::tally::Pair;
 
 /// How many unknown matches of one pair are tried in all combinations.
 pub const MAX_UNKNOWNS: usize = 6;
-
-/// The order of harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Harm {
-    /// Accepted, logged or marked.
-    None,
-    /// The sender must prove itself.
-    Challenged,
-    /// It goes elsewhere.
-    Redirected,
-    /// It meets a policer.
-    Limited,
-    /// Dropped or rejected.
-    Dropped,
-}
 
 /// How a packet is kept from its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +77,8 @@ pub struct Sets<'a> {
     pub sets: [&'a RuleSet; 2],
     /// Names of redirects with `effect: clean`.
     pub clean: &'a BTreeSet<String>,
+    /// Candidate limits whose buckets packets newly enter that did not meet these running limits.
+    pub crowded: &'a BTreeSet<(u32, u32)>,
 }
 
 impl Sets<'_> {
@@ -309,7 +296,7 @@ impl Sets<'_> {
 
     /// Returns the candidate rules (none is the default) by which a packet newly meets harm:
     /// the end of its walk if that is worse than before, and every policer that is not at least
-    /// as generous as one it met before.
+    /// as generous as one it met before, or whose buckets others newly enter.
     pub fn newly_met(&self, running: &Walk, candidate: &Walk) -> Vec<Option<u32>> {
         let mut met = Vec::new();
         for rule in self.stricter_limits(running, candidate) {
@@ -344,9 +331,10 @@ impl Sets<'_> {
             .copied()
             .filter(|rule| {
                 let Some(after) = limit(1, *rule) else { return false };
-                let as_strict = before
-                    .iter()
-                    .position(|old| limit(0, *old).is_some_and(|old| after.is_as_generous_as(old)));
+                let as_strict = before.iter().position(|old| {
+                    !self.crowded.contains(&(*rule, *old))
+                        && limit(0, *old).is_some_and(|old| after.is_as_generous_as(old))
+                });
                 match as_strict {
                     Some(at) => {
                         before.remove(at);

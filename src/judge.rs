@@ -4,7 +4,7 @@ use crate::attribution::Within;
 use crate::intent::{ResolvedIntent, Selection, Selectors};
 use crate::inventory::customers::{Customers, Owner};
 use crate::model::{
-    Action, AddressSet, CustomerId, DefaultAction, Diagnostic, Exceed, Inventory, Location, Match,
+    Action, AddressSet, CustomerId, DefaultAction, Diagnostic, Harm, Inventory, Location, Match,
     Prefix, Rule, RuleSet, Share, Spanned,
 };
 
@@ -61,12 +61,7 @@ impl Judges {
 
 /// Returns whether an action harms a packet that meets it.
 pub fn harms(action: &Action) -> bool {
-    match action {
-        Action::Drop | Action::Reject | Action::Challenge => true,
-        Action::RateLimit(limit) => limit.exceed != Exceed::Log,
-        Action::Redirect { .. } => true,
-        Action::Accept | Action::Log | Action::Mark { .. } => false,
-    }
+    action.harm() > Harm::None
 }
 
 /// Resolves the intents of both sets and compiles the customer table with the prefixes they name.
@@ -209,7 +204,7 @@ fn derive(rule: &Rule, customers: &Customers, inventory: &Inventory) -> Judge {
 }
 
 /// Returns the one customer who owns every address of a set.
-fn sole_owner(
+pub fn sole_owner(
     named: &AddressSet,
     customers: &Customers,
     inventory: &Inventory,

@@ -32,8 +32,8 @@
 //! - [`bank`]: the offers through the buckets of both rule sets.
 //! - [`fate`]: what became of the packets of each pair of paths.
 //! - [`impact`]: who newly loses how much, where, in which window, to which rule.
-//! - [`affected`], [`reach`]: whose new loss is beyond the intent, and how sure that is; and who
-//!   could be harmed by the change though nobody recorded it.
+//! - [`affected`], [`reach`]: whose new loss is beyond the intent, and how sure that is; and, proved
+//!   over all packets, who could be harmed by the change though nobody recorded it.
 //! - [`sharing`], [`safe_rate`]: who shares the buckets of a limit, and which rates would do.
 //!
 //! From harm to one word:

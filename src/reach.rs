@@ -1,64 +1,119 @@
-//! Who could newly be harmed by a change, whether or not they were recorded.
+//! The proof: who could newly be harmed by a change, whether or not they were recorded.
 //!
-//! Until the proof over header space lands this is a bound from above: the owners of the `dst` of
-//! every rule that the change adds, edits or moves (else of its owned `src`, else everyone), and
-//! of what it removes above others. It names too many, never too few, so no verdict about
-//! intents is made from it; it says for whom evidence is needed.
+//! For every candidate rule that does harm (and for `default: drop`) the packets that it newly
+//! harms are a question over header space: no rule before it takes them, and the running rules
+//! treat them better. [`space`] turns matches into sets of headers, [`search`] answers such
+//! questions, and [`walk`] answers them for all owners of addresses at once. What is found is
+//! charged as interface.md section 6 says, with one packet as an example for each.
+//!
+//! Invariant: the proof knows nothing of traffic. Where its budget ends, or a match could only be
+//! bounded, the rule is listed as undecided; it never counts as reaching nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
+
+use charge::Charge;
+use land::Land;
+use protected::Protected;
+use rules::{Both, FAMILIES, Region, at};
+use search::{Answer, Budget, Entry, solve};
 
 use crate::attribution::Party;
 use crate::change::Change;
-use crate::inventory::customers::{Customers, End, Owner};
-use crate::judge::{Judge, Judges, harms};
-use crate::matcher::ends_walk;
-use crate::model::{
-    Action, Address, AddressRange, AddressSet, CustomerId, DefaultAction, Family, Inventory, Match,
-    Rule, RuleSet,
-};
+use crate::inventory::customers::Customers;
+use crate::judge::Judges;
+use crate::model::{Family, Harm, InfrastructureId, Inventory, Rule, RuleSet};
+use crate::packet_text::Packet;
+
+mod charge;
+mod discovery;
+mod fields;
+mod land;
+mod like;
+pub mod order;
+mod protected;
+mod rules;
+pub mod search;
+pub mod space;
+pub mod walk;
+
+pub use order::Order;
+
+/// What a proof may cost: steps of the search for all questions together, and for each.
+fn budget() -> Budget {
+    Budget { all: 400_000_000, each: 5_000_000 }
+}
 
 /// Whom the change may reach, by the candidate rule that would do the harm; none is the default.
 #[derive(Clone, Debug, Default)]
 pub struct Reached {
-    /// For every rule that could do harm: those it may reach.
+    /// For every rule that newly harms someone: whom.
     pub by_rule: BTreeMap<Option<u32>, BTreeMap<Party, Reaching>>,
+    /// For everyone reached: a packet that would newly be harmed, and the rule that would do it;
+    /// one that is not meant, if there is one.
+    pub witnesses: BTreeMap<Party, Witness>,
+    /// For every rule that reaches someone beyond its intent: one such packet.
+    pub beyond: BTreeMap<Option<u32>, Packet>,
+    /// For every running rule that no longer takes what it took, though its intent does not allow
+    /// what becomes of it: whom that reaches, by the rule that does the harm.
+    pub by_shield: BTreeMap<u32, BTreeMap<Option<u32>, BTreeSet<Party>>>,
+    /// Packets to infrastructure that it needs, by the rule that newly harms them.
+    pub protected: BTreeMap<(Option<u32>, InfrastructureId), Packet>,
+    /// Packets of the built-in control plane between addresses that nobody listed.
+    pub control_plane: BTreeMap<Option<u32>, Packet>,
+    /// Whom a rule cuts off from path-MTU discovery, though TCP still reaches them.
+    pub pmtud: BTreeMap<Option<u32>, BTreeSet<Party>>,
+    /// Edited rules that lost a condition and now harm packets that they did not take before.
+    pub grown: BTreeMap<u32, Packet>,
+    /// Running rules that are gone or take less, and the unchanged rules to which that exposes
+    /// packets.
+    pub exposed: BTreeMap<u32, BTreeMap<Option<u32>, Packet>>,
+    /// Rules of which it could not be decided whom they reach.
+    pub undecided: BTreeSet<Option<u32>>,
 }
 
-/// How a rule may reach a party.
+/// How a rule reaches a party.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reaching {
-    /// An address of it that the rule's conditions hold.
-    pub example: Option<Example>,
-    /// Whether it may be reached outside the rule's `may_affect`.
+    /// Whether packets outside the rule's `may_affect` are charged to it.
     pub outside: bool,
+    /// Whether packets outside the rule's `may_reach` are.
+    pub beyond: bool,
 }
 
-impl Reaching {
-    fn add(&mut self, other: Reaching) {
-        self.example = self.example.or(other.example);
-        self.outside |= other.outside;
-    }
-}
-
-/// An address of a reached party that the rule's conditions hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Example {
-    /// The address.
-    pub address: Address,
-    /// Whether it is the source rather than the destination.
-    pub is_source: bool,
+/// A packet that a rule would newly harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// The rule; none is the default.
+    pub rule: Option<u32>,
+    /// The packet.
+    pub packet: Packet,
+    /// How far it is from what is meant: not at all, outside `may_affect`, beyond `may_reach`.
+    rank: u8,
 }
 
 impl Reached {
-    /// Returns everyone reached.
-    pub fn parties(&self) -> BTreeSet<Party> {
-        self.by_rule.values().flat_map(|parties| parties.keys().copied()).collect()
-    }
-
-    fn add(&mut self, rule: Option<u32>, parties: BTreeMap<Party, Reaching>) {
-        let known = self.by_rule.entry(rule).or_default();
-        for (party, reaching) in parties {
-            known.entry(party).or_default().add(reaching);
+    fn add(
+        &mut self,
+        rule: Option<u32>,
+        party: Party,
+        reaching: Reaching,
+        packet: impl FnOnce() -> Packet,
+    ) {
+        let known = self.by_rule.entry(rule).or_default().entry(party).or_default();
+        known.outside |= reaching.outside;
+        known.beyond |= reaching.beyond;
+        let rank = u8::from(reaching.outside) + u8::from(reaching.beyond);
+        let is_better = self.witnesses.get(&party).is_none_or(|witness| witness.rank < rank);
+        let is_first = reaching.beyond && !self.beyond.contains_key(&rule);
+        if is_better || is_first {
+            let packet = packet();
+            if is_first {
+                self.beyond.insert(rule, packet.clone());
+            }
+            if is_better {
+                self.witnesses.insert(party, Witness { rule, packet, rank });
+            }
         }
     }
 }
@@ -79,133 +134,154 @@ pub struct Reach<'a> {
     pub customers: &'a Customers,
 }
 
-impl Reach<'_> {
+/// What is compared, compiled.
+pub struct Proof<'a> {
+    reach: Reach<'a>,
+    both: Both<'a>,
+    budget: Budget,
+}
+
+impl<'a> Reach<'a> {
+    /// Compiles both rule sets, and finds the buckets that others newly enter.
+    pub fn compile(self) -> Proof<'a> {
+        let mut budget = budget();
+        let mut both = Both::new([self.running, self.candidate], self.change, self.inventory);
+        both.find_crowded(self.customers, self.inventory, &mut budget);
+        Proof { reach: self, both, budget }
+    }
+}
+
+impl Proof<'_> {
+    /// Returns the candidate limits whose buckets packets newly enter that did not meet these
+    /// running limits: meeting the one is worse than having met the other, though its figures may
+    /// be as generous.
+    pub fn crowded(&self) -> &BTreeSet<(u32, u32)> {
+        &self.both.crowded
+    }
+
     /// Finds whom the change may reach.
-    pub fn find(&self) -> Reached {
-        let mut reached = Reached::default();
-        if self.change.nothing {
-            return reached;
+    pub fn find(self) -> Reached {
+        let Proof { reach, both, budget } = self;
+        if reach.change.nothing {
+            return Reached::default();
         }
-        for (at, rule) in self.candidate.rules.iter().enumerate() {
-            if self.change.concerns(at) && harms(&rule.action.value) && !self.is_milder(at) {
-                let rule_number = Some(at as u32);
-                let judge = self.judges.of(rule_number);
-                reached.add(rule_number, self.owners(&rule.matches, judge));
+        let land = Land::new(reach.inventory, reach.customers);
+        let protected = Protected::new(&land, &both.pops);
+        let reached = Reached::default();
+        let mut charge = Charge { both: &both, land, protected: &protected, budget, reached };
+        for rule in both.harmful() {
+            for family in FAMILIES {
+                reach.of_rule(&both, &mut charge, rule, family);
             }
         }
-        if self.change.default_changed && self.candidate.default.action == DefaultAction::Drop {
-            reached.add(None, self.everyone(&self.judges.default));
-        }
-        for (before, rule) in self.running.rules.iter().enumerate() {
-            let action = &rule.action.value;
-            // What a drop no longer takes can meet nothing worse, nor can what a limit, a log or
-            // a mark let go on.
-            let shields = ends_walk(action) && !matches!(action, Action::Drop | Action::Reject);
-            if shields && self.change.disturbs(before) {
-                self.exposed(rule, &mut reached);
-            }
-        }
-        reached
+        charge.reached
     }
+}
 
-    /// Adds those whom a rule no longer shields from the harming rules of the candidate.
-    fn exposed(&self, shield: &Rule, reached: &mut Reached) {
-        let named = |rule: &Rule| (rule.matches.destinations(), rule.matches.sources());
-        let (shielded_dst, shielded_src) = named(shield);
-        let meets = |a: &Option<AddressSet>, b: &Option<AddressSet>| match (a, b) {
-            (Some(a), Some(b)) => a.intersects(b),
-            _ => true,
-        };
-        for (at, rule) in self.candidate.rules.iter().enumerate() {
-            let (dst, src) = named(rule);
-            if harms(&rule.action.value) && meets(&dst, &shielded_dst) && meets(&src, &shielded_src)
-            {
-                let rule_number = Some(at as u32);
-                let judge = self.judges.of(rule_number);
-                reached.add(rule_number, self.owners(&shield.matches, judge));
-            }
-        }
-        if self.candidate.default.action == DefaultAction::Drop {
-            reached.add(None, self.owners(&shield.matches, &self.judges.default));
-        }
-    }
-
-    /// Returns whether an edit left a rule where it is, with the same match and an action that is
-    /// no worse to meet.
-    fn is_milder(&self, at: usize) -> bool {
-        let Some(before) = self.change.running_of[at] else { return false };
-        let (old, new) = (&self.running.rules[before], &self.candidate.rules[at]);
-        let moved = self.change.moved.iter().any(|(_, after)| *after == at);
-        let milder = match (&old.action.value, &new.action.value) {
-            (Action::RateLimit(old), Action::RateLimit(new)) => new.is_as_generous_as(old),
-            (Action::Drop | Action::Reject, _) => true,
-            (old, new) => old == new,
-        };
-        !moved && milder && old.matches == new.matches
-    }
-
-    fn owners(&self, matches: &Match, judge: &Judge) -> BTreeMap<Party, Reaching> {
-        if let Some(dst) = matches.destinations() {
-            return self.owners_of(&dst, false, judge);
-        }
-        match matches.sources() {
-            Some(src) if !self.has_unowned(&src) => self.owners_of(&src, true, judge),
-            _ => self.everyone(judge),
-        }
-    }
-
-    fn has_unowned(&self, set: &AddressSet) -> bool {
-        set.iter().any(|range| {
-            self.customers
-                .segments(range)
-                .any(|(_, end)| self.customers.end(end).owner == Owner::Nobody)
-        })
-    }
-
-    fn owners_of(
+impl Reach<'_> {
+    fn of_rule(
         &self,
-        set: &AddressSet,
-        is_source: bool,
-        judge: &Judge,
-    ) -> BTreeMap<Party, Reaching> {
-        let mut parties: BTreeMap<Party, Reaching> = BTreeMap::new();
-        for range in set.iter() {
-            for (piece, end) in self.customers.segments(range) {
-                let address = Address { family: piece.family, bits: piece.first };
-                let example = Some(Example { address, is_source });
-                let end = self.customers.end(end);
-                let outside = !judge.may_affect.has_end(end, self.inventory);
-                for party in parties_of(end) {
-                    parties.entry(party).or_default().add(Reaching { example, outside });
+        both: &Both<'_>,
+        charge: &mut Charge<'_, '_>,
+        rule: Option<usize>,
+        family: Family,
+    ) {
+        let number = rule.map(|rule| rule as u32);
+        if let Some(mut region) = both.region(rule, family) {
+            charge.add(number, self.judges.of(number), &mut region, family);
+            self.growth(both, charge, rule, &mut region, family);
+            if both.harm(rule) == Harm::Dropped {
+                let ground = &mut charge.land.grounds[at(family)];
+                let budget = &mut charge.budget;
+                let cut = discovery::cut_off(both, &mut region.question, family, ground, budget);
+                let parties = cut.into_iter().map(|owner| charge.land.party(owner));
+                let parties: BTreeSet<Party> = parties.collect();
+                if !parties.is_empty() {
+                    charge.reached.pmtud.entry(number).or_default().extend(parties);
                 }
             }
         }
-        parties
-    }
-
-    fn everyone(&self, judge: &Judge) -> BTreeMap<Party, Reaching> {
-        let whole = [Family::V4, Family::V6].map(AddressRange::all);
-        let mut parties = self.owners_of(&AddressSet::new(whole), false, judge);
-        // Customers without addresses, known by host or by the recording's own word.
-        let ids = (0..self.inventory.customers.len()).map(|at| CustomerId(at as u32));
-        let more = ids.map(Party::Customer).chain([Party::ControlPlane, Party::Unowned]);
-        for party in more.filter(|party| !parties.contains_key(party)).collect::<Vec<_>>() {
-            let outside = !judge.may_affect.has_party(party, self.inventory);
-            parties.insert(party, Reaching { example: None, outside });
+        for shield in both.shields(rule, family) {
+            for mut region in both.exposed(rule, shield, family) {
+                self.exposure(both, charge, rule, shield, (&mut region, family));
+            }
         }
-        parties
+    }
+
+    /// Notes a rule that lost a condition and for that harms more.
+    fn growth<'s>(
+        &self,
+        both: &'s Both<'_>,
+        charge: &mut Charge<'_, '_>,
+        rule: Option<usize>,
+        region: &mut Region<'s>,
+        family: Family,
+    ) {
+        let Some(rule) = rule else { return };
+        let Some(before) = self.change.running_of[rule] else { return };
+        if !lost_a_condition(&self.running.rules[before], &self.candidate.rules[rule]) {
+            return;
+        }
+        let own = both.running.of(before, family).narrow();
+        let own = own.iter().map(|set| Entry { set, answer: false });
+        let rest = std::mem::take(&mut region.question.entries);
+        region.question.entries = own.chain(rest.iter().copied()).collect();
+        if let Answer::Found(header) = solve(&region.question, &mut charge.budget) {
+            let packet = header.to_packet(&both.pops);
+            charge.reached.grown.entry(rule as u32).or_insert(packet);
+        }
+        region.question.entries = rest;
+    }
+
+    /// Charges what a running rule no longer takes by its own intent, if it has one.
+    fn exposure(
+        &self,
+        both: &Both<'_>,
+        charge: &mut Charge<'_, '_>,
+        rule: Option<usize>,
+        shield: usize,
+        (region, family): (&mut Region<'_>, Family),
+    ) {
+        let after = self.change.candidate_of[shield];
+        let number = rule.map(|rule| rule as u32);
+        let judge = match after {
+            Some(after) => &self.judges.candidate[after],
+            None => &self.judges.running[shield],
+        };
+        if judge.written.is_some() {
+            let found = charge.beyond(region, &judge.may_reach, family);
+            if !found.is_empty() {
+                let of_shield = charge.reached.by_shield.entry(shield as u32).or_default();
+                let parties = of_shield.entry(number).or_default();
+                parties.extend(found.into_iter().map(|(party, _)| party));
+            }
+        }
+        let is_less = self.change.removes_or_edits(shield);
+        if is_less && both.shelters(shield, rule) && !both.concerns(rule) {
+            match solve(&region.question, &mut charge.budget) {
+                Answer::Found(header) => {
+                    let packet = header.to_packet(&both.pops);
+                    let exposed = charge.reached.exposed.entry(shield as u32).or_default();
+                    exposed.entry(number).or_insert(packet);
+                }
+                Answer::Empty => {}
+                Answer::Bounded => {
+                    charge.reached.undecided.insert(number);
+                }
+            }
+        }
     }
 }
 
-/// Returns whose the addresses of an end are.
-pub fn parties_of(end: &End) -> impl Iterator<Item = Party> + '_ {
-    let owner = match end.owner {
-        Owner::Customer(id) => Party::Customer(id),
-        Owner::Shared(id) => Party::Shared(id),
-        Owner::Nobody => Party::Unowned,
+/// Returns whether an edit took a condition away, whatever else it did.
+fn lost_a_condition(before: &Rule, after: &Rule) -> bool {
+    let count = |rule: &Rule, like: &crate::model::Term| {
+        let terms = rule.matches.terms.iter();
+        terms.filter(|term| discriminant(&term.value) == discriminant(like)).count()
     };
-    let protected = end.infrastructure.iter().map(|id| Party::Infrastructure(*id));
-    // An address that is only infrastructure's is nobody else's loss.
-    let only_protected = owner == Party::Unowned && !end.infrastructure.is_empty();
-    (!only_protected).then_some(owner).into_iter().chain(protected)
+    let mut terms = before.matches.terms.iter().map(|term| &term.value);
+    terms.any(|term| count(after, term) < count(before, term))
 }
+
+#[cfg(test)]
+mod tests;

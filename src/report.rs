@@ -309,7 +309,7 @@ pub struct Evidence {
     pub pops: Vec<(String, Covered)>,
     /// How much was recorded, by the hour in which it starts; none if the recordings have no age.
     pub hours: Vec<(String, Covered)>,
-    /// How many customers the changed rules may reach outside `may_affect`; at most so many.
+    /// How many customers the changed rules could reach outside `may_affect`.
     pub reached_outside: usize,
     /// Reached customers that the recording is too thin for.
     pub not_judged: Vec<String>,

@@ -25,7 +25,7 @@ use crate::model::{
     Diagnostic, Inventory, Match, Names, RuleSet, Sampling, Severity, SourceId, Sources, Term,
     Timestamp,
 };
-use crate::reach::{Reach, Reached};
+use crate::reach::{Order, Reach, Reached};
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Replay};
 use crate::report::{self, ChangeSummary, Command, Report, Verdict};
 use crate::scenario::{Moves, RECORDED};
@@ -115,7 +115,17 @@ impl Run {
         }
 
         let clean = self.plan.clean.clone();
-        let sets = Sets { sets: [&running, &candidate], clean: &clean };
+        let proof = Reach {
+            running: &running,
+            candidate: &candidate,
+            change: &change,
+            judges: &judges,
+            inventory: &inventory,
+            customers: &customers,
+        }
+        .compile();
+        let crowded = proof.crowded().clone();
+        let sets = Sets { sets: [&running, &candidate], clean: &clean, crowded: &crowded };
         let (scenarios, added, problems) =
             what_if::resolve(&self.plan.scenarios, &inventory, &names);
         self.problems.extend(problems);
@@ -146,18 +156,11 @@ impl Run {
                 size: 0,
             });
         }
-        let reach = Reach {
-            running: &running,
-            candidate: &candidate,
-            change: &change,
-            judges: &judges,
-            inventory: &inventory,
-            customers: &customers,
-        };
         let reached = match given {
             Needs::Rules => Reached::default(),
-            Needs::Inventory | Needs::Traffic => reach.find(),
+            Needs::Inventory | Needs::Traffic => proof.find(),
         };
+        let order = if nothing { Order::default() } else { Order::of(&candidate) };
         let evidence = Evidence {
             given,
             running: &running,
@@ -169,6 +172,7 @@ impl Run {
             ends: tally.ends.values(),
             names: &names,
             reached: &reached,
+            order: &order,
             scenario: None,
             moved: 0,
             impact: &situations[0].impact,

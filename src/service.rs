@@ -6,7 +6,9 @@
 use std::fmt;
 
 use crate::model::inventory::ServiceName;
-use crate::model::{Known, Layers, PacketHeader};
+use crate::model::{
+    Known, Layers, Location, Match, NumberSet, PacketHeader, SourceId, Span, Spanned, Term,
+};
 
 /// Ports of 1024 and above that name a service (IANA service names, and what networks run).
 const NAMED_PORTS: &[u16] = &[
@@ -147,6 +149,49 @@ pub fn belongs(service: ServiceName, header: &PacketHeader) -> bool {
         }
         ServiceName::Port { protocol: number, port } => {
             protocol(number) && ports(&|src, dst| src == port || dst == port)
+        }
+    }
+}
+
+/// Returns the packets of a protected service as a match: what [`belongs`] says of packets of
+/// which everything is known. Nobody wrote it, so its terms have no place.
+pub fn packets(service: ServiceName) -> Match {
+    let location = Location { source: SourceId(0), span: Span::new(0, 0) };
+    let all = |terms: Vec<Term>| Match {
+        terms: terms.into_iter().map(|term| Spanned::new(term, location)).collect(),
+    };
+    let one = |number: u64| NumberSet::new([(number, number)]);
+    let protocol = |number: u8| Term::Protocol(one(number.into()));
+    let any = |branches: Vec<Match>| all(vec![Term::AnyOf(branches)]);
+    let session = |port: u64| {
+        let ordinary = || NumberSet::new([(1024, 65_535)]);
+        vec![
+            all(vec![protocol(6), Term::SrcPort(one(port)), Term::DstPort(ordinary())]),
+            all(vec![protocol(6), Term::DstPort(one(port)), Term::SrcPort(ordinary())]),
+        ]
+    };
+    match service {
+        ServiceName::Bgp => any(session(179)),
+        ServiceName::Bfd => {
+            let ports = NumberSet::new([(3784, 3785), (4784, 4784)]);
+            all(vec![protocol(17), Term::DstPort(ports)])
+        }
+        ServiceName::Ldp => {
+            let hello = vec![protocol(17), Term::SrcPort(one(646)), Term::DstPort(one(646))];
+            any(session(646).into_iter().chain([all(hello)]).collect())
+        }
+        ServiceName::Ospf => all(vec![protocol(89)]),
+        ServiceName::Vrrp => all(vec![protocol(112)]),
+        ServiceName::Pim => all(vec![protocol(103)]),
+        ServiceName::Icmp => {
+            let v6 = NumberSet::new([(1, 4), (133, 137)]);
+            any(vec![
+                all(vec![protocol(1), Term::IcmpType(one(3)), Term::IcmpCode(one(4))]),
+                all(vec![protocol(58), Term::IcmpType(v6)]),
+            ])
+        }
+        ServiceName::Port { protocol: number, port } => {
+            all(vec![protocol(number), Term::Port(one(port.into()))])
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::guardrails::{Evidence, Needs};
 use crate::impact::{Amount, Cause, Group, Traffic};
 use crate::judge::Judge;
 use crate::model::units::percent;
-use crate::model::{Action, CustomerId, Exceed, Intent, RuleSet, Scope, Share, SharedId, Term};
-use crate::reach::Example;
+use crate::model::{Action, CustomerId, Exceed, Intent, Layers, RuleSet, Scope, Share, SharedId};
+use crate::packet_text::{self, Packet};
 use crate::report::{
     AttackOutcome, ChangeSummary, CustomerImpact, LimitReport, RuleHits, SafeRateReport,
     SharerReport, Throughput, Verdict, WorstGroup,
@@ -96,7 +96,7 @@ struct Row {
     affected: bool,
     unintended: bool,
     rules: BTreeSet<String>,
-    example: Option<(Option<u32>, Example)>,
+    witness: Option<Packet>,
     worst: Option<(f64, WorstGroup)>,
 }
 
@@ -106,12 +106,16 @@ type Who = (Party, Option<SharedId>);
 /// Lists everyone reached, touched or affected, worst first.
 pub fn customers(evidence: &Evidence<'_>, scenarios: &[Evidence<'_>]) -> Vec<CustomerImpact> {
     let mut rows: BTreeMap<Who, Row> = BTreeMap::new();
+    let blame = |rule: Option<u32>| evidence.blame(&Cause { rule, shield: None }).0;
     for (rule, parties) in &evidence.reached.by_rule {
         for (party, reaching) in parties {
             for who in members(evidence, *party) {
                 let row = rows.entry(who).or_default();
                 row.reached = true;
-                row.example = row.example.or(reaching.example.map(|example| (*rule, example)));
+                row.unintended |= reaching.beyond;
+                row.rules.extend(reaching.beyond.then(|| blame(*rule)));
+                let witness = evidence.reached.witnesses.get(party);
+                row.witness = witness.map(|witness| witness.packet.clone());
             }
         }
     }
@@ -275,9 +279,7 @@ fn write(evidence: &Evidence<'_>, (party, shared): Who, row: Row) -> CustomerImp
         protected: party.is_protected(),
         worst: row.worst.map(|(_, worst)| worst),
         rules: row.rules.into_iter().collect(),
-        witness: row
-            .example
-            .map_or_else(Vec::new, |(rule, example)| witness(evidence, rule, example)),
+        witness: row.witness.as_ref().map_or_else(Vec::new, witness),
     }
 }
 
@@ -298,31 +300,29 @@ fn inside(evidence: &Evidence<'_>, id: CustomerId) -> Vec<String> {
         .collect()
 }
 
-/// Returns one packet that the rule takes and that is the party's, field by field.
-fn witness(evidence: &Evidence<'_>, rule: Option<u32>, example: Example) -> Vec<(String, String)> {
-    let end = if example.is_source { "src" } else { "dst" };
-    let mut fields = vec![(end.to_owned(), example.address.to_string())];
-    let Some(rule) = rule else { return fields };
-    for term in &evidence.rule(rule).matches.terms {
-        let first = |set: &crate::model::NumberSet| set.ranges().first().map(|(first, _)| *first);
-        let field = match &term.value {
-            Term::Protocol(set) => first(set).map(|number| {
-                let name = u8::try_from(number).ok().and_then(crate::service::protocol_name);
-                ("protocol", name.map_or_else(|| number.to_string(), str::to_owned))
-            }),
-            Term::DstPort(set) | Term::Port(set) => {
-                first(set).map(|port| ("dst_port", port.to_string()))
-            }
-            Term::SrcPort(set) => first(set).map(|port| ("src_port", port.to_string())),
-            Term::PacketLength(set) => {
-                first(set).map(|length| ("packet_length", length.max(20).to_string()))
-            }
-            Term::Pop(pops) => pops.first().map(|pop| ("pop", pop.clone())),
-            _ => None,
-        };
-        fields.extend(field.map(|(name, value)| (name.to_owned(), value)));
+/// Writes a packet that would newly be harmed: whole, as `trace --packet` reads it, and by field.
+fn witness(packet: &Packet) -> Vec<(String, String)> {
+    let header = &packet.header;
+    let mut fields = vec![
+        ("packet", packet_text::format(packet)),
+        ("src", header.src_address().to_string()),
+        ("dst", header.dst_address().to_string()),
+        ("protocol", packet_text::protocol(header.protocol)),
+    ];
+    if header.layers.has(Layers::PORTS) {
+        fields.push(("src_port", header.src_port.to_string()));
+        fields.push(("dst_port", header.dst_port.to_string()));
     }
-    fields
+    if header.layers.has(Layers::TCP_FLAGS) {
+        fields.push(("tcp_flags", packet_text::flags(header.tcp_flags)));
+    }
+    if header.layers.has(Layers::ICMP) {
+        fields.push(("icmp_type", header.icmp_type.to_string()));
+        fields.push(("icmp_code", header.icmp_code.to_string()));
+    }
+    fields.push(("packet_length", header.packet_length.to_string()));
+    fields.extend(packet.pop.iter().map(|pop| ("pop", pop.clone())));
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 //------------ Rules ---------------------------------------------------------

@@ -14,6 +14,7 @@ use blastgate::impact::{Assessment, Impact};
 use blastgate::model::{
     Diagnostic, Inventory, NameId, Names, ReadCounts, Record, RecordBatch, RuleSet, Sources,
 };
+use blastgate::reach::Reach;
 use blastgate::replay::{Input, Replay, keyed, limits};
 use blastgate::scenario::{Moves, Scenario, View};
 use blastgate::traffic::TrafficReader;
@@ -171,8 +172,17 @@ pub(crate) fn assess(
         View::new(&Scenario::recorded(), &tally, &moves, &attribution, &bank.policers_of());
     let known = bank.simulate(&recorded, None);
     let losses = bank.simulate(&view, Some(&known));
+    let reach = Reach {
+        running,
+        candidate,
+        change: &change,
+        judges: &judges,
+        inventory: &inventory,
+        customers: &customers,
+    };
+    let proof = reach.compile();
     let impact = Assessment {
-        sets: Sets { sets, clean: &clean },
+        sets: Sets { sets, clean: &clean, crowded: proof.crowded() },
         change: &change,
         judges: &judges,
         attribution: &attribution,

@@ -16,6 +16,12 @@ struct Expected {
     affected: Vec<String>,
     /// Guardrails that must be among those that fail.
     errors: Vec<String>,
+    /// Guardrails that must be among those that warn.
+    #[serde(default)]
+    warnings: Vec<String>,
+    /// The rules in force; none judges every rule as new.
+    #[serde(default)]
+    running: Option<String>,
     /// What must come of it without the scenarios of the folder's config.
     #[serde(default)]
     recorded_alone: Option<String>,
@@ -28,7 +34,7 @@ fn every_incident_is_caught_and_its_correction_passes() {
         .map(|entry| entry.expect("an entry").path())
         .collect();
     folders.sort();
-    assert!(folders.len() >= 4, "incidents are missing: {folders:?}");
+    assert!(folders.len() >= 8, "incidents are missing: {folders:?}");
     for folder in folders {
         let name = folder.file_name().expect("a name").display().to_string();
         assert!(folder.join("README.md").is_file(), "{name} says nothing about itself");
@@ -41,7 +47,11 @@ fn every_incident_is_caught_and_its_correction_passes() {
         }
         for (variant, mut expected) in variants {
             let rules = format!("{variant}.yaml");
-            let alone = [&rules, "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"];
+            let mut alone = vec![&*rules, "--inventory", "inventory.yaml"];
+            alone.extend(["--traffic", "traffic.yaml"]);
+            if let Some(running) = &expected.running {
+                alone.extend(["--running", running]);
+            }
             let run = if let Some(verdict) = &expected.recorded_alone {
                 let run = check(&folder, &[&alone[..], &["--no-config"]].concat());
                 assert_eq!(run.verdict(), verdict, "{name}/{rules} as recorded");
@@ -57,8 +67,12 @@ fn every_incident_is_caught_and_its_correction_passes() {
             );
             expected.affected.sort();
             assert_eq!(run.affected(), expected.affected, "{case}");
-            for error in &expected.errors {
-                assert!(run.findings().contains(&(error.as_str(), "error")), "{error}; {case}");
+            for (named, severity) in [(&expected.errors, "error"), (&expected.warnings, "warning")]
+            {
+                for guardrail in named {
+                    let found = run.findings().contains(&(guardrail.as_str(), severity));
+                    assert!(found, "{guardrail}; {case}");
+                }
             }
         }
     }

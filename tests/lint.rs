@@ -107,8 +107,12 @@ fn rules_that_are_bad_by_themselves_fail_with_and_without_an_inventory() {
     ] {
         for more in [INVENTORY, &[]] {
             let run = rules(&rule(&lines), more);
-            assert_eq!(found(&run), (1, vec![(guardrail, "error")]), "{lines}");
-            let place = &run.result["findings"][0]["location"];
+            let (code, all) = found(&run);
+            let at = all.iter().position(|one| *one == (guardrail, "error"));
+            // With an inventory they show also as what they do to whom.
+            let is_alone = all.len() == 1 || !more.is_empty();
+            assert!(code == 1 && is_alone, "{lines}: {all:?}");
+            let place = &run.result["findings"][at.expect("it is found")]["location"];
             assert_eq!(place["file"], "rules.yaml", "{lines}");
             assert!(place["line"].as_u64().is_some_and(|line| line >= 3), "{lines}");
         }
@@ -125,10 +129,21 @@ fn what_only_an_inventory_tells_is_found_with_one_and_passed_over_in_words_witho
     let meets = "match: {dst: 203.0.113.0/24}\naction: {rate_limit: {rate: 1 Gbps}}\n\
                  intent: {target: [acme], may_affect: [all]}";
     for (lines, with, without) in [
-        (meets, (1, vec![("shared_bucket", "error")]), (0, vec![("unkeyed_limit", "warning")])),
+        (
+            meets,
+            (1, vec![("shared_bucket", "error"), ("control_plane_reached", "warning")]),
+            (0, vec![("unkeyed_limit", "warning")]),
+        ),
         (
             "match: {dst: 203.0.113.0/24}\naction: drop",
-            (1, vec![("intent_missing", "error")]),
+            (
+                1,
+                vec![
+                    ("reach_beyond_intent", "error"),
+                    ("intent_missing", "error"),
+                    ("control_plane_reached", "warning"),
+                ],
+            ),
             (0, vec![]),
         ),
         ("match: {dst: 203.0.113.1}\naction: drop", (0, vec![]), (0, vec![])),
@@ -514,11 +529,12 @@ fn the_readmes_hook_lets_clean_rules_through_a_real_commit_and_no_others() {
     repository.write("rules/edge.yaml", "version: 1\nrules: [{id: x\n");
     blocked(commit(&["-a"]), "lint: CANNOT JUDGE");
     blocked(commit(&["--", "rules/edge.yaml"]), "rules/edge.yaml:");
-    // Without traffic nobody can say that this hurts the clinic: lint is no check.
+    // Without traffic nobody can say that this hurts the clinic; that it could, is proved.
     repository.write("rules/edge.yaml", &wide());
-    passed(commit(&["-a"]), "modified acme-flood");
+    blocked(commit(&["-a"]), "could newly harm clinic");
+    repository.git(&["checkout", "-q", "HEAD", "--", "rules/edge.yaml"]);
     repository.write("notes.txt", "no rule");
     repository.git(&["add", "notes.txt"]);
     passed(commit(&[]), "lint: clean (nothing changed in 2 rules; no traffic was judged)");
-    assert_eq!(repository.git(&["rev-list", "--count", "HEAD"]), "4");
+    assert_eq!(repository.git(&["rev-list", "--count", "HEAD"]), "3");
 }

@@ -10,8 +10,8 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     needs: Needs::Rules,
     in_scenarios: false,
     text: Text {
-        catches: "No packet can satisfy the match (ports on ICMP, addresses of two families), or \
-                  a value lies outside its field's domain (a length of 99971, a DSCP of 64).",
+        catches: "No packet can satisfy the match (ports on ICMP, addresses of two families, \
+                  conditions that exclude each other), or a value lies outside its field's domain (a length of 99971, a DSCP of 64).",
         why: "On 2013-03-03 a FlowSpec rule for packets of 99,971 to 99,985 bytes, which cannot \
               exist, crashed the routers of a content network: 785,000 sites were gone for an \
               hour.",
@@ -23,7 +23,12 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (rule, text, _) in evidence.rules() {
-        let mut problem = impossible(&text.matches);
+        let is_empty = evidence.order.impossible.binary_search(&rule).is_ok();
+        let mut problem = impossible(&text.matches).or_else(|| {
+            let message = "no packet can satisfy this match: its conditions exclude each other";
+            let location = text.matches.terms.first().map_or(text.location, |term| term.location);
+            is_empty.then(|| (message.to_owned(), location))
+        });
         if let Action::Mark { dscp } = text.action.value
             && dscp > 63
         {

@@ -17,7 +17,7 @@ use crate::model::{
     Action, AddressRange, AddressSet, Exceed, Family, Inventory, Location, Names, RateLimit, Rule,
     RuleSet, Share, Timestamp,
 };
-use crate::reach::Reached;
+use crate::reach::{Order, Reached};
 use crate::safe_rate::SafeRate;
 use crate::service::Service;
 use crate::sharing::Sharing;
@@ -26,6 +26,7 @@ mod aimed;
 mod attack_still_passes;
 mod buckets;
 mod collateral_loss;
+mod control_plane_reached;
 mod coverage;
 mod evidence_too_old;
 mod evidence_too_thin;
@@ -39,12 +40,18 @@ mod limit_without_effect;
 mod nothing_labelled;
 mod nothing_recorded;
 mod other_family_missed;
+mod pmtud_cut;
 mod protected;
 mod protected_traffic_hit;
+mod reach_beyond_intent;
+mod redundant_rule;
 mod rule_expired;
+mod rule_grew_by_removal;
 mod rule_without_hits;
 mod sampling_unknown;
 mod scenario_without_traffic;
+mod shadowed_rule;
+mod shared_address;
 mod shared_bucket;
 mod target_cut_off;
 mod target_loss;
@@ -58,6 +65,7 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &protected_traffic_hit::GUARDRAIL,
     &undo_cut_off::GUARDRAIL,
     &collateral_loss::GUARDRAIL,
+    &reach_beyond_intent::GUARDRAIL,
     &target_loss::GUARDRAIL,
     &attack_still_passes::GUARDRAIL,
     &impossible_match::GUARDRAIL,
@@ -80,6 +88,12 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &unit_suspect::GUARDRAIL,
     &other_family_missed::GUARDRAIL,
     &fragments_missed::GUARDRAIL,
+    &shared_address::GUARDRAIL,
+    &control_plane_reached::GUARDRAIL,
+    &pmtud_cut::GUARDRAIL,
+    &rule_grew_by_removal::GUARDRAIL,
+    &shadowed_rule::GUARDRAIL,
+    &redundant_rule::GUARDRAIL,
     &unkeyed_limit::GUARDRAIL,
 ];
 
@@ -163,6 +177,8 @@ pub struct Evidence<'a> {
     pub names: &'a Names,
     /// Who may be reached.
     pub reached: &'a Reached,
+    /// What the order of the candidate rules makes of them.
+    pub order: &'a Order,
     /// The scenario; none is the recording as it is.
     pub scenario: Option<&'a str>,
     /// How many packets the scenario moves, adds or takes away.
@@ -399,6 +415,18 @@ pub(crate) fn covers_a_family(set: &AddressSet) -> bool {
     [Family::V4, Family::V6].into_iter().any(|family| set.covers(AddressRange::all(family)))
 }
 
+/// Names a few candidate rules: `a`, `b` and 3 more.
+fn rule_names(evidence: &Evidence<'_>, rules: &[u32]) -> String {
+    const MOST: usize = 4;
+    let named: Vec<String> =
+        rules.iter().take(MOST).map(|rule| format!("`{}`", evidence.rule(*rule).id)).collect();
+    match (rules.len().saturating_sub(MOST), named.as_slice()) {
+        (0, [all @ .., last]) if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        (0, named) => named.join(", "),
+        (more, named) => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
 /// Keeps the first of each, in order.
 pub fn unique(words: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
@@ -423,9 +451,9 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_at_scenarios_or_cannot_judge_the_recording_needs_traffic() {
+    fn what_cannot_judge_the_recording_needs_traffic() {
         for guardrail in GUARDRAILS {
-            if guardrail.in_scenarios || guardrail.level == Level::Unknown {
+            if guardrail.level == Level::Unknown {
                 assert_eq!(guardrail.needs, Needs::Traffic, "{}", guardrail.id);
             }
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Findings, Guardrail, covers_a_family, finding};
+use super::{Evidence, Findings, Guardrail, finding};
 use crate::attribution::Party;
 use crate::finding::{Finding, Level};
 use crate::impact::{Amount, Cause};
 use crate::model::Action;
+use crate::packet_text::{self, Packet};
 
 /// Returns whether a party is the way by which a rule would be withdrawn.
 pub(super) fn is_management(evidence: &Evidence<'_>, party: Party) -> bool {
@@ -52,7 +53,7 @@ pub(super) fn report(
         );
     }
     if evidence.scenario.is_none() {
-        unrecorded(evidence, findings, guardrail, &wanted);
+        proved(evidence, findings, guardrail, &wanted);
     }
     let mut maybe: BTreeMap<Cause, (u16, Vec<String>)> = BTreeMap::new();
     for (party, causes) in &evidence.impact.maybe_touched {
@@ -100,45 +101,42 @@ fn what_it_meets(evidence: &Evidence<'_>, cause: &Cause) -> &'static str {
     }
 }
 
-/// Warns of rules that name protected addresses of which nothing is recorded: replay says nothing
-/// about them.
-fn unrecorded(
+/// Reports packets that protected infrastructure needs and that a rule could newly harm, whether or
+/// not they are recorded, unless recorded ones are reported for it.
+fn proved(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     guardrail: &Guardrail,
     wanted: &impl Fn(Party) -> bool,
 ) {
-    for (rule, parties) in &evidence.reached.by_rule {
-        let Some(rule) = *rule else { continue };
-        let destinations = evidence.rule(rule).matches.destinations();
-        if destinations.is_none_or(|set| covers_a_family(&set)) {
-            continue;
+    let mut by_rule: BTreeMap<Option<u32>, (Vec<String>, &Packet)> = BTreeMap::new();
+    for ((rule, id), packet) in &evidence.reached.protected {
+        let party = Party::Infrastructure(*id);
+        let mut hits = evidence.impact.protected.keys();
+        if wanted(party) && !hits.any(|(hit, cause)| *hit == party && cause.rule == *rule) {
+            let name = party.name(evidence.inventory());
+            by_rule.entry(*rule).or_insert_with(|| (Vec::new(), packet)).0.push(name);
         }
-        let is_recorded =
-            |party: Party| evidence.impact.groups.iter().any(|group| group.id.party == party);
-        let names: Vec<String> = parties
-            .keys()
-            .filter(|party| matches!(party, Party::Infrastructure(_)))
-            .filter(|party| wanted(**party) && !is_recorded(**party))
-            .map(|party| party.name(evidence.inventory()))
-            .collect();
-        if !names.is_empty() {
-            findings.push(
-                Finding {
-                    level: Level::Warning,
-                    mild: true,
-                    help: Some("record its traffic, or put an accept for it above".to_owned()),
-                    ..evidence.about(
-                        guardrail,
-                        rule,
-                        format!(
-                            "names addresses of {}, of which nothing is recorded",
-                            names.join(", ")
-                        ),
-                    )
-                }
-                .with_customers(names),
-            );
-        }
+    }
+    for (rule, (names, packet)) in by_rule {
+        let cause = Cause { rule, shield: None };
+        let (rule, location) = evidence.blame(&cause);
+        findings.push(
+            Finding {
+                rule: Some(rule),
+                location,
+                help: Some("put an accept for the protected service above this rule".to_owned()),
+                ..finding(
+                    guardrail,
+                    format!(
+                        "packets that {} needs would newly meet {}: {}",
+                        names.join(", "),
+                        what_it_meets(evidence, &cause),
+                        packet_text::format(packet),
+                    ),
+                )
+            }
+            .with_customers(names),
+        );
     }
 }

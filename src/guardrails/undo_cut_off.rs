@@ -7,11 +7,11 @@ use crate::finding::Level;
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "undo_cut_off",
     level: Level::Error,
-    needs: Needs::Traffic,
+    needs: Needs::Inventory,
     in_scenarios: true,
     text: Text {
-        catches: "Recorded traffic of infrastructure marked `management: true` newly meets harm: \
-                  the way by which this rule would be withdrawn.",
+        catches: "Traffic of infrastructure marked `management: true` newly meets harm, or could, \
+                  recorded or not: the way by which this rule would be withdrawn.",
         why: "On 2020-08-30 a FlowSpec rule cut the sessions over which it had been announced, so \
               that it could not be taken back in the usual way.",
         example: "match: {src: 0.0.0.0/0, protocol: tcp}\naction: drop",

@@ -23,7 +23,7 @@ pub use record::{
 };
 pub use rule::{
     Action, Algorithm, Default, DefaultAction, Direction as MatchDirection, Exceed, FlagTest,
-    FragmentTest, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term,
+    FragmentTest, Harm, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term,
 };
 pub use sets::{AddressSet, NumberSet};
 pub use source::{Location, SourceId, Sources, Span, Spanned};

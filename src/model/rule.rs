@@ -226,6 +226,35 @@ pub enum Action {
     },
 }
 
+/// The order of harm: how badly a packet fares, at the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Harm {
+    /// Accepted, logged or marked.
+    None,
+    /// The sender must prove itself.
+    Challenged,
+    /// It goes elsewhere.
+    Redirected,
+    /// It meets a policer that acts on what exceeds it.
+    Limited,
+    /// Dropped or rejected.
+    Dropped,
+}
+
+impl Action {
+    /// Returns how badly a packet fares that meets this action.
+    pub fn harm(&self) -> Harm {
+        match self {
+            Action::Accept | Action::Log | Action::Mark { .. } => Harm::None,
+            Action::Challenge => Harm::Challenged,
+            Action::Redirect { .. } => Harm::Redirected,
+            Action::RateLimit(limit) if limit.exceed == Exceed::Log => Harm::None,
+            Action::RateLimit(_) => Harm::Limited,
+            Action::Drop | Action::Reject => Harm::Dropped,
+        }
+    }
+}
+
 /// A rate limit: one policer for each instance of its scope and each value of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {

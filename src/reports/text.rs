@@ -366,7 +366,7 @@ impl Screen {
         }
         if evidence.reached_outside > 0 {
             let text = format!(
-                "reach: at most {} may meet these rules outside `may_affect`",
+                "reach: {} could meet these rules outside `may_affect`",
                 count(evidence.reached_outside, "customer")
             );
             self.wrap("", "  ", &text, 1);

@@ -1,0 +1,152 @@
+//! Whose the addresses are, as ranges: the owners' side of the proof.
+
+use super::rules::{FAMILIES, at};
+use super::space::{HeaderSet, Key};
+use super::walk::{Ground, Segment};
+use crate::attribution::{Party, Within};
+use crate::inventory::customers::{Customers, End, Owner};
+use crate::model::{AddressRange, CustomerId, Family, Inventory, SharedId};
+
+/// Sorted disjoint inclusive ranges of one family.
+pub(super) type Ranges = Vec<(u128, u128)>;
+
+/// The owners' addresses.
+pub(super) struct Land<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) customers: &'a Customers,
+    /// By family.
+    pub(super) grounds: [Ground; 2],
+    /// The ranges inside and outside of selections, over a whole family: what wide rules ask for
+    /// again and again.
+    splits: Vec<(Within, [Split; 2])>,
+    /// Customers without any address, known by host or by the recording's own word.
+    pub(super) homeless: Vec<CustomerId>,
+}
+
+/// How many selections are kept.
+const KEPT: usize = 64;
+
+/// Addresses by what they are to a selection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Split {
+    /// Those that belong to it.
+    pub(super) inside: Ranges,
+    /// The others.
+    pub(super) outside: Ranges,
+}
+
+impl<'a> Land<'a> {
+    pub(super) fn new(inventory: &'a Inventory, customers: &'a Customers) -> Land<'a> {
+        let owned = |family| {
+            let all = customers.segments(AddressRange::all(family));
+            let mut segments: Vec<Segment> = Vec::new();
+            for (range, end) in all {
+                let Some(owner) = number(customers.end(end).owner, inventory) else { continue };
+                match segments.last_mut() {
+                    Some(last) if last.owner == owner && last.last + 1 == range.first => {
+                        last.last = range.last;
+                    }
+                    _ => segments.push(Segment { first: range.first, last: range.last, owner }),
+                }
+            }
+            Ground::new(family, segments)
+        };
+        let sharers = inventory.shared.iter().flat_map(|shared| &shared.customers);
+        let sharers: std::collections::BTreeSet<CustomerId> = sharers.copied().collect();
+        let homeless = (0..inventory.customers.len())
+            .map(|at| CustomerId(at as u32))
+            .filter(|id| inventory.customer(*id).prefixes.is_empty() && !sharers.contains(id))
+            .collect();
+        let grounds = FAMILIES.map(owned);
+        Land { inventory, customers, grounds, splits: Vec::new(), homeless }
+    }
+
+    /// Returns the party that a number of the grounds stands for.
+    pub(super) fn party(&self, owner: u32) -> Party {
+        match owner.checked_sub(self.inventory.customers.len() as u32) {
+            None => Party::Customer(CustomerId(owner)),
+            Some(shared) => Party::Shared(SharedId(shared)),
+        }
+    }
+
+    /// Splits ranges by a test of what stands there.
+    pub(super) fn cut(
+        &self,
+        family: Family,
+        ranges: &[(u128, u128)],
+        holds: impl Fn(&End) -> bool,
+    ) -> Split {
+        let mut split = Split::default();
+        for (first, last) in ranges {
+            let range = AddressRange { family, first: *first, last: *last };
+            for (piece, end) in self.customers.segments(range) {
+                let side = match holds(self.customers.end(end)) {
+                    true => &mut split.inside,
+                    false => &mut split.outside,
+                };
+                match side.last_mut() {
+                    Some((_, open)) if open.checked_add(1) == Some(piece.first) => {
+                        *open = piece.last;
+                    }
+                    _ => side.push((piece.first, piece.last)),
+                }
+            }
+        }
+        split
+    }
+
+    /// Splits ranges into what belongs to a selection and what does not.
+    pub(super) fn split(
+        &mut self,
+        family: Family,
+        ranges: &[(u128, u128)],
+        within: &Within,
+    ) -> Split {
+        if within.all {
+            return Split { inside: ranges.to_vec(), outside: Ranges::new() };
+        }
+        if ranges != [(0, family.max())] {
+            return self.cut(family, ranges, |end| within.has_end(end, self.inventory));
+        }
+        if let Some((_, known)) = self.splits.iter().find(|(known, _)| known == within) {
+            return known[at(family)].clone();
+        }
+        let both = FAMILIES.map(|family| {
+            let all = [(0, family.max())];
+            self.cut(family, &all, |end| within.has_end(end, self.inventory))
+        });
+        let split = both[at(family)].clone();
+        if self.splits.len() == KEPT {
+            self.splits.remove(0);
+        }
+        self.splits.push((within.clone(), both));
+        split
+    }
+
+    /// Returns those of some ranges that are nobody's.
+    pub(super) fn nobodys(&self, family: Family, ranges: &[(u128, u128)]) -> Ranges {
+        self.cut(family, ranges, |end| end.owner == Owner::Nobody).inside
+    }
+}
+
+/// Numbers the owners: the customers, then the shared entries.
+fn number(owner: Owner, inventory: &Inventory) -> Option<u32> {
+    match owner {
+        Owner::Customer(id) => Some(id.0),
+        Owner::Shared(id) => Some(inventory.customers.len() as u32 + id.0),
+        Owner::Nobody => None,
+    }
+}
+
+/// Returns the packets of a set between some addresses; `None` is any.
+pub(super) fn between(
+    set: &HeaderSet,
+    dst: Option<&Ranges>,
+    src: Option<&Ranges>,
+) -> Option<HeaderSet> {
+    let narrow = |set: HeaderSet, key, ranges: Option<&Ranges>| match ranges {
+        Some(ranges) => set.with_addresses(key, ranges),
+        None => Some(set),
+    };
+    narrow(set.clone(), Key::Dst, dst).and_then(|set| narrow(set, Key::Src, src))
+}

@@ -1,0 +1,162 @@
+//! The order of one rule set: rules that no packet reaches, and rules without which every packet
+//! would fare the same.
+
+use super::budget;
+use super::rules::{Compiled, FAMILIES, named_pops};
+use super::search::{Answer, Budget, Question, solve};
+use super::space::Pops;
+
+use crate::matcher::ends_walk;
+use crate::model::{Action, Family, Harm, RuleSet};
+
+/// What the order of a rule set makes of its rules.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    /// Rules that no packet can satisfy.
+    pub impossible: Vec<u32>,
+    /// Rules that no packet reaches, and those before them that take all their packets together.
+    pub shadowed: Vec<(u32, Vec<u32>)>,
+    /// Rules without which every packet would fare the same, and those behind them that would do
+    /// the same to their packets.
+    pub redundant: Vec<(u32, Vec<u32>)>,
+    /// Rules for which the search ended before it was decided.
+    pub undecided: Vec<u32>,
+}
+
+/// Of so many rules that shadow one together, those that are needed are picked out.
+const MOST: usize = 48;
+
+impl Order {
+    /// Looks at every rule of a set.
+    pub fn of(set: &RuleSet) -> Order {
+        let pops = Pops::new(named_pops(set));
+        let compiled = Compiled::new(set, &pops);
+        let mut budget = budget();
+        let mut order = Order::default();
+        for rule in 0..set.rules.len() {
+            let number = rule as u32;
+            if FAMILIES.iter().all(|family| compiled.of(rule, *family).wide().is_empty()) {
+                order.impossible.push(number);
+                continue;
+            }
+            match order.look(&compiled, rule, &mut budget) {
+                Some(()) => {}
+                None => order.undecided.push(number),
+            }
+        }
+        order
+    }
+
+    /// Looks at one rule; nothing if it cannot be decided.
+    fn look(&mut self, rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Option<()> {
+        let reachable = |budget: &mut Budget, without: Option<usize>| {
+            let mut is_reachable = false;
+            for family in FAMILIES {
+                let (question, _) = before(rules, rule, family, without);
+                is_reachable |= holds(&question, budget)?;
+            }
+            Some(is_reachable)
+        };
+        if !reachable(budget, None)? {
+            let takers = together(rules, rule, budget);
+            self.shadowed.push((rule as u32, takers));
+        } else if ends_walk(&rules.set.rules[rule].action.value)
+            && let Some(behind) = repeated(rules, rule, budget)?
+        {
+            self.redundant.push((rule as u32, behind));
+        }
+        Some(())
+    }
+}
+
+fn holds(question: &Question<'_>, budget: &mut Budget) -> Option<bool> {
+    match solve(question, budget) {
+        Answer::Found(_) => Some(true),
+        Answer::Empty => Some(false),
+        Answer::Bounded => None,
+    }
+}
+
+/// Asks for a packet that reaches a rule and meets it; returns also the rules that may keep it
+/// away. `without` leaves out one of these.
+fn before<'s>(
+    rules: &'s Compiled<'_>,
+    rule: usize,
+    family: Family,
+    without: Option<usize>,
+) -> (Question<'s>, Vec<usize>) {
+    let domain = rules.of(rule, family).wide().to_vec();
+    let mut entries = Vec::new();
+    let mut takers = Vec::new();
+    for earlier in rules.meeting(0..rule, &domain) {
+        if ends_walk(rules.action(earlier)) && Some(earlier) != without {
+            rules.push(&mut entries, earlier, family, false);
+            takers.push(earlier);
+        }
+    }
+    (Question { domain, entries, default: true }, takers)
+}
+
+/// Returns the rules that keep all packets from a shadowed one: one alone if one does, else as few
+/// as leaving out one after another finds.
+fn together(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Vec<u32> {
+    let mut takers: Vec<usize> =
+        FAMILIES.iter().flat_map(|family| before(rules, rule, *family, None).1).collect();
+    takers.sort_unstable();
+    takers.dedup();
+    let shadows = |by: &[usize], budget: &mut Budget| {
+        FAMILIES.iter().all(|family| {
+            let domain = rules.of(rule, *family).wide().to_vec();
+            let mut entries = Vec::new();
+            by.iter().for_each(|one| rules.push(&mut entries, *one, *family, false));
+            let question = Question { domain, entries, default: true };
+            holds(&question, budget) == Some(false)
+        })
+    };
+    let alone = takers.iter().find(|one| shadows(&[**one], budget)).copied();
+    if let Some(one) = alone {
+        return vec![one as u32];
+    }
+    if takers.len() <= MOST {
+        // The last ones take least of it, more often than not.
+        for at in (0..takers.len()).rev() {
+            let mut fewer = takers.clone();
+            fewer.remove(at);
+            if shadows(&fewer, budget) {
+                takers = fewer;
+            }
+        }
+    }
+    takers.into_iter().map(|one| one as u32).collect()
+}
+
+/// Returns the rules behind a rule that do the same to every packet that it decides; none if some
+/// packet would fare otherwise without it, and nothing at all if that cannot be decided.
+fn repeated(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Option<Option<Vec<u32>>> {
+    let action = rules.action(rule);
+    let mut behind: Vec<u32> = Vec::new();
+    for family in FAMILIES {
+        let (mut question, _) = before(rules, rule, family, None);
+        let mut later = Vec::new();
+        for other in rules.meeting(rule + 1..rules.set.rules.len(), &question.domain) {
+            let what = rules.action(other);
+            // A limit or a mark behind it would meet its packets; a log would only note them.
+            let differs = match what {
+                Action::Log => continue,
+                Action::RateLimit(_) if what.harm() == Harm::None => continue,
+                what => what != action,
+            };
+            rules.push(&mut question.entries, other, family, differs);
+            later.push((other, differs));
+        }
+        // What only the default would repeat says what is meant.
+        question.default = true;
+        if holds(&question, budget)? {
+            return Some(None);
+        }
+        behind.extend(later.iter().filter(|(_, differs)| !differs).map(|(at, _)| *at as u32));
+    }
+    behind.sort_unstable();
+    behind.dedup();
+    Some(Some(behind))
+}

@@ -1,0 +1,396 @@
+//! Both rule sets as header sets, and the questions that compare them.
+
+use std::collections::BTreeSet;
+
+use super::search::{Answer, Budget, Entry, Question, solve};
+use super::space::{HeaderSet, Pops, Union, compile, possible};
+use crate::change::Change;
+use crate::inventory::customers::Customers;
+use crate::judge::sole_owner;
+use crate::matcher::ends_walk;
+use crate::model::{
+    Action, DefaultAction, Family, Harm, Inventory, KeyPart, Match, RateLimit, RuleSet, Term,
+};
+
+/// Both families, in the order of reports.
+pub(super) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+
+pub(super) fn at(family: Family) -> usize {
+    usize::from(family == Family::V6)
+}
+
+/// One rule set as header sets.
+pub(super) struct Compiled<'a> {
+    pub(super) set: &'a RuleSet,
+    /// By family, by rule.
+    unions: [Vec<Union>; 2],
+}
+
+impl<'a> Compiled<'a> {
+    pub(super) fn new(set: &'a RuleSet, pops: &Pops) -> Compiled<'a> {
+        let of = |family| {
+            set.rules.iter().map(|rule| compile(&rule.matches, family, pops)).collect::<Vec<_>>()
+        };
+        Compiled { set, unions: FAMILIES.map(of) }
+    }
+
+    pub(super) fn of(&self, rule: usize, family: Family) -> &Union {
+        &self.unions[at(family)][rule]
+    }
+
+    /// Returns the rules that may take a packet of a domain, in order; `narrow` leaves out those
+    /// that do not take one for certain.
+    pub(super) fn meeting<'s>(
+        &'s self,
+        rules: std::ops::Range<usize>,
+        domain: &'s [HeaderSet],
+    ) -> impl Iterator<Item = usize> + 's {
+        let family = domain.first().map_or(Family::V4, HeaderSet::family);
+        rules.filter(move |rule| {
+            let wide = self.of(*rule, family).wide();
+            wide.iter().any(|set| domain.iter().any(|piece| set.meets(piece)))
+        })
+    }
+
+    pub(super) fn action(&self, rule: usize) -> &'a Action {
+        &self.set.rules[rule].action.value
+    }
+
+    /// Adds a rule to a list: all it may take for a yes, only what it takes for certain for a no.
+    pub(super) fn push<'s>(
+        &'s self,
+        entries: &mut Vec<Entry<'s>>,
+        rule: usize,
+        family: Family,
+        answer: bool,
+    ) {
+        let union = self.of(rule, family);
+        let sets = if answer { union.wide() } else { union.narrow() };
+        entries.extend(sets.iter().map(|set| Entry { set, answer }));
+    }
+}
+
+/// Running and candidate, compiled.
+pub(super) struct Both<'a> {
+    pub(super) running: Compiled<'a>,
+    pub(super) candidate: Compiled<'a>,
+    pub(super) change: &'a Change,
+    /// All headers that can exist, by family.
+    pub(super) possible: [Vec<HeaderSet>; 2],
+    pub(super) pops: Pops,
+    /// Candidate limits whose buckets others newly enter, compared with these running limits.
+    pub(super) crowded: BTreeSet<(u32, u32)>,
+    /// Running rules that the change removes, edits or moves.
+    disturbed: Vec<usize>,
+}
+
+/// The newly harmed packets of one rule and family, as a question.
+pub(super) struct Region<'s> {
+    pub(super) question: Question<'s>,
+    /// Whether it holds just those packets, and not more.
+    pub(super) is_exact: bool,
+}
+
+impl<'a> Both<'a> {
+    pub(super) fn new(
+        [running, candidate]: [&'a RuleSet; 2],
+        change: &'a Change,
+        inventory: &Inventory,
+    ) -> Both<'a> {
+        let named = [running, candidate].into_iter().flat_map(named_pops);
+        let listed = inventory.pops.iter().flatten().map(|pop| pop.id.value.clone());
+        let pops = Pops::new(named.chain(listed));
+        let disturbed = (0..running.rules.len()).filter(|rule| change.disturbs(*rule)).collect();
+        Both {
+            running: Compiled::new(running, &pops),
+            candidate: Compiled::new(candidate, &pops),
+            change,
+            possible: FAMILIES.map(|family| possible(family, &pops)),
+            pops,
+            crowded: BTreeSet::new(),
+            disturbed,
+        }
+    }
+
+    /// Returns what a candidate rule, or its default, takes.
+    fn takes(&self, rule: Option<usize>, family: Family) -> &[HeaderSet] {
+        match rule {
+            Some(rule) => self.candidate.of(rule, family).wide(),
+            None => &self.possible[at(family)],
+        }
+    }
+
+    /// Returns how badly a packet fares that meets a candidate rule, or the default.
+    pub(super) fn harm(&self, rule: Option<usize>) -> Harm {
+        match (rule, self.candidate.set.default.action) {
+            (Some(rule), _) => self.candidate.action(rule).harm(),
+            (None, DefaultAction::Drop) => Harm::Dropped,
+            (None, DefaultAction::Accept) => Harm::None,
+        }
+    }
+
+    /// Returns every candidate rule that does harm, and the default last.
+    pub(super) fn harmful(&self) -> Vec<Option<usize>> {
+        let rules = (0..self.candidate.set.rules.len()).map(Some).chain([None]);
+        rules.filter(|rule| self.harm(*rule) > Harm::None).collect()
+    }
+
+    /// Returns whether the change is about this rule itself, or about the default.
+    pub(super) fn concerns(&self, rule: Option<usize>) -> bool {
+        rule.map_or(self.change.default_changed, |rule| self.change.concerns(rule))
+    }
+
+    /// Returns the packets that a candidate rule, or its default, newly harms.
+    pub(super) fn region(&self, rule: Option<usize>, family: Family) -> Option<Region<'_>> {
+        let takes = self.takes(rule, family);
+        let crowded =
+            rule.is_some_and(|rule| self.crowded.iter().any(|(own, _)| *own == rule as u32));
+        let domain: Vec<HeaderSet> = if self.concerns(rule) || crowded {
+            takes.to_vec()
+        } else {
+            let milder = self.disturbed.iter().filter(|shield| self.shelters(**shield, rule));
+            milder.flat_map(|shield| meet(takes, self.running.of(*shield, family).wide())).collect()
+        };
+        let region = self.compare(rule, family, domain, Vec::new());
+        (!region.question.domain.is_empty()).then_some(region)
+    }
+
+    /// Returns the newly harmed packets of a rule that a running rule took before it was removed,
+    /// edited or moved, and that its counterpart does not take as well.
+    pub(super) fn exposed(
+        &self,
+        rule: Option<usize>,
+        shield: usize,
+        family: Family,
+    ) -> Vec<Region<'_>> {
+        let after = self.change.candidate_of[shield];
+        if after.is_some() && after == rule {
+            return Vec::new();
+        }
+        let domain = meet(self.takes(rule, family), self.running.of(shield, family).wide());
+        let mut first = Vec::new();
+        for earlier in self.running.meeting(0..shield, &domain) {
+            if ends_walk(self.running.action(earlier)) {
+                self.running.push(&mut first, earlier, family, false);
+            }
+        }
+        let Some(after) = after else {
+            return vec![self.compare(rule, family, domain, first)];
+        };
+        let end = rule.unwrap_or(self.candidate.set.rules.len());
+        let goes_on = rule.is_some_and(|rule| !ends_walk(self.candidate.action(rule)));
+        if after > end && !goes_on {
+            return vec![self.compare(rule, family, domain, first)];
+        }
+        let mut regions = Vec::new();
+        // What goes on from a limit meets the counterpart behind it, unless a rule between them
+        // ends its walk.
+        if after > end {
+            let own = meet(&domain, self.candidate.of(after, family).wide());
+            let mut before = first.clone();
+            for between in self.candidate.meeting(end + 1..after, &own) {
+                if ends_walk(self.candidate.action(between)) {
+                    let taken = meet(&own, self.candidate.of(between, family).wide());
+                    regions.push(self.compare(rule, family, taken, before.clone()));
+                    self.candidate.push(&mut before, between, family, false);
+                }
+            }
+        }
+        self.candidate.push(&mut first, after, family, false);
+        regions.push(self.compare(rule, family, domain, first));
+        regions
+    }
+
+    /// Compares what a rule does to a domain with what the running rules did; `entries` come
+    /// first.
+    fn compare<'s>(
+        &'s self,
+        rule: Option<usize>,
+        family: Family,
+        domain: Vec<HeaderSet>,
+        mut entries: Vec<Entry<'s>>,
+    ) -> Region<'s> {
+        let mut is_exact = rule.is_none_or(|rule| self.candidate.of(rule, family).is_exact());
+        let end = rule.unwrap_or(self.candidate.set.rules.len());
+        for earlier in self.candidate.meeting(0..end, &domain) {
+            if ends_walk(self.candidate.action(earlier)) {
+                let union = self.candidate.of(earlier, family);
+                is_exact &= union.is_exact();
+                self.candidate.push(&mut entries, earlier, family, false);
+            }
+        }
+        let harm = self.harm(rule);
+        for before in self.running.meeting(0..self.running.set.rules.len(), &domain) {
+            if let Some(answer) = self.is_milder(before, rule, harm) {
+                let union = self.running.of(before, family);
+                is_exact &= union.is_exact();
+                self.running.push(&mut entries, before, family, answer);
+            }
+        }
+        let default = self.running.set.default.action == DefaultAction::Accept;
+        Region { question: Question { domain, entries, default }, is_exact }
+    }
+
+    /// Returns whether meeting a running rule is milder than the harm that a candidate rule does;
+    /// nothing if that hangs on the rules behind it.
+    fn is_milder(&self, before: usize, rule: Option<usize>, harm: Harm) -> Option<bool> {
+        let action = self.running.action(before);
+        if ends_walk(action) {
+            return Some(action.harm() < harm);
+        }
+        match action.harm() {
+            Harm::Limited if harm < Harm::Limited => Some(false),
+            Harm::Limited if harm == Harm::Limited => {
+                let rule = rule?;
+                let is_known = self.is_as_generous(rule, before)
+                    && !self.crowded.contains(&(rule as u32, before as u32));
+                is_known.then_some(false)
+            }
+            _ => None,
+        }
+    }
+
+    fn is_as_generous(&self, rule: usize, before: usize) -> bool {
+        match (self.candidate.action(rule), self.running.action(before)) {
+            (Action::RateLimit(new), Action::RateLimit(old)) => new.is_as_generous_as(old),
+            _ => false,
+        }
+    }
+
+    //-------- Buckets
+
+    /// Finds the limits whose buckets the packets of others newly enter: meeting such a limit is
+    /// worse than before, even if its figures are as generous.
+    pub(super) fn find_crowded(
+        &mut self,
+        customers: &Customers,
+        inventory: &Inventory,
+        budget: &mut Budget,
+    ) {
+        if self.change.nothing {
+            return;
+        }
+        let limits = |set: &RuleSet| {
+            let rules = set.rules.iter().enumerate();
+            let limits = rules.filter(|(_, rule)| rule.action.value.harm() == Harm::Limited);
+            limits.map(|(at, _)| at).collect::<Vec<usize>>()
+        };
+        let running = limits(self.running.set);
+        for rule in limits(self.candidate.set) {
+            let Action::RateLimit(limit) = self.candidate.action(rule) else { continue };
+            if parts_owners(limit, &self.candidate.set.rules[rule].matches, customers, inventory) {
+                continue;
+            }
+            for before in &running {
+                let meets = FAMILIES.into_iter().any(|family| {
+                    let sets = self.running.of(*before, family).wide();
+                    let own = self.candidate.of(rule, family).wide();
+                    own.iter().any(|piece| sets.iter().any(|set| set.meets(piece)))
+                });
+                if meets
+                    && self.is_as_generous(rule, *before)
+                    && FAMILIES.into_iter().any(|family| self.enter(rule, *before, family, budget))
+                {
+                    self.crowded.insert((rule as u32, *before as u32));
+                }
+            }
+        }
+    }
+
+    /// Returns whether packets that did not meet a running limit meet a candidate one, or may.
+    fn enter(&self, rule: usize, before: usize, family: Family, budget: &mut Budget) -> bool {
+        let domain = self.candidate.of(rule, family).wide().to_vec();
+        let mut entries = Vec::new();
+        for earlier in self.candidate.meeting(0..rule, &domain) {
+            if ends_walk(self.candidate.action(earlier)) {
+                self.candidate.push(&mut entries, earlier, family, false);
+            }
+        }
+        for earlier in self.running.meeting(0..before, &domain) {
+            if ends_walk(self.running.action(earlier)) {
+                self.running.push(&mut entries, earlier, family, true);
+            }
+        }
+        self.running.push(&mut entries, before, family, false);
+        let question = Question { domain, entries, default: true };
+        !matches!(solve(&question, budget), Answer::Empty)
+    }
+
+    //-------- What is spared
+
+    /// Returns whether the candidate spares any packet of a domain this harm, or may.
+    pub(super) fn spares(&self, domain: Vec<HeaderSet>, harm: Harm, budget: &mut Budget) -> bool {
+        let Some(family) = domain.first().map(HeaderSet::family) else { return false };
+        let mut entries = Vec::new();
+        for rule in self.candidate.meeting(0..self.candidate.set.rules.len(), &domain) {
+            let action = self.candidate.action(rule);
+            let is_spared = action.harm() < harm;
+            if ends_walk(action) || (action.harm() > Harm::None && !is_spared) {
+                self.candidate.push(&mut entries, rule, family, is_spared);
+            }
+        }
+        let default = self.candidate.set.default.action == DefaultAction::Accept;
+        !matches!(solve(&Question { domain, entries, default }, budget), Answer::Empty)
+    }
+
+    //-------- What no longer takes
+
+    /// Returns the running rules that no longer take what they took, and whose packets a candidate
+    /// rule may take instead.
+    pub(super) fn shields(&self, rule: Option<usize>, family: Family) -> Vec<usize> {
+        if self.disturbed.is_empty() {
+            return Vec::new();
+        }
+        let takes = self.takes(rule, family);
+        let meets = |shield: &usize| {
+            let sets = self.running.of(*shield, family).wide();
+            sets.iter().any(|set| takes.iter().any(|piece| set.meets(piece)))
+        };
+        self.disturbed.iter().copied().filter(meets).collect()
+    }
+
+    /// Returns whether a running rule lets pass, or treats better, what a candidate rule harms.
+    pub(super) fn shelters(&self, shield: usize, rule: Option<usize>) -> bool {
+        let action = self.running.action(shield);
+        ends_walk(action) && action.harm() < self.harm(rule)
+    }
+}
+
+/// Returns whether a bucket never holds the packets of two owners.
+fn parts_owners(
+    limit: &RateLimit,
+    matches: &Match,
+    customers: &Customers,
+    inventory: &Inventory,
+) -> bool {
+    let whole = |part: &KeyPart| match part {
+        KeyPart::Src { v4, v6 } | KeyPart::Dst { v4, v6 } => *v4 == 32 && *v6 == 128,
+        KeyPart::Customer => true,
+        KeyPart::SrcPort | KeyPart::DstPort | KeyPart::Protocol => false,
+    };
+    let named = || matches.destinations().or_else(|| matches.sources());
+    limit.per.iter().any(whole)
+        || named().is_some_and(|named| sole_owner(&named, customers, inventory).is_some())
+}
+
+/// Returns the PoPs that the rules of a set name, at any depth.
+pub(super) fn named_pops(set: &RuleSet) -> Vec<String> {
+    fn of(matches: &Match, pops: &mut Vec<String>) {
+        for term in &matches.terms {
+            match &term.value {
+                Term::Pop(names) => pops.extend(names.iter().cloned()),
+                Term::Not(inner) => of(inner, pops),
+                Term::AnyOf(branches) => branches.iter().for_each(|branch| of(branch, pops)),
+                _ => {}
+            }
+        }
+    }
+    let mut pops = Vec::new();
+    set.rules.iter().for_each(|rule| of(&rule.matches, &mut pops));
+    pops
+}
+
+/// Returns what two unions of sets have in common.
+pub(super) fn meet(a: &[HeaderSet], b: &[HeaderSet]) -> Vec<HeaderSet> {
+    a.iter().flat_map(|a| b.iter().filter_map(|b| a.intersect(b))).collect()
+}

@@ -1,0 +1,5 @@
+//! Tests of the questions about header space.
+
+mod random;
+mod shapes;
+mod twin;
