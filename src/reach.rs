@@ -31,6 +31,7 @@ mod fields;
 mod land;
 mod like;
 pub mod order;
+mod overlap;
 mod protected;
 mod rules;
 pub mod search;
@@ -39,15 +40,18 @@ pub mod walk;
 
 pub use order::Order;
 
-/// What a proof may cost: steps of the search for all questions together, and for each.
+/// What a proof may cost: steps of the search for all questions together, and for each. A step is
+/// less than a microsecond, so that even a set of thousands of wide overlapping rules ends in
+/// seconds, and says what is undecided.
 fn budget() -> Budget {
-    Budget { all: 400_000_000, each: 5_000_000 }
+    Budget { all: 30_000_000, each: 2_000_000 }
 }
 
 /// Whom the change may reach, by the candidate rule that would do the harm; none is the default.
 #[derive(Clone, Debug, Default)]
 pub struct Reached {
-    /// For every rule that newly harms someone: whom.
+    /// For every rule that newly harms packets: who bears it, at their destination or, if that is
+    /// nobody's, as their sender.
     pub by_rule: BTreeMap<Option<u32>, BTreeMap<Party, Reaching>>,
     /// For everyone reached: a packet that would newly be harmed, and the rule that would do it;
     /// one that is not meant, if there is one.
@@ -103,6 +107,17 @@ impl Reached {
         let known = self.by_rule.entry(rule).or_default().entry(party).or_default();
         known.outside |= reaching.outside;
         known.beyond |= reaching.beyond;
+        self.witness(rule, party, reaching, packet);
+    }
+
+    /// Keeps a packet for a party, and for a rule that reaches someone beyond its intent.
+    fn witness(
+        &mut self,
+        rule: Option<u32>,
+        party: Party,
+        reaching: Reaching,
+        packet: impl FnOnce() -> Packet,
+    ) {
         let rank = u8::from(reaching.outside) + u8::from(reaching.beyond);
         let is_better = self.witnesses.get(&party).is_none_or(|witness| witness.rank < rank);
         let is_first = reaching.beyond && !self.beyond.contains_key(&rule);
@@ -168,7 +183,9 @@ impl Proof<'_> {
         let land = Land::new(reach.inventory, reach.customers);
         let protected = Protected::new(&land, &both.pops);
         let reached = Reached::default();
-        let mut charge = Charge { both: &both, land, protected: &protected, budget, reached };
+        let unreached = land.owners.each_ref().map(Vec::len);
+        let protected = &protected;
+        let mut charge = Charge { both: &both, land, protected, budget, reached, unreached };
         for rule in both.harmful() {
             for family in FAMILIES {
                 reach.of_rule(&both, &mut charge, rule, family);

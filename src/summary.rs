@@ -114,9 +114,14 @@ pub fn customers(evidence: &Evidence<'_>, scenarios: &[Evidence<'_>]) -> Vec<Cus
                 row.reached = true;
                 row.unintended |= reaching.beyond;
                 row.rules.extend(reaching.beyond.then(|| blame(*rule)));
-                let witness = evidence.reached.witnesses.get(party);
-                row.witness = witness.map(|witness| witness.packet.clone());
             }
+        }
+    }
+    for (party, witness) in &evidence.reached.witnesses {
+        for who in members(evidence, *party) {
+            let row = rows.entry(who).or_default();
+            row.reached = true;
+            row.witness = Some(witness.packet.clone());
         }
     }
     for evidence in std::iter::once(evidence).chain(scenarios) {

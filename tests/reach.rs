@@ -440,6 +440,8 @@ fn way(set: &RuleSet, tests: &[Test], record: &Record) -> Way {
 struct Expected {
     /// By rule: everyone charged; those outside `may_affect`, and those beyond `may_reach`.
     by_rule: BTreeMap<Option<u32>, BTreeMap<Party, (bool, bool)>>,
+    /// Everyone charged with any packet, whether they bear it or only send it.
+    reached: BTreeSet<Party>,
     protected: BTreeSet<(Option<u32>, String)>,
     by_shield: BTreeMap<u32, BTreeSet<Party>>,
     grown: BTreeSet<u32>,
@@ -567,9 +569,13 @@ impl<'w> Twin<'w> {
                 let affect = judge.may_affect.charged(ends, &self.attribution);
                 let charged = reach.clone().unwrap_or_else(|| self.attribution.charged(ends));
                 let by_rule = expected.by_rule.entry(rule).or_default();
+                expected.reached.extend(charged.iter().copied().chain(protected_parties(ends)));
                 for party in &charged {
-                    let flags = by_rule.entry(*party).or_default();
                     let bears = self.bears(ends, *party);
+                    if !bears {
+                        continue;
+                    }
+                    let flags = by_rule.entry(*party).or_default();
                     // Nobody's address that is named by prefix is meant.
                     flags.0 |=
                         bears && (affect.is_none() && *party != Party::Unowned || reach.is_none());
@@ -579,6 +585,7 @@ impl<'w> Twin<'w> {
                     by_rule.entry(party).or_default();
                 }
                 if self.homeless(ends) && (reach.is_none() || judge.may_reach.all) {
+                    expected.reached.insert(cdn);
                     let flags = by_rule.entry(cdn).or_default();
                     flags.0 |= !judge.may_affect.has_customer(blastgate::model::CustomerId(5));
                     flags.1 |= !judge.may_reach.has_customer(blastgate::model::CustomerId(5));
@@ -587,6 +594,11 @@ impl<'w> Twin<'w> {
                 self.shields(ends, rule, before, after, &mut expected);
             }
         }
+        // Who is charged with nothing but what is meant shows among the reached.
+        for parties in expected.by_rule.values_mut() {
+            parties.retain(|_, flags| *flags != (false, false));
+        }
+        expected.by_rule.retain(|_, parties| !parties.is_empty());
         expected
     }
 
@@ -655,14 +667,17 @@ fn found(world: &World, reached: &Reached) -> Expected {
             // Whether nobody's traffic is outside is asked by no one.
             (*party, (one.outside && (*party != Party::Unowned || one.beyond), one.beyond))
         });
-        (*rule, flags.collect())
+        let unmeant = flags.filter(|(_, flags)| *flags != (false, false));
+        (*rule, unmeant.collect::<BTreeMap<Party, (bool, bool)>>())
     });
+    let parties = parties.filter(|(_, parties)| !parties.is_empty());
     let shields = reached.by_shield.iter().map(|(shield, rules)| {
         (*shield, rules.values().flatten().copied().collect::<BTreeSet<Party>>())
     });
     let exposed = reached.exposed.iter();
     Expected {
         by_rule: parties.collect(),
+        reached: reached.witnesses.keys().copied().collect(),
         protected: reached
             .protected
             .keys()

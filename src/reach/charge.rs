@@ -26,6 +26,8 @@ pub(super) struct Charge<'s, 'a> {
     pub(super) protected: &'s Protected,
     pub(super) budget: Budget,
     pub(super) reached: Reached,
+    /// How many owners of addresses of each family have no witness yet.
+    pub(super) unreached: [usize; 2],
 }
 
 const REACHED: Reaching = Reaching { outside: false, beyond: false };
@@ -119,10 +121,10 @@ impl Charge<'_, '_> {
             })
         };
         let others = beyond_takers(pieces);
-        for key in [Key::Dst, Key::Src] {
-            let domain = inside(key).chain(others.iter().cloned()).collect();
-            self.walk(rule, question, domain, key, family, REACHED);
-        }
+        let takers = inside(Key::Dst).chain(others.iter().cloned()).collect();
+        self.walk(rule, question, takers, Key::Dst, family, REACHED);
+        let senders = inside(Key::Src).chain(others.iter().cloned()).collect();
+        self.senders(rule, question, senders, family);
         // Those of them that `may_affect` does not mean.
         if judge.may_affect != judge.may_reach && !judge.may_affect.all {
             let (takers, egress) = self.outside(&judge.may_affect, pieces, family);
@@ -132,6 +134,28 @@ impl Charge<'_, '_> {
         self.walk(rule, question, others, Key::Dst, family, BEYOND);
         let egress = self.beyond_egress(pieces, family);
         self.walk(rule, question, egress, Key::Src, family, BEYOND);
+    }
+
+    /// Finds a packet for everyone who sends what is harmed, unless one is known already: most
+    /// rules take packets from anywhere.
+    fn senders(
+        &mut self,
+        rule: Option<u32>,
+        question: &mut Question<'_>,
+        domain: Vec<HeaderSet>,
+        family: Family,
+    ) {
+        if self.unreached[at(family)] == 0 {
+            return;
+        }
+        for (owner, header) in self.ask(rule, question, domain, Key::Src, family) {
+            let party = self.land.party(owner);
+            self.reached.witness(rule, party, REACHED, || header.to_packet(&self.both.pops));
+        }
+        let is_reached =
+            |owner: &u32| self.reached.witnesses.contains_key(&self.land.party(*owner));
+        let owners = self.land.owners[at(family)].iter();
+        self.unreached[at(family)] = owners.filter(|owner| !is_reached(owner)).count();
     }
 
     /// Returns the packets outside of `may_affect` by the receivers who are charged with them,

@@ -16,6 +16,8 @@ pub(super) struct Land<'a> {
     pub(super) customers: &'a Customers,
     /// By family.
     pub(super) grounds: [Ground; 2],
+    /// Everyone who owns an address, by family, sorted.
+    pub(super) owners: [Vec<u32>; 2],
     /// The ranges inside and outside of selections, over a whole family: what wide rules ask for
     /// again and again.
     splits: Vec<(Within, [Split; 2])>,
@@ -49,7 +51,10 @@ impl<'a> Land<'a> {
                     _ => segments.push(Segment { first: range.first, last: range.last, owner }),
                 }
             }
-            Ground::new(family, segments)
+            let mut owners: Vec<u32> = segments.iter().map(|segment| segment.owner).collect();
+            owners.sort_unstable();
+            owners.dedup();
+            (Ground::new(family, segments), owners)
         };
         let sharers = inventory.shared.iter().flat_map(|shared| &shared.customers);
         let sharers: std::collections::BTreeSet<CustomerId> = sharers.copied().collect();
@@ -57,8 +62,15 @@ impl<'a> Land<'a> {
             .map(|at| CustomerId(at as u32))
             .filter(|id| inventory.customer(*id).prefixes.is_empty() && !sharers.contains(id))
             .collect();
-        let grounds = FAMILIES.map(owned);
-        Land { inventory, customers, grounds, splits: Vec::new(), homeless }
+        let [(v4, v4_owners), (v6, v6_owners)] = FAMILIES.map(owned);
+        Land {
+            inventory,
+            customers,
+            grounds: [v4, v6],
+            owners: [v4_owners, v6_owners],
+            splits: Vec::new(),
+            homeless,
+        }
     }
 
     /// Returns the party that a number of the grounds stands for.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::overlap::Overlap;
 use super::search::{Answer, Budget, Entry, Question, solve};
 use super::space::{HeaderSet, Pops, Union, compile, possible};
 use crate::change::Change;
@@ -24,6 +25,7 @@ pub(super) struct Compiled<'a> {
     pub(super) set: &'a RuleSet,
     /// By family, by rule.
     unions: [Vec<Union>; 2],
+    overlap: [Overlap; 2],
 }
 
 impl<'a> Compiled<'a> {
@@ -31,7 +33,9 @@ impl<'a> Compiled<'a> {
         let of = |family| {
             set.rules.iter().map(|rule| compile(&rule.matches, family, pops)).collect::<Vec<_>>()
         };
-        Compiled { set, unions: FAMILIES.map(of) }
+        let unions = FAMILIES.map(of);
+        let overlap = FAMILIES.map(|family| Overlap::new(&unions[at(family)], family));
+        Compiled { set, unions, overlap }
     }
 
     pub(super) fn of(&self, rule: usize, family: Family) -> &Union {
@@ -46,6 +50,13 @@ impl<'a> Compiled<'a> {
         domain: &'s [HeaderSet],
     ) -> impl Iterator<Item = usize> + 's {
         let family = domain.first().map_or(Family::V4, HeaderSet::family);
+        let near = if domain.is_empty() || rules.is_empty() {
+            Vec::new()
+        } else {
+            self.overlap[at(family)].rules(domain)
+        };
+        let rules =
+            near.into_iter().map(|rule| rule as usize).filter(move |rule| rules.contains(rule));
         rules.filter(move |rule| {
             let wide = self.of(*rule, family).wide();
             wide.iter().any(|set| domain.iter().any(|piece| set.meets(piece)))

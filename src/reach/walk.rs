@@ -5,16 +5,16 @@
 //! an owner who is still asked for are skipped. Every witness is tried with all other addresses
 //! at once, and from time to time it is tried to show that a whole range has none.
 
-use std::collections::BTreeMap;
-
 use super::fields::{Field, Ranges};
 use super::search::{Budget, Cell, Entry, Outcome, Question, search};
 use super::space::{Header, HeaderSet, Key, kinds};
-use ground::Noted;
-use ground::add_cuts;
 pub use ground::{Ground, Segment};
+use marks::Marks;
+use sweep::{Span, sweep};
 
 mod ground;
+mod marks;
+mod sweep;
 
 /// How many domain products are walked together: one bit each.
 const TOGETHER: usize = 64;
@@ -23,10 +23,12 @@ const TOGETHER: usize = 64;
 const REMEMBERED: usize = 16;
 
 /// How many witnesses are tried with all addresses though that reaches few.
-const CREDIT: u32 = 32;
+const CREDIT: u32 = 8;
 
-/// How many steps an entry are spent to decide a range that is not a cell yet.
-const HOPE: u64 = 64;
+/// How many steps an entry are spent to show that a range that is not a cell yet has no yes, and
+/// how many times that before it is given up.
+const HOPE: u64 = 512;
+const HOPES: u64 = 2;
 
 //------------ The walk -------------------------------------------------------
 
@@ -47,77 +49,16 @@ pub fn reach(
     ground: &mut Ground,
     budget: &mut Budget,
 ) -> Reached {
-    ground.walk += 1;
     let mut pieces = Vec::new();
     for domain in question.domain.iter().filter(|set| set.family() == ground.family) {
         pieces.extend(kinds(ground.family).iter().filter_map(|kind| domain.intersect(kind)));
     }
-    let mut marks = Marks { ground, hits: Vec::new(), templates: Vec::new(), key };
+    let mut marks = Marks::new(ground, key);
     let mut bounded = false;
     for pieces in pieces.chunks(TOGETHER) {
         bounded |= Walk::new(question, key, pieces).run(&mut marks, budget);
     }
     Reached { owners: marks.finish(), bounded }
-}
-
-/// Who was reached so far, and by what.
-struct Marks<'g> {
-    ground: &'g mut Ground,
-    hits: Vec<Hit>,
-    templates: Vec<Header>,
-    key: Key,
-}
-
-struct Hit {
-    owner: u32,
-    template: u32,
-    address: u128,
-}
-
-impl Marks<'_> {
-    /// Keeps a header whose answer is yes for the addresses that are marked next.
-    fn template(&mut self, header: Header) {
-        self.templates.push(header);
-    }
-
-    /// Marks the owners of a range, all of whose addresses the last template fits.
-    fn mark(&mut self, first: u128, last: u128) {
-        let ground = &mut *self.ground;
-        let mut at = ground.segments.partition_point(|segment| segment.last < first);
-        while let Some(next) = ground.unreached(at) {
-            let segment = ground.segments[next];
-            if segment.first > last {
-                break;
-            }
-            let owner = ground.owner_of[next];
-            ground.hit[owner as usize] = Noted { walk: ground.walk, value: self.hits.len() as u32 };
-            let template = self.templates.len().saturating_sub(1) as u32;
-            self.hits.push(Hit { owner, template, address: segment.first.max(first) });
-            at = next;
-        }
-    }
-
-    /// Returns the owners in order.
-    fn finish(mut self) -> Vec<(u32, Header)> {
-        let ground = self.ground;
-        // For most of them it is quicker to ask every owner than to sort.
-        if self.hits.len() > ground.owners.len() / 8 {
-            let hits = (0..ground.owners.len()).filter_map(|owner| {
-                let noted = ground.hit[owner];
-                (noted.walk == ground.walk).then(|| &self.hits[noted.value as usize])
-            });
-            return hits.map(|hit| hit.header(ground, &self.templates, self.key)).collect();
-        }
-        self.hits.sort_unstable_by_key(|hit| hit.owner);
-        self.hits.iter().map(|hit| hit.header(ground, &self.templates, self.key)).collect()
-    }
-}
-
-impl Hit {
-    fn header(&self, ground: &Ground, templates: &[Header], key: Key) -> (u32, Header) {
-        let template = templates[self.template as usize];
-        (ground.owners[self.owner as usize], template.with_address(key, self.address))
-    }
 }
 
 /// An entry, and how it stands to the pieces of the domain.
@@ -162,7 +103,8 @@ struct Walk<'q> {
     /// The least and the greatest address of the domain.
     hull: (u128, u128),
     credit: u32,
-    hope: u32,
+    /// The steps left for such hopes.
+    hope: u64,
     witnesses: Vec<(usize, Header)>,
     barren: Vec<Barren>,
     /// For every item in which cell it was last.
@@ -176,6 +118,10 @@ impl<'q> Walk<'q> {
         let mut default = question.default;
         let everything = if pieces.len() < 64 { (1 << pieces.len()) - 1 } else { u64::MAX };
         for entry in &question.entries {
+            // Few domains are asked about, and each has many pieces.
+            if question.domain.iter().all(|domain| !entry.set.meets(domain)) {
+                continue;
+            }
             let (mut meets, mut covers) = (0, 0);
             for (at, piece) in pieces.iter().enumerate() {
                 if entry.set.meets(piece) {
@@ -198,6 +144,7 @@ impl<'q> Walk<'q> {
         }
         let entries = items.iter().map(|item| item.entry).collect();
         let seen = vec![0; items.len()];
+        let length = items.len() as u64 + 16;
         let (witnesses, barren) = (Vec::new(), Vec::new());
         let hulls = pieces.iter().map(|piece| piece.key(key).hull());
         let hull = hulls.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((1, 0));
@@ -209,7 +156,7 @@ impl<'q> Walk<'q> {
             default,
             hull,
             credit: CREDIT,
-            hope: CREDIT,
+            hope: HOPES * HOPE * length,
             witnesses,
             barren,
             seen,
@@ -234,8 +181,13 @@ impl<'q> Walk<'q> {
         for at in 0..yeses {
             self.mark_yes(at, u64::MAX, self.hull, marks);
         }
-        for at in 0..self.pieces.len().min(REMEMBERED) {
+        // Ordinary packets first: where little or nothing is in their way they reach most.
+        for at in 0..self.pieces.len() {
+            let before = marks.count();
             self.project(at, self.pieces[at].corner(), self.hull, marks, budget);
+            if !self.is_worth(before, marks) {
+                break;
+            }
         }
         let mut cuts = Vec::new();
         while let Some(node) = nodes.pop() {
@@ -319,14 +271,14 @@ impl<'q> Walk<'q> {
         let item = &self.items[at];
         for at in Walk::places(item.meets & pieces) {
             let Some(both) = self.pieces[at].intersect(item.entry.set) else { continue };
-            mark_set(&both, range, marks);
+            marks.mark_set(&both, range);
         }
     }
 
     /// Marks everything of some pieces.
     fn mark_all(&self, pieces: u64, range: (u128, u128), marks: &mut Marks<'_>) {
         for at in Walk::places(pieces) {
-            mark_set(&self.pieces[at], range, marks);
+            marks.mark_set(&self.pieces[at], range);
         }
     }
 
@@ -339,54 +291,48 @@ impl<'q> Walk<'q> {
         marks: &mut Marks<'_>,
         budget: &mut Budget,
     ) {
+        if marks.ground.first_unreached(first, last).is_none() {
+            return;
+        }
         budget.spend(self.items.len() as u64);
         marks.template(header);
-        let mut open: BTreeMap<u128, u128> = BTreeMap::new();
-        for (start, end) in self.pieces[piece].key(self.key).within(first, last) {
-            open.insert(*start.max(&first), *end.min(&last));
-        }
-        for item in &self.items {
-            let (least, greatest) = item.addresses.hull();
+        let mut spans = Vec::new();
+        let mut default = self.default;
+        for (rank, item) in (0u32..).zip(&self.items) {
+            let (least, _) = item.addresses.hull();
             if item.meets >> piece & 1 == 0
                 || !item.entry.set.contains(&header.with_address(self.key, least))
             {
                 continue;
             }
-            if item.addresses.ranges().len() > open.len() {
-                // Few are open: look for each of them rather than for each range.
-                let meeting: Vec<(u128, u128)> = open
-                    .range(..=greatest)
-                    .filter(|(start, end)| item.addresses.meets_range(**start, **end))
-                    .map(|(start, end)| (*start, *end))
-                    .collect();
-                for (start, end) in meeting {
-                    for (from, until) in item.addresses.within(start, end) {
-                        let range = (*from.max(&start), *until.min(&end));
-                        close(&mut open, range, item.entry.answer, marks);
-                    }
-                }
-            } else {
-                for range in item.addresses.ranges() {
-                    close(&mut open, *range, item.entry.answer, marks);
-                }
+            if item.addresses.covers_range(first, last) {
+                default = item.entry.answer;
+                break;
             }
-            if open.is_empty() {
-                return;
-            }
+            let answer = item.entry.answer;
+            let within = item.addresses.within(first, last).iter();
+            spans.extend(within.map(|(first, last)| Span {
+                first: *first,
+                last: *last,
+                rank,
+                answer,
+            }));
         }
-        if self.default {
-            for (start, end) in open {
-                marks.mark(start, end);
-            }
-        }
+        let ranges = self.pieces[piece].key(self.key).within(first, last);
+        sweep(spans, ranges, (first, last), default, marks);
+    }
+
+    /// Returns whether looking at all entries for one witness has reached some more for it.
+    fn is_worth(&self, before: usize, marks: &Marks<'_>) -> bool {
+        marks.count() - before > self.items.len() / 64
     }
 
     /// Marks what a witness of a range holds for elsewhere, as long as that is worth the while.
     fn spread(&mut self, piece: usize, header: Header, marks: &mut Marks<'_>, budget: &mut Budget) {
-        let before = marks.hits.len();
+        let before = marks.count();
         if self.credit > 0 {
             self.project(piece, header, self.hull, marks, budget);
-            let is_worth = marks.hits.len() - before > self.items.len() / 64;
+            let is_worth = self.is_worth(before, marks);
             self.credit = if is_worth { CREDIT } else { self.credit - 1 };
         } else {
             remember(&mut self.witnesses, (piece, header));
@@ -408,21 +354,22 @@ impl<'q> Walk<'q> {
         budget: &mut Budget,
     ) -> u64 {
         let mut left_over = pieces;
-        self.hope -= 1;
         for piece in Walk::places(pieces) {
             let whole = &self.pieces[piece];
             let range = Ranges::one(first, last);
             let Some(addresses) = whole.key(self.key).intersect(&range) else { continue };
             let cell = Cell::new(&self.entries, list, default, whole.at(self.key, addresses));
             budget.spend(list.len() as u64);
-            let before = (HOPE * (cell.list.len() as u64 + 16)).min(budget.each).min(budget.all);
+            let most = HOPE * (cell.list.len() as u64 + 16);
+            let before = most.min(self.hope).min(budget.each).min(budget.all);
             let mut left = before;
             let outcome = search(&self.entries, &cell, &mut left);
             budget.spend(before - left);
+            self.hope -= before - left;
             match outcome {
                 Outcome::Empty(_) => {
                     left_over &= !(1 << piece);
-                    self.hope = CREDIT;
+                    self.hope += before - left;
                 }
                 Outcome::Found(header) => {
                     self.spread(piece, header, marks, budget);
@@ -553,39 +500,14 @@ fn remember<T>(list: &mut Vec<T>, one: T) {
     list.push(one);
 }
 
-/// Takes a range from what is open, and marks the owners of what was open of it if it is a yes.
-fn close(
-    open: &mut BTreeMap<u128, u128>,
-    (first, last): (u128, u128),
-    is_yes: bool,
-    marks: &mut Marks<'_>,
-) {
-    while let Some((start, end)) = open.range(..=last).next_back().map(|(a, b)| (*a, *b)) {
-        if end < first {
-            break;
+/// Adds the addresses within a range at which a set begins or has ended.
+fn add_cuts(addresses: &Ranges<u128>, first: u128, last: u128, cuts: &mut Vec<u128>) {
+    for (start, end) in addresses.within(first, last) {
+        if *start > first {
+            cuts.push(*start);
         }
-        open.remove(&start);
-        if is_yes {
-            marks.mark(start.max(first), end.min(last));
+        if *end < last {
+            cuts.push(end + 1);
         }
-        if end > last {
-            open.insert(last + 1, end);
-        }
-        if start < first {
-            open.insert(start, first - 1);
-            break;
-        }
-    }
-}
-
-/// Marks the owners of a set's addresses within a range; every header of the set is a yes.
-fn mark_set(set: &HeaderSet, (first, last): (u128, u128), marks: &mut Marks<'_>) {
-    let key = marks.key;
-    if marks.ground.first_unreached(first, last).is_none() {
-        return;
-    }
-    marks.template(set.corner());
-    for (start, end) in set.key(key).within(first, last) {
-        marks.mark(*start.max(&first), *end.min(&last));
     }
 }

@@ -299,3 +299,48 @@ fn large_ones_take_so_long() {
         }
     }
 }
+
+#[test]
+#[ignore = "shows how long a whole set as new takes, rule by rule"]
+fn whole_sets_take_so_long() {
+    use std::time::Instant;
+    for name in SHAPES {
+        let random = &mut Random::new(7);
+        let narrow = ["real", "exceptions", "partition with dst", "cover with dst", "mix"];
+        let count = if narrow.contains(name) { 10_000 } else { 1_000 };
+        let list = shape(random, name, count);
+        let mut ground = Ground::new(Family::V4, ground(random, 100_000));
+        let mut budget = Budget { all: 2_000_000_000, ..BUDGET };
+        let (mut pairs, mut bounded, mut shadowed, mut undecided) = (0, 0, 0, 0);
+        let start = Instant::now();
+        let mut entries = Vec::new();
+        for (set, _) in &list.0 {
+            let domain = vec![set.clone()];
+            let question = Question { domain, entries: entries.clone(), default: true };
+            let reached = reach(&question, Key::Dst, &mut ground, &mut budget);
+            pairs += reached.owners.len();
+            bounded += usize::from(reached.bounded);
+            entries.push(Entry { set, answer: false });
+        }
+        let whole = start.elapsed();
+        let start = Instant::now();
+        let mut one = Budget { all: 2_000_000_000, each: 1_000_000 };
+        let all = std::mem::take(&mut entries);
+        for (at, (set, _)) in list.0.iter().enumerate() {
+            let domain = vec![set.clone()];
+            let question = Question { domain, entries: all[..at].to_vec(), default: true };
+            match solve(&question, &mut one) {
+                Answer::Empty => shadowed += 1,
+                Answer::Bounded => undecided += 1,
+                Answer::Found(_) => {}
+            }
+        }
+        eprintln!(
+            "{name:20} {count:6}: {whole:>9.1?} {pairs:9} pairs {bounded:5} bounded {:>11} steps; shadowed \
+             {:>9.1?} {shadowed:5} {undecided:5} undecided {:>11} steps",
+            2_000_000_000 - budget.all,
+            start.elapsed(),
+            2_000_000_000 - one.all,
+        );
+    }
+}

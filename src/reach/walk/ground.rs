@@ -1,7 +1,6 @@
 //! The owners' addresses, and which of them are still asked for.
 
 use crate::model::Family;
-use crate::reach::fields::Ranges;
 
 /// Addresses of one owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +27,8 @@ pub struct Ground {
     next: Vec<Noted>,
     /// For every owner where its witness is.
     pub(super) hit: Vec<Noted>,
+    /// Kept for its memory.
+    pub(super) hits: Vec<Hit>,
     pub(super) walk: u64,
 }
 
@@ -36,6 +37,14 @@ pub struct Ground {
 pub(super) struct Noted {
     pub(super) walk: u64,
     pub(super) value: u32,
+}
+
+/// An owner, and what reaches it: a header but for its address, and that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hit {
+    pub(super) owner: u32,
+    pub(super) template: u32,
+    pub(super) address: u128,
 }
 
 impl Ground {
@@ -61,7 +70,7 @@ impl Ground {
         let owner_of = segments.iter().map(|segment| place(segment) as u32).collect();
         let next = vec![Noted::default(); segments.len()];
         let hit = vec![Noted::default(); owners.len()];
-        Ground { family, segments, owners, owner_of, next, hit, walk: 0 }
+        Ground { family, segments, owners, owner_of, next, hit, hits: Vec::new(), walk: 0 }
     }
 
     /// Returns the segment at a place, or the next one after it that was not unlinked.
@@ -106,17 +115,5 @@ impl Ground {
         let at = self.unreached(at)?;
         let address = self.segments[at].first.max(first);
         (address <= last).then_some(address)
-    }
-}
-
-/// Adds the addresses within a range at which a set begins or has ended.
-pub(super) fn add_cuts(addresses: &Ranges<u128>, first: u128, last: u128, cuts: &mut Vec<u128>) {
-    for (start, end) in addresses.within(first, last) {
-        if *start > first {
-            cuts.push(*start);
-        }
-        if *end < last {
-            cuts.push(end + 1);
-        }
     }
 }

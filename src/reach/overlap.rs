@@ -1,0 +1,136 @@
+//! Which rules may take a packet of a domain: a sieve by addresses before the exact test.
+//!
+//! Rules that name destinations are found by those, others that name sources by those, and the
+//! rest are always looked at.
+
+use super::space::{HeaderSet, Key, Union};
+use crate::model::Family;
+
+/// The sieve for one family.
+#[derive(Debug, Default)]
+pub(super) struct Overlap {
+    dst: Intervals,
+    src: Intervals,
+    rest: Vec<u32>,
+}
+
+impl Overlap {
+    pub(super) fn new(unions: &[Union], family: Family) -> Overlap {
+        let (mut dst, mut src, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        let all = [(0, family.max())];
+        for (rule, union) in unions.iter().enumerate() {
+            let rule = rule as u32;
+            let names = |key: Key| union.wide().iter().all(|set| set.addresses(key) != all);
+            let ranges = |key: Key, into: &mut Vec<(u128, u128, u32)>| {
+                let sets = union.wide().iter();
+                into.extend(sets.flat_map(|set| {
+                    set.addresses(key).iter().map(|(first, last)| (*first, *last, rule))
+                }));
+            };
+            if names(Key::Dst) {
+                ranges(Key::Dst, &mut dst);
+            } else if names(Key::Src) {
+                ranges(Key::Src, &mut src);
+            } else {
+                rest.push(rule);
+            }
+        }
+        Overlap { dst: Intervals::new(dst), src: Intervals::new(src), rest }
+    }
+
+    /// Returns the rules that may meet a domain, in order.
+    pub(super) fn rules(&self, domain: &[HeaderSet]) -> Vec<u32> {
+        let mut found = self.rest.clone();
+        for (key, intervals) in [(Key::Dst, &self.dst), (Key::Src, &self.src)] {
+            for (first, last) in domain.iter().flat_map(|piece| piece.addresses(key)) {
+                intervals.meet(*first, *last, &mut found);
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// Ranges by their start, with the greatest end of every part of a balanced tree over them.
+#[derive(Debug, Default)]
+struct Intervals {
+    sorted: Vec<(u128, u128, u32)>,
+    /// For the part whose middle stands here: its greatest end.
+    ends: Vec<u128>,
+}
+
+impl Intervals {
+    fn new(mut sorted: Vec<(u128, u128, u32)>) -> Intervals {
+        sorted.sort_unstable();
+        let mut ends = vec![0; sorted.len()];
+        fn fill(sorted: &[(u128, u128, u32)], ends: &mut [u128]) -> u128 {
+            if sorted.is_empty() {
+                return 0;
+            }
+            let middle = sorted.len() / 2;
+            let (left, right) = ends.split_at_mut(middle);
+            let below = fill(&sorted[..middle], left);
+            let above = fill(&sorted[middle + 1..], &mut right[1..]);
+            right[0] = sorted[middle].1.max(below).max(above);
+            right[0]
+        }
+        fill(&sorted, &mut ends);
+        Intervals { sorted, ends }
+    }
+
+    /// Adds the rules of the ranges that meet one.
+    fn meet(&self, first: u128, last: u128, found: &mut Vec<u32>) {
+        fn ask(
+            sorted: &[(u128, u128, u32)],
+            ends: &[u128],
+            (first, last): (u128, u128),
+            found: &mut Vec<u32>,
+        ) {
+            let middle = sorted.len() / 2;
+            // Nothing in this part ends late enough.
+            if sorted.is_empty() || ends[middle] < first {
+                return;
+            }
+            ask(&sorted[..middle], &ends[..middle], (first, last), found);
+            let (start, end, rule) = sorted[middle];
+            if start > last {
+                return;
+            }
+            if end >= first {
+                found.push(rule);
+            }
+            ask(&sorted[middle + 1..], &ends[middle + 1..], (first, last), found);
+        }
+        ask(&self.sorted, &self.ends, (first, last), found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_ranges_that_meet_are_those_that_share_an_address(
+            ranges in prop::collection::vec((0u128..40, 0u128..12), 0..30),
+            first in 0u128..50, length in 0u128..20,
+        ) {
+            let ranges: Vec<(u128, u128, u32)> = ranges
+                .iter()
+                .enumerate()
+                .map(|(at, (first, length))| (*first, first + length, at as u32))
+                .collect();
+            let mut found = Vec::new();
+            Intervals::new(ranges.clone()).meet(first, first + length, &mut found);
+            found.sort_unstable();
+            let expected: Vec<u32> = ranges
+                .iter()
+                .filter(|(start, end, _)| *start <= first + length && *end >= first)
+                .map(|(_, _, rule)| *rule)
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
