@@ -119,6 +119,11 @@ impl Moves {
         moves
     }
 
+    /// Returns whether anything is moved between PoPs.
+    pub fn moves_any(&self) -> bool {
+        !self.drained.is_empty()
+    }
+
     /// Returns whether what is seen at this PoP may meet other rules where it is moved.
     pub fn may_change_path(&self, pop: Option<NameId>) -> bool {
         self.asked && pop.is_some_and(|pop| self.drained.contains_key(&pop))

@@ -13,6 +13,7 @@ mod incidents;
 mod kernel;
 mod limits;
 mod matching;
+mod places;
 mod readme;
 mod recorded;
 mod sample;
