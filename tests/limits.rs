@@ -271,3 +271,66 @@ fn a_window_of_less_than_a_second_stops_nothing_for_certain_of_a_profile() {
                 intent: {target: [acme], must_stop: 80%}}\n";
     assert_eq!(judge(rule, "", &[]).verdict(), "cannot_judge");
 }
+
+/// Judges a limit in packets on the flood, of which half must be stopped.
+fn at_most(limit: &str) -> Run {
+    let rule = format!(
+        "  - {{id: r, match: {{dst: 203.0.113.0/27}}, action: {{rate_limit: {{{limit}}}}}, intent: \
+         {{target: [acme], may_affect: [none], may_reach: [all], must_stop: 0%}}}}\n"
+    );
+    judge(&rule, "", &[])
+}
+
+#[test]
+fn a_rate_that_is_tried_has_the_burst_that_the_edited_rule_would_have() {
+    let limits = [
+        "rate: 4 Mbps, burst: 500 kB",
+        "rate: 4 Mbps",
+        "rate: 12001 bps",
+        "rate: 4000001 bps",
+        "rate: 8 kbps",
+        "rate: 10 pps, burst: 10 packets",
+        "rate: 10 pps",
+        "rate: 30 packets per 60s",
+    ];
+    for limit in limits {
+        let (_, rest) = limit.split_once(": ").expect("a rate");
+        let (written, burst) = rest.split_once(',').unwrap_or((rest, ""));
+        let burst = if burst.is_empty() { String::new() } else { format!(",{burst}") };
+        let harmless = safe(&at_most(limit), "lowest_harmless");
+        let at = |rate: &str| at_most(&format!("rate: {rate}{burst}"));
+        assert!(at(&harmless).affected().is_empty(), "{written}{burst}: {harmless}");
+        let below = one_step_below(&harmless);
+        assert!(!at(&below).affected().is_empty(), "{written}{burst}: {below}");
+    }
+}
+
+#[test]
+fn a_loss_is_a_loss_whether_its_sender_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    let limit = |exceed: &str| {
+        format!(
+            "version: 1\nrules:\n  - {{id: r, match: {{protocol: tcp}}, action: {{rate_limit: \
+             {{rate: 10 Mbps, exceed: {exceed}}}}}, intent: {{target: [all], may_affect: [none], \
+             may_reach: [none], must_stop: 0%}}}}\n"
+        )
+    };
+    put("inventory.yaml", INVENTORY);
+    put("traffic.yaml", TRAFFIC);
+    for exceed in ["log", "challenge", "drop", "reject"] {
+        put(exceed, &limit(exceed));
+    }
+    let verdict = |before: &str, after: &str| {
+        let files = ["--inventory", "inventory.yaml", "--traffic", "traffic.yaml", "--no-config"];
+        let words = [after, "--running", before, "--language", "native"];
+        check(folder.path(), &[&words[..], &files[..]].concat()).verdict().to_owned()
+    };
+    assert_eq!(verdict("drop", "reject"), "pass");
+    assert_eq!(verdict("reject", "drop"), "pass");
+    assert_eq!(verdict("drop", "challenge"), "pass");
+    assert_eq!(verdict("challenge", "reject"), "fail");
+    assert_eq!(verdict("log", "challenge"), "fail");
+}
