@@ -334,3 +334,50 @@ fn a_loss_is_a_loss_whether_its_sender_is_told() {
     assert_eq!(verdict("challenge", "reject"), "fail");
     assert_eq!(verdict("log", "challenge"), "fail");
 }
+
+#[test]
+fn a_rate_is_not_called_safe_for_the_sake_of_lower_ones() {
+    // The lower the rate, the earlier the timeout begins and ends: at 50 Mbps it has ended when
+    // beta comes, at 70 Mbps it has not, at 95 Mbps nothing exceeds.
+    let traffic = "\
+version: 1
+duration: 90s
+flows:
+  - {id: a1, label: attack, dst: 203.0.113.1, protocol: udp, dst_port: 80, rate: 55 Mbps, at: 0s, duration: 5s}
+  - {id: a2, label: attack, dst: 203.0.113.1, protocol: udp, dst_port: 80, rate: 90 Mbps, at: 40s, duration: 5s}
+  - {id: b, dst: 203.0.113.17, protocol: udp, dst_port: 443, packet_length: 500, rate: 1 Mbps, at: 70s, duration: 10s}
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    put("inventory.yaml", INVENTORY);
+    put("traffic.yaml", traffic);
+    let at = |rate: &str| {
+        put(
+            "rules.yaml",
+            &format!(
+                "version: 1\nrules:\n  - {{id: r, match: {{protocol: udp}}, action: {{rate_limit: \
+                 {{rate: {rate}, burst: 100 kB, timeout: 60s}}}}, intent: {{target: [acme], \
+                 may_affect: [acme], may_reach: [all], must_stop: 30%}}}}\n"
+            ),
+        );
+        let files = ["--inventory", "inventory.yaml", "--traffic", "traffic.yaml", "--no-config"];
+        check(folder.path(), &[&["rules.yaml"], &files[..]].concat())
+    };
+    assert_eq!(at("50 Mbps").affected(), Vec::<&str>::new());
+    assert_eq!(at("70 Mbps").affected(), ["beta"]);
+    for rate in ["50 Mbps", "70 Mbps", "95 Mbps"] {
+        let run = at(rate);
+        let limit = &run.result["limits"][0]["safe"];
+        assert_eq!(limit["always_harmless"], false, "{limit}");
+        assert_eq!(limit["exists"], true, "{limit}");
+        let harmless = safe(&run, "lowest_harmless");
+        assert_eq!(at(&harmless).affected(), Vec::<&str>::new(), "{harmless}");
+        assert!(harmless.starts_with("8") || harmless.starts_with("9"), "{harmless}");
+        let both = at(&safe(&run, "both"));
+        assert_eq!(both.affected(), Vec::<&str>::new(), "{limit}");
+        let stopped = both.result["attack"][0]["stopped_share"].as_f64().expect("a share");
+        assert!(stopped >= 0.3, "{limit}");
+    }
+}
