@@ -381,3 +381,15 @@ flows:
         assert!(stopped >= 0.3, "{limit}");
     }
 }
+
+#[test]
+fn traffic_is_not_divided_where_there_is_no_proportion() {
+    let limit = site_limit("100 Mbps");
+    let drained = |to: &str| {
+        let config = format!("scenarios: [{{name: lost, drain: lhr, to: {to}}}]\n");
+        judge(&limit, &config, &[]).verdict().to_owned()
+    };
+    assert_eq!(drained("[fra, ewr]"), "cannot_judge");
+    assert_eq!(drained("{fra: 70, ewr: 30}"), "pass");
+    assert_eq!(drained("[fra]"), "pass");
+}
