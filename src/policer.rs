@@ -286,6 +286,14 @@ impl Shape {
         self.den
     }
 
+    /// Returns the least that is lost of so many units within so long, rounded down: a bucket lets
+    /// pass what it holds and what flows in.
+    pub fn least_lost(&self, offered: u128, lasts_ns: u128) -> u128 {
+        let flows_in = u128::from(self.refill).saturating_mul(lasts_ns);
+        let passed = self.capacity.saturating_add(flows_in);
+        self.scaled(offered).saturating_sub(passed) / self.den
+    }
+
     /// Returns how many fractions flow in during some nanoseconds.
     fn refilled(&self, ns: u64) -> u128 {
         u128::from(self.refill) * u128::from(ns)

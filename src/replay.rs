@@ -3,6 +3,8 @@
 //! Workers count batches into tallies of their own, which are merged; results do not depend on
 //! how many there are.
 
+mod places;
+
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -105,7 +107,7 @@ impl Replay<'_> {
                 };
                 problems.extend(read(input, &mut batch, &mut span, progress, &mut send));
             }
-            return (inputs, worker.tally, problems);
+            return (inputs, self.without_doubtful_buckets(worker.tally), problems);
         }
         let (sender, receiver) = sync_channel::<(RecordBatch, Origin)>(threads * 4);
         let receiver = Mutex::new(receiver);
@@ -132,7 +134,7 @@ impl Replay<'_> {
             }
             tally
         });
-        (inputs, tally, problems)
+        (inputs, self.without_doubtful_buckets(tally), problems)
     }
 
     fn work(&self, receiver: &Mutex<Receiver<(RecordBatch, Origin)>>) -> Tally {
@@ -233,6 +235,7 @@ impl<'r, 'a> Worker<'r, 'a> {
             record.pop = None;
             record.header.known = record.header.known.without(Known::POP);
             self.tally.unknown_pop_records += 1;
+            self.tally.unlisted_pops.insert(pop);
         }
         if record.label == Label::None
             && let Some((label, _)) =

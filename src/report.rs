@@ -223,14 +223,20 @@ pub struct SharerReport {
 pub struct SafeRateReport {
     /// The lowest at which nobody outside `may_affect` loses anything in any scenario.
     pub harmless: Option<String>,
+    /// A higher one at which some may lose all the same.
+    pub harmful_above: Option<String>,
+    /// Whether others lose for certain at every rate.
+    pub always_harms: bool,
     /// The highest at which `must_stop` holds; none if it asks for nothing, or none does.
     pub effective: Option<String>,
+    /// A lower one that does not stop enough all the same.
+    pub idle_below: Option<String>,
+    /// One that is harmless and stops enough.
+    pub both: Option<String>,
     /// Whether even the lowest rate that was tried is harmless.
     pub always_harmless: bool,
     /// Whether the rule asks for a share that must be stopped.
     pub must_stop: bool,
-    /// Whether there is a rate that is both.
-    pub exists: bool,
     /// The lowest harmless rate that stops enough with `per: [dst]`, where none does without.
     pub per_destination: Option<String>,
 }

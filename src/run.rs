@@ -195,6 +195,9 @@ impl Run {
             })
             .collect();
         let mut findings = guardrails::check(&evidence, &what_if);
+        for scenario in scenarios.iter().filter(|scenario| scenario.lacks_proportion(tally)) {
+            self.problems.push(what_if::no_proportion(&scenario.name));
+        }
         verdict::sort(&mut findings.list);
         let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
         let rows = summary::customers(&evidence, &what_if);

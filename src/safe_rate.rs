@@ -2,8 +2,12 @@
 //! highest that still stops what it must.
 //!
 //! Every rate that is reported was tried: a search over rates of three digits, each run through
-//! the buckets in every scenario, and one step to the other side of it fails. A burst of one
-//! second of the rate stays one; any other stays as written.
+//! the buckets in every scenario, and one step to the other side of it fails. The default burst is
+//! that of the rate; a written one stays. The search takes it that a higher rate loses no more,
+//! which windows, timeouts and packets of several sizes can break: the rate of the rule itself and
+//! a ladder of others are tried as well, and what contradicts is told.
+
+use std::collections::BTreeSet;
 
 use crate::attribution::Attribution;
 use crate::bank::Bank;
@@ -20,12 +24,20 @@ use crate::tally::Tally;
 pub struct SafeRate {
     /// The candidate rule.
     pub rule: u32,
-    /// The lowest rate at which nobody outside `may_affect` loses anything in any scenario; none
-    /// if some lose at any rate.
+    /// The lowest rate from which on nobody outside `may_affect` loses anything in any scenario;
+    /// none if some lose at any rate.
     pub harmless: Option<Rate>,
+    /// A higher rate at which some may lose all the same, if one was found.
+    pub harmful_above: Option<Rate>,
+    /// Whether others lose for certain, and not only maybe, even at the highest rate.
+    pub always_harms: bool,
     /// The highest rate at which its `must_stop` holds in every scenario; none if it asks for
     /// nothing, or if no rate stops enough.
     pub effective: Option<Rate>,
+    /// A lower rate that does not stop enough all the same, if one was found.
+    pub idle_below: Option<Rate>,
+    /// A rate that is harmless and stops enough, of those that were tried.
+    pub both: Option<Rate>,
     /// Whether the rule asks for a share that must be stopped.
     pub must_stop: bool,
     /// The lowest harmless rate with a bucket for every destination, if no rate of the limit as
@@ -36,17 +48,13 @@ pub struct SafeRate {
 impl SafeRate {
     /// Returns whether nobody loses even at the lowest rate that was tried.
     pub fn is_always_harmless(&self) -> bool {
-        self.harmless
-            .is_some_and(|harmless| per_second(harmless) <= per_second(rate(0, harmless.unit)))
+        let lowest = |harmless: Rate| per_second(harmless) <= per_second(rate(0, harmless.unit));
+        self.harmful_above.is_none() && self.harmless.is_some_and(lowest)
     }
 
-    /// Returns whether some rate is harmless and stops enough.
+    /// Returns whether some rate that was tried is harmless and stops enough.
     pub fn exists(&self) -> bool {
-        match (self.harmless, self.effective) {
-            (Some(harmless), Some(effective)) => per_second(harmless) <= per_second(effective),
-            (harmless, None) => harmless.is_some() && !self.must_stop,
-            (None, _) => false,
-        }
+        self.both.is_some()
     }
 }
 
@@ -72,6 +80,37 @@ fn rate(step: u32, unit: RateUnit) -> Rate {
     Rate { amount, unit, per_ns: 1_000_000_000 }
 }
 
+/// Returns the lowest of these rates that is at least so many units a second.
+fn step_of(amount: u128) -> u32 {
+    let amount = u64::try_from(amount).unwrap_or(u64::MAX).max(1);
+    let digits = amount.ilog10() + 1;
+    let step = match digits {
+        ..=3 => amount as u32 - 1,
+        // Three digits of it, and one more if others follow.
+        _ => 899 + DECADE * (digits - 4) + amount.div_ceil(10u64.pow(digits - 3)) as u32,
+    };
+    step.min(LAST)
+}
+
+/// How many rates are tried on each side of the rule's own, and above the lowest harmless one.
+const RUNGS: usize = 8;
+
+/// How often the search starts anew above a rate that turned out to be harmful.
+const RESEARCHES: usize = 4;
+
+/// Returns the steps of rates around one, and up from another, each about 19 % (a quarter of an
+/// octave) from the next.
+fn ladder(around: Rate, up_from: Option<Rate>) -> BTreeSet<u32> {
+    let per_second = |rate: Rate| per_second(rate) / 1_000;
+    let up = |from: u128| {
+        std::iter::successors(Some(from.max(1)), |at| Some((at * 1_189 / 1_000).max(at + 1)))
+            .take(RUNGS + 1)
+    };
+    let down = std::iter::successors(Some(per_second(around)), |at| Some(at * 1_000 / 1_189));
+    let above = up_from.map(per_second).into_iter().flat_map(up);
+    down.take(RUNGS + 1).chain(up(per_second(around))).chain(above).map(step_of).collect()
+}
+
 /// What the search looks at.
 pub struct Search<'a> {
     /// The rule sets.
@@ -91,37 +130,93 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Finds the rates of a candidate rule's limit of this unit.
-    pub fn find(&self, rule: u32, unit: RateUnit) -> SafeRate {
+    /// Finds the rates of a candidate rule's limit, which has this one.
+    pub fn find(&self, rule: u32, own: Rate) -> SafeRate {
+        let unit = own.unit;
         let judge = &self.judges.candidate[rule as usize];
-        let harmless = self.lowest_harmless(rule, unit, false);
+        let mut harmless = self.lowest_harmless(rule, unit, 0, false);
         let must_stop = judge.must_stop.as_ref().map(|share| share.value);
         let effective = must_stop.and_then(|share| {
             self.highest(rule, unit, &|bank, view| self.stops(judge, share, bank, view))
         });
-        let must_stop_asked = must_stop.is_some_and(|share| share.0 > 0);
-        let mut found =
-            SafeRate { rule, harmless, effective, must_stop: must_stop_asked, keyed: None };
+        let is_harmless = |rate: &Rate| {
+            let bank = self.bank.altered(rule, *rate, true, false);
+            self.views.iter().all(|view| self.is_harmless(judge, &bank, view))
+        };
+        let is_enough = |rate: &Rate, keyed: bool| {
+            let bank = self.bank.altered(rule, *rate, false, keyed);
+            let stops = |share| self.views.iter().all(|view| self.stops(judge, share, &bank, view));
+            must_stop.is_none_or(stops)
+        };
+        let rungs = ladder(own, harmless).into_iter().map(|step| rate(step, unit));
+        let rungs: Vec<Rate> = std::iter::once(own).chain(rungs).collect();
+        let (lowest, highest) = ([rate(0, unit)], [rate(LAST, unit)]);
+        harmless = harmless.or_else(|| rungs.iter().copied().find(is_harmless));
+        let effective = match must_stop {
+            Some(_) => {
+                effective.or_else(|| rungs.iter().copied().find(|rate| is_enough(rate, false)))
+            }
+            None => None,
+        };
+        let above = |known: Rate| {
+            let rungs = rungs.iter().chain(&highest).copied();
+            let higher = rungs.filter(|rate| per_second(*rate) > per_second(known));
+            let harms = |rate: &Rate| !judge.may_affect.all && !is_harmless(rate);
+            higher.filter(harms).max_by_key(|rate| per_second(*rate))
+        };
+        let mut harmful_above = harmless.and_then(above);
+        for _ in 0..RESEARCHES {
+            let Some(not) = harmful_above else { break };
+            let from = step_of(per_second(not) / 1_000) + 1;
+            let Some(next) = self.lowest_harmless(rule, unit, from, false) else { break };
+            harmless = Some(next);
+            harmful_above = above(next);
+        }
+        let below = |known: Rate| {
+            let mut rungs = rungs.iter().chain(&lowest).copied();
+            rungs.find(|rate| per_second(*rate) < per_second(known) && !is_enough(rate, false))
+        };
+        let does_both = |rate: &Rate| is_enough(rate, false) && is_harmless(rate);
+        let both = match harmless {
+            Some(harmless) if is_enough(&harmless, false) => Some(harmless),
+            // The rule's own rate comes first, then those from the highest down.
+            _ => rungs[..1].iter().chain(rungs.iter().rev()).copied().find(does_both),
+        };
+        let mut found = SafeRate {
+            rule,
+            harmless,
+            harmful_above,
+            always_harms: harmless.is_none() && self.harms(judge, rule, unit),
+            effective,
+            idle_below: effective.and_then(below),
+            both,
+            must_stop: must_stop.is_some_and(|share| share.0 > 0),
+            keyed: None,
+        };
         if !found.exists() && self.bank.could_be_keyed(rule) {
-            let keyed = self.lowest_harmless(rule, unit, true);
-            let enough = |at: &Rate| {
-                let bank = self.bank.altered(rule, *at, false, true);
-                let stops =
-                    |share| self.views.iter().all(|view| self.stops(judge, share, &bank, view));
-                must_stop.is_none_or(stops)
-            };
-            found.keyed = keyed.filter(enough);
+            let keyed = self.lowest_harmless(rule, unit, 0, true);
+            found.keyed = keyed.filter(|rate| is_enough(rate, true));
         }
         found
     }
 
-    fn lowest_harmless(&self, rule: u32, unit: RateUnit, keyed: bool) -> Option<Rate> {
+    /// Returns whether others lose for certain even at the highest rate.
+    fn harms(&self, judge: &Judge, rule: u32, unit: RateUnit) -> bool {
+        let bank = self.bank.altered(rule, rate(LAST, unit), true, false);
+        self.views.iter().any(|view| {
+            let losses = bank.simulate(view, None);
+            self.outsiders(judge, view).any(|key| !losses[0].of(key).is_empty())
+        })
+    }
+
+    /// Returns the lowest harmless rate from this step on.
+    fn lowest_harmless(&self, rule: u32, unit: RateUnit, from: u32, keyed: bool) -> Option<Rate> {
         let judge = &self.judges.candidate[rule as usize];
         if judge.may_affect.all {
             return Some(rate(0, unit));
         }
         // A rate that is harmless in one view is where the search goes on in the next.
-        let mut step = 0;
+        let mut step = from.min(LAST);
         for view in self.views {
             let harmless = |step: u32| {
                 let bank = self.bank.altered(rule, rate(step, unit), true, keyed);
@@ -153,12 +248,18 @@ impl Search<'_> {
     /// Returns whether nobody outside `may_affect` can lose anything by the one policer of a bank.
     fn is_harmless(&self, judge: &Judge, bank: &Bank<'_>, view: &View) -> bool {
         let losses = bank.simulate(view, None);
-        view.cells.iter().all(|cell| {
-            let key = self.tally.key(cell.key);
-            let ends = || self.tally.ends.value(key.ends);
-            key.label == Label::Attack
-                || losses[1].of(cell.key).is_empty()
-                || judge.may_affect.charged(ends(), self.attribution).is_some()
+        self.outsiders(judge, view).all(|key| losses[1].of(key).is_empty())
+    }
+
+    /// Returns the keys of what nobody may lose by a rule.
+    fn outsiders<'s>(&'s self, judge: &'s Judge, view: &'s View) -> impl Iterator<Item = u32> + 's {
+        view.cells.iter().map(|cell| cell.key).filter(|key| {
+            let key = self.tally.key(*key);
+            key.label != Label::Attack
+                && judge
+                    .may_affect
+                    .charged(self.tally.ends.value(key.ends), self.attribution)
+                    .is_none()
         })
     }
 
@@ -222,6 +323,15 @@ mod tests {
         assert_eq!(of(999 + DECADE * 5).to_string(), "100 Mbps");
         assert_eq!(of(LAST).to_string(), "9.99 Tbps");
         assert!((1..=LAST).all(|step| per_second(of(step)) > per_second(of(step - 1))));
+    }
+
+    #[test]
+    fn the_step_of_a_rate_is_the_first_that_is_no_lower() {
+        for step in [0, 1, 998, 999, 1_000, 1_898, 1_899, 5_000, LAST] {
+            let amount = u128::from(rate(step, RateUnit::Bits).amount);
+            assert_eq!(step_of(amount), step);
+            assert_eq!(step_of(amount + 1), (step + 1).min(LAST));
+        }
     }
 
     #[test]

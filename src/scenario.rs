@@ -31,6 +31,21 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Returns whether it drains traffic into several PoPs in proportion to what was recorded
+    /// there, and nothing was.
+    pub fn lacks_proportion(&self, tally: &Tally) -> bool {
+        let Effect::Drain { pop, to } = &self.effect else { return false };
+        let recorded = |pop: NameId| {
+            let mut all = tally.entries();
+            all.any(|(_, key, counts)| key.part == 0 && key.pop == Some(pop) && counts.packets > 0)
+        };
+        to.len() > 1
+            && recorded(*pop)
+            && to.iter().all(|(pop, part)| part.is_none() && !recorded(*pop))
+    }
+}
+
 /// What is different in a scenario.
 pub enum Effect {
     /// Nothing: the recording as it is.
@@ -117,6 +132,11 @@ impl Moves {
             }
         }
         moves
+    }
+
+    /// Returns whether anything is moved between PoPs.
+    pub fn moves_any(&self) -> bool {
+        !self.drained.is_empty()
     }
 
     /// Returns whether what is seen at this PoP may meet other rules where it is moved.

@@ -386,10 +386,13 @@ fn limit(evidence: &Evidence<'_>, sharing: &Sharing) -> Option<LimitReport> {
         takes: sharing.takes,
         safe: safe.map(|safe| SafeRateReport {
             harmless: words(safe.harmless),
+            harmful_above: words(safe.harmful_above),
+            always_harms: safe.always_harms,
             effective: words(safe.effective),
+            idle_below: words(safe.idle_below),
+            both: words(safe.both),
             always_harmless: safe.is_always_harmless(),
             must_stop: safe.must_stop,
-            exists: safe.exists(),
             per_destination: words(safe.keyed),
         }),
     })

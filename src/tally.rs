@@ -4,7 +4,7 @@
 //! tally is sorted by content.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
 use crate::attribution::Ends;
@@ -200,6 +200,8 @@ pub struct Tally {
     pub exporters: BTreeMap<(NameId, NameId), u64>,
     /// Records whose PoP the inventory does not list.
     pub unknown_pop_records: u64,
+    /// The PoPs that they name.
+    pub unlisted_pops: BTreeSet<NameId>,
 }
 
 impl Tally {
@@ -211,6 +213,13 @@ impl Tally {
         }
         self.counts[number as usize].add(counts);
         number
+    }
+
+    /// Counts what was counted by one key by another one.
+    pub fn recount(&mut self, from: u32, to: u32, counts: Counts) {
+        let old = &mut self.counts[from as usize];
+        *old = old.without(counts);
+        self.counts[to as usize].add(counts);
     }
 
     /// Notes when records of a window were; `aged` is the rank of their recording if it has an age.
@@ -291,6 +300,7 @@ impl Tally {
             *sum = sum.saturating_add(packets);
         }
         self.unknown_pop_records += other.unknown_pop_records;
+        self.unlisted_pops.extend(other.unlisted_pops);
     }
 
     /// Sorts everything by content, so that the same records give the same bytes whatever the
@@ -301,7 +311,9 @@ impl Tally {
             paths.iter().map(|pair| pairs[*pair as usize]).collect::<Vec<u32>>()
         });
         let ends = sorted(&self.ends, &|ends: &Ends| ends.clone());
-        let mut entries: Vec<(u32, &Key, Counts)> = self.entries().collect();
+        // Keys that were left for others hold nothing.
+        let entries = self.entries().filter(|(_, _, counts)| counts.records > 0);
+        let mut entries: Vec<(u32, &Key, Counts)> = entries.collect();
         let by_content = |a: &Key, b: &Key| -> Ordering {
             let rank =
                 |key: &Key| (paths[key.paths as usize], ends[key.ends as usize], pop_rank(key.pop));
@@ -316,9 +328,10 @@ impl Tally {
             windows: self.windows.clone(),
             exporters: self.exporters.clone(),
             unknown_pop_records: self.unknown_pop_records,
+            unlisted_pops: self.unlisted_pops.clone(),
             ..Tally::default()
         };
-        let mut keys = vec![0; entries.len()];
+        let mut keys = vec![0; self.len()];
         for (number, key, counts) in entries {
             let paths = self.paths.value(key.paths).iter();
             let paths: Vec<u32> =

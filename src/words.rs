@@ -122,7 +122,7 @@ pub fn rate(text: &str) -> Result<Rate, Wrong> {
         .iter()
         .find(|(word, ..)| *word == unit)
         .ok_or_else(|| unknown_rate_unit(number, unit))?;
-    let amount = scaled(number, *scale).ok_or_else(|| no_amount(number))?;
+    let amount = scaled(number, *scale).ok_or_else(|| no_rate(number, *scale, *kind))?;
     nonzero_rate(Rate { amount, unit: *kind, per_ns: SECOND_NS })
 }
 
@@ -132,6 +132,22 @@ fn nonzero_rate(rate: Rate) -> Result<Rate, Wrong> {
             .help("write `action: drop` if that is what is meant"));
     }
     Ok(rate)
+}
+
+/// Says what is wrong with a number that makes no whole units: of packets or others.
+fn no_rate(number: &str, scale: u64, unit: RateUnit) -> Wrong {
+    // With nine decimals more it would be one.
+    if scaled(number, scale.saturating_mul(1_000_000_000)).is_none() {
+        return no_amount(number);
+    }
+    let (what, example) = match unit {
+        RateUnit::Packets => ("packets", "`30 packets per 60s`"),
+        RateUnit::Requests => ("requests", "`30 requests per 60s`"),
+        RateUnit::Bytes => ("bytes", "`90 bytes per 60s`"),
+        RateUnit::Bits => ("bits", "`90 bits per 60s`"),
+    };
+    Wrong::new(format!("a rate is of whole {what}"), "not a whole number a second")
+        .help(format!("write whole {what}, or count over a longer time, such as {example}"))
 }
 
 fn no_amount(number: &str) -> Wrong {

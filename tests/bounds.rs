@@ -163,3 +163,27 @@ fn the_truth_lies_inside_the_bounds_of_samples_at_the_promised_rate() {
     println!("{inside} of {all} samples: the truth is inside the bounds");
     assert!(inside * 100 >= all * 95, "{inside} of {all}");
 }
+
+#[test]
+fn sampling_errors_of_single_seconds_cancel_out() {
+    let mut numbers = Numbers(17);
+    for _ in 0..10 {
+        let names = Arc::new(Names::new());
+        let packets = minute(&mut numbers, &names);
+        let one_in = packets.len() as u32 / 600;
+        let sampled = |packet: &Record| {
+            let is_seen = numbers.below(u64::from(one_in)) == 0;
+            is_seen.then_some(Record { weight: one_in, ..*packet })
+        };
+        let sample: Vec<Record> = packets.iter().filter_map(sampled).collect();
+        let offered: u64 = sample.iter().map(|one| one.bytes * u64::from(one_in)).sum();
+        let candidate = common::rules(
+            "version: 1\nrules:\n  - {id: r, match: {dst: 10.0.0.0}, action: {rate_limit: \
+             {rate: 1 bps}}, intent: {target: [acme]}}\n",
+        );
+        let sets = (&RuleSet::empty(), &candidate);
+        let [_, [least, _]] = attack_bounds(sets, &names, sample, Scenario::recorded());
+        // Ten samples a second tell little of each second, and much of the minute.
+        assert!(least * 5 >= offered * 4, "{least} of {offered}");
+    }
+}

@@ -39,9 +39,14 @@ fn result(folder: &Path, traffic: &[&str], more: &[&str]) -> String {
     let mut command = blastgate(folder);
     command.args(["check", "candidate.yaml", "--running", "running.yaml"]);
     command.args(["--inventory", "inventory.yaml", "--now", NOW, "-o", "json"]);
-    for file in traffic {
-        command.args(["--traffic", file]);
-    }
+    // Profiles say themselves of which PoP they are.
+    let listed = traffic.iter().map(|file| match file.ends_with(".pcap") {
+        true => format!("{{path: {file}, pop: ams}}"),
+        false => format!("{{path: {file}}}"),
+    });
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    std::fs::write(folder.join("blastgate.yaml"), format!("version: 1\ntraffic: [{listed}]\n"))
+        .expect("a config");
     let output = command.args(more).output().expect("the program runs");
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")

@@ -271,3 +271,125 @@ fn a_window_of_less_than_a_second_stops_nothing_for_certain_of_a_profile() {
                 intent: {target: [acme], must_stop: 80%}}\n";
     assert_eq!(judge(rule, "", &[]).verdict(), "cannot_judge");
 }
+
+/// Judges a limit in packets on the flood, of which half must be stopped.
+fn at_most(limit: &str) -> Run {
+    let rule = format!(
+        "  - {{id: r, match: {{dst: 203.0.113.0/27}}, action: {{rate_limit: {{{limit}}}}}, intent: \
+         {{target: [acme], may_affect: [none], may_reach: [all], must_stop: 0%}}}}\n"
+    );
+    judge(&rule, "", &[])
+}
+
+#[test]
+fn a_rate_that_is_tried_has_the_burst_that_the_edited_rule_would_have() {
+    let limits = [
+        "rate: 4 Mbps, burst: 500 kB",
+        "rate: 4 Mbps",
+        "rate: 12001 bps",
+        "rate: 4000001 bps",
+        "rate: 8 kbps",
+        "rate: 10 pps, burst: 10 packets",
+        "rate: 10 pps",
+        "rate: 30 packets per 60s",
+    ];
+    for limit in limits {
+        let (_, rest) = limit.split_once(": ").expect("a rate");
+        let (written, burst) = rest.split_once(',').unwrap_or((rest, ""));
+        let burst = if burst.is_empty() { String::new() } else { format!(",{burst}") };
+        let harmless = safe(&at_most(limit), "lowest_harmless");
+        let at = |rate: &str| at_most(&format!("rate: {rate}{burst}"));
+        assert!(at(&harmless).affected().is_empty(), "{written}{burst}: {harmless}");
+        let below = one_step_below(&harmless);
+        assert!(!at(&below).affected().is_empty(), "{written}{burst}: {below}");
+    }
+}
+
+#[test]
+fn a_loss_is_a_loss_whether_its_sender_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    let limit = |exceed: &str| {
+        format!(
+            "version: 1\nrules:\n  - {{id: r, match: {{protocol: tcp}}, action: {{rate_limit: \
+             {{rate: 10 Mbps, exceed: {exceed}}}}}, intent: {{target: [all], may_affect: [none], \
+             may_reach: [none], must_stop: 0%}}}}\n"
+        )
+    };
+    put("inventory.yaml", INVENTORY);
+    put("traffic.yaml", TRAFFIC);
+    for exceed in ["log", "challenge", "drop", "reject"] {
+        put(exceed, &limit(exceed));
+    }
+    let verdict = |before: &str, after: &str| {
+        let files = ["--inventory", "inventory.yaml", "--traffic", "traffic.yaml", "--no-config"];
+        let words = [after, "--running", before, "--language", "native"];
+        check(folder.path(), &[&words[..], &files[..]].concat()).verdict().to_owned()
+    };
+    assert_eq!(verdict("drop", "reject"), "pass");
+    assert_eq!(verdict("reject", "drop"), "pass");
+    assert_eq!(verdict("drop", "challenge"), "pass");
+    assert_eq!(verdict("challenge", "reject"), "fail");
+    assert_eq!(verdict("log", "challenge"), "fail");
+}
+
+#[test]
+fn a_rate_is_not_called_safe_for_the_sake_of_lower_ones() {
+    // The lower the rate, the earlier the timeout begins and ends: at 50 Mbps it has ended when
+    // beta comes, at 70 Mbps it has not, at 95 Mbps nothing exceeds.
+    let traffic = "\
+version: 1
+duration: 90s
+flows:
+  - {id: a1, label: attack, dst: 203.0.113.1, protocol: udp, dst_port: 80, rate: 55 Mbps, at: 0s, duration: 5s}
+  - {id: a2, label: attack, dst: 203.0.113.1, protocol: udp, dst_port: 80, rate: 90 Mbps, at: 40s, duration: 5s}
+  - {id: b, dst: 203.0.113.17, protocol: udp, dst_port: 443, packet_length: 500, rate: 1 Mbps, at: 70s, duration: 10s}
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    put("inventory.yaml", INVENTORY);
+    put("traffic.yaml", traffic);
+    let at = |rate: &str| {
+        put(
+            "rules.yaml",
+            &format!(
+                "version: 1\nrules:\n  - {{id: r, match: {{protocol: udp}}, action: {{rate_limit: \
+                 {{rate: {rate}, burst: 100 kB, timeout: 60s}}}}, intent: {{target: [acme], \
+                 may_affect: [acme], may_reach: [all], must_stop: 30%}}}}\n"
+            ),
+        );
+        let files = ["--inventory", "inventory.yaml", "--traffic", "traffic.yaml", "--no-config"];
+        check(folder.path(), &[&["rules.yaml"], &files[..]].concat())
+    };
+    assert_eq!(at("50 Mbps").affected(), Vec::<&str>::new());
+    assert_eq!(at("70 Mbps").affected(), ["beta"]);
+    for rate in ["50 Mbps", "70 Mbps", "95 Mbps"] {
+        let run = at(rate);
+        let limit = &run.result["limits"][0]["safe"];
+        assert_eq!(limit["always_harmless"], false, "{limit}");
+        assert_eq!(limit["exists"], true, "{limit}");
+        let harmless = safe(&run, "lowest_harmless");
+        assert_eq!(at(&harmless).affected(), Vec::<&str>::new(), "{harmless}");
+        assert!(harmless.starts_with("8") || harmless.starts_with("9"), "{harmless}");
+        let both = at(&safe(&run, "both"));
+        assert_eq!(both.affected(), Vec::<&str>::new(), "{limit}");
+        let stopped = both.result["attack"][0]["stopped_share"].as_f64().expect("a share");
+        assert!(stopped >= 0.3, "{limit}");
+    }
+}
+
+#[test]
+fn traffic_is_not_divided_where_there_is_no_proportion() {
+    let limit = site_limit("100 Mbps");
+    let drained = |to: &str| {
+        let config = format!("scenarios: [{{name: lost, drain: lhr, to: {to}}}]\n");
+        judge(&limit, &config, &[]).verdict().to_owned()
+    };
+    assert_eq!(drained("[fra, ewr]"), "cannot_judge");
+    assert_eq!(drained("{fra: 70, ewr: 30}"), "pass");
+    assert_eq!(drained("[fra]"), "pass");
+}

@@ -15,6 +15,7 @@ mod kernel;
 mod limits;
 mod lint;
 mod matching;
+mod places;
 mod reach;
 mod readme;
 mod recorded;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{BIN_NS, Group, Limiter, Run, Visit, World};
 use crate::model::Exceed;
 use crate::policer::{
-    Bin, Carry, Counts as Unit, EvenBucket, greatest_loss, may_exceed, share_excess,
+    Bin, Carry, Counts as Unit, EvenBucket, Shape, greatest_loss, may_exceed, share_excess,
 };
 use crate::tally::Offer;
 
@@ -64,10 +64,14 @@ impl Sum {
     /// Cai and DasGupta, "Interval Estimation in Exponential Families", 2003, equation 9), with
     /// every sampled packet weighted by what it stands for.
     fn interval(&self) -> (u64, u64) {
+        self.interval_of(1.959_963_984_540_054)
+    }
+
+    /// Returns the interval of so many standard deviations.
+    fn interval_of(&self, z: f64) -> (u64, u64) {
         if self.most == 0.0 {
             return (self.amount, self.amount);
         }
-        let z = 1.959_963_984_540_054_f64;
         let centre = self.amount as f64 + z * z * self.most / 2.0;
         let spread = z * (self.squares + z * z * self.most * self.most / 4.0).sqrt();
         // A float beyond the integers saturates.
@@ -191,6 +195,17 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
             *sum = (sum.0 + packets, sum.1 + bytes);
         }
     }
+    let counted = |lost: &(u64, u64)| shape.counts.pick(lost.0, lost.1);
+    let sum: u128 = lost.values().map(|lost| u128::from(counted(lost))).sum();
+    let whole = least_of_all(shape, parts);
+    if whole > sum && sum > 0 {
+        for (key, lost) in &mut lost {
+            let offered = counted(&offered_by[key]);
+            let raised = u128::from(counted(lost)).saturating_mul(whole) / sum;
+            let raised = u64::try_from(raised).unwrap_or(u64::MAX).min(offered);
+            *lost = shape.counts.pick((raised, lost.1), (lost.0, raised));
+        }
+    }
     let sizes = sizes(parts);
     for (key, lost) in &mut lost {
         let counted = shape.counts.pick(lost.0, lost.1);
@@ -198,6 +213,21 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
         *lost = shape.counts.pick((counted, few), (few, counted));
     }
     lost
+}
+
+/// How many standard deviations the least of a whole sample is below its estimate: it lies below
+/// what was there in 1,999 of 2,000 samples.
+const WHOLE: f64 = 3.290_526_731_491_895;
+
+/// Returns the least that samples of a bucket have lost together: what was there, less what the
+/// bucket can have let pass in all that time. Sampling errors of single seconds cancel out in it.
+fn least_of_all(shape: &Shape, parts: &[Contribution]) -> u128 {
+    let mut sum = Sum::default();
+    parts.iter().for_each(|one| sum.add(one, shape.counts));
+    let first = parts.iter().map(|one| one.bins.0).min().unwrap_or(0);
+    let last = parts.iter().map(|one| one.bins.1).max().unwrap_or(0);
+    let lasts = (u128::from(last.abs_diff(first)) + 1) * u128::from(BIN_NS);
+    shape.least_lost(u128::from(sum.interval_of(WHOLE).0), lasts)
 }
 
 /// Returns the smallest and the largest packet of all.

@@ -11,12 +11,19 @@ use crate::yaml::nearest;
 /// What `explain` takes.
 #[derive(Args, Debug)]
 pub(super) struct ExplainArguments {
-    /// The guardrail, such as `collateral_loss`.
-    id: String,
+    /// The guardrail, such as `collateral_loss`; without one all are listed.
+    id: Option<String>,
 }
 
 pub(super) fn run(arguments: &ExplainArguments) -> Result<u8> {
-    let id = arguments.id.replace('-', "_");
+    let Some(id) = &arguments.id else {
+        let mut out = std::io::stdout().lock();
+        for guardrail in GUARDRAILS {
+            writeln!(out, "{}", guardrail.id)?;
+        }
+        return Ok(0);
+    };
+    let id = id.replace('-', "_");
     let Some(guardrail) = GUARDRAILS.iter().find(|guardrail| guardrail.id == id) else {
         let known = GUARDRAILS.iter().map(|guardrail| guardrail.id);
         match nearest(&id, known.clone()) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{distinct, name, once, spanned};
 use crate::model::{Diagnostic, Spanned};
-use crate::yaml::{Decoder, Fields, Node, Value};
+use crate::yaml::{Decoder, Fields, Node, Value, nearest};
 
 /// One what-if.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +123,18 @@ fn scenario(decoder: &mut Decoder, node: &Node) -> Option<ScenarioConfig> {
     if matches!(&node.value, Value::Scalar { text, .. } if text == EACH_POP) {
         let name = spanned(decoder, node, "the name")?;
         return Some(ScenarioConfig { name, kind: ScenarioKind::EachPop });
+    }
+    if let Value::Scalar { text, .. } = &node.value {
+        let help = match nearest(text, [EACH_POP].into_iter()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write `{EACH_POP}`, or `{{name: ams-lost, drain: ams, to: [lhr]}}`"),
+        };
+        decoder.report(
+            Diagnostic::error(node.location, format!("unknown scenario `{text}`"))
+                .label("only one is built in")
+                .help(help),
+        );
+        return None;
     }
     let keys = ["name", "drain", "to", "scale", "where", "lose", "add"];
     let fields = decoder.map(node, "a scenario", &keys)?;
@@ -248,6 +260,14 @@ fn scale(decoder: &mut Decoder, fields: Fields<'_>) -> Option<ScenarioKind> {
                 .label("should be a number such as 2.0, more than 0 and at most 1000000")
                 .help("write `scale: 2.0` for twice the traffic"),
         );
+    }
+    if factor == Some(Factor(Factor::ONE)) {
+        decoder.report(
+            Diagnostic::error(node.location, "this scenario changes nothing")
+                .label("once the traffic is the recording as it is")
+                .help("write `scale: 2.0` for twice the traffic, or leave the scenario out"),
+        );
+        return None;
     }
     let mut which = Vec::new();
     if let Some(node) = fields.get("where") {

@@ -169,6 +169,12 @@ fn every_place_knows_its_keys() {
 }
 
 #[test]
+fn the_built_in_scenario_is_named_where_it_is_meant() {
+    let (_, problems) = parse(SourceId(0), "version: 1\nscenarios: [n-2]\n", &mut stub);
+    assert_eq!(problems[0].help.as_deref(), Some("did you mean `n-1`?"));
+}
+
+#[test]
 fn what_is_wrong_has_its_place() {
     for (text, at, says) in [
         ("rules: {language: native}", "{", "no `paths`"),
@@ -193,7 +199,8 @@ fn what_is_wrong_has_its_place() {
         ("labels: {attack: [7]}", "7", "expected a match"),
         ("labels: {legit: [~]}", "~", "expected a match map"),
         ("labels: {}", "{", "empty"),
-        ("scenarios: [n-2]", "n-2", "expected a map"),
+        ("scenarios: [n-2]", "n-2", "unknown scenario"),
+        ("scenarios: [{name: a, scale: 1.0}]", "1.0", "changes nothing"),
         ("scenarios: [{drain: a, to: b}]", "{", "no `name`"),
         ("scenarios: [{name: recorded, lose: b}]", "recorded", "the recording as it is"),
         ("scenarios: [{name: n-1, lose: b}]", "n-1", "built in"),

@@ -69,9 +69,10 @@ fn describe(evidence: &Evidence<'_>, cause: &Cause, losses: &[&Loss]) -> Finding
         help: Some(match cause.shield {
             Some(_) => "keep letting this traffic pass, or say in an intent who may lose it".into(),
             None => match evidence.safe_rate(cause.rule).filter(|safe| safe.exists()) {
-                Some(SafeRate { harmless: Some(rate), .. }) => format!(
-                    "raise the limit to {rate} (tried: nobody else loses), narrow the match, or put \
-                     an accept for the others above it"
+                Some(SafeRate { harmless, both: Some(rate), .. }) => format!(
+                    "{} the limit to {rate} (tried: nobody else loses), narrow the match, or put \
+                     an accept for the others above it",
+                    if *harmless == Some(*rate) { "raise" } else { "set" },
                 ),
                 _ => "narrow the match, or put an accept for the others above it".to_owned(),
             },

@@ -256,12 +256,14 @@ impl Action {
 }
 
 /// A rate limit: one policer for each instance of its scope and each value of its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RateLimit {
     /// How much.
     pub rate: Rate,
     /// The depth of the bucket; never zero.
     pub burst: Burst,
+    /// Whether the depth is written, and not the default one of the rate. No packet can tell.
+    pub burst_is_written: bool,
     /// What has a bucket of its own; empty means one bucket for all that matches.
     pub per: Vec<KeyPart>,
     /// Who counts together.
@@ -273,6 +275,18 @@ pub struct RateLimit {
     /// Once over, act on everything of the key for so long.
     pub timeout_ns: Option<u64>,
 }
+
+impl PartialEq for RateLimit {
+    fn eq(&self, other: &RateLimit) -> bool {
+        let effect = |limit: &RateLimit| {
+            let RateLimit { rate, burst, scope, exceed, algorithm, timeout_ns, .. } = *limit;
+            (rate, burst, scope, exceed, algorithm, timeout_ns)
+        };
+        effect(self) == effect(other) && self.per == other.per
+    }
+}
+
+impl Eq for RateLimit {}
 
 impl RateLimit {
     /// Returns whether this limit is at least as generous as another in everything: rate, burst,
@@ -297,7 +311,7 @@ impl RateLimit {
             && other.per.iter().all(|part| self.per.iter().any(|own| own.is_as_fine_as(*part)))
             && self.scope.width() <= other.scope.width()
             && self.timeout_ns.unwrap_or(0) <= other.timeout_ns.unwrap_or(0)
-            && self.exceed <= other.exceed
+            && self.exceed.harm() <= other.exceed.harm()
     }
 }
 
@@ -316,24 +330,12 @@ impl RateLimit {
         Some(RateLimit { per, ..self.clone() })
     }
 
-    /// Returns the same limit at another rate. A burst of one second stays one.
+    /// Returns the same limit at another rate: a burst that is written stays, the default one is
+    /// that of the new rate.
     #[must_use]
     pub fn at_rate(&self, rate: Rate) -> RateLimit {
-        let second = |rate: Rate| {
-            let per_second = u128::from(rate.amount) * 1_000_000_000 / u128::from(rate.per_ns);
-            let units = if rate.unit == RateUnit::Bits { per_second / 8 } else { per_second };
-            u64::try_from(units).unwrap_or(u64::MAX)
-        };
-        let burst = match self.burst {
-            Burst::Bytes(depth) if depth == second(self.rate) => {
-                Burst::Bytes(second(rate).max(1_500))
-            }
-            Burst::Packets(depth) if depth == second(self.rate) => {
-                Burst::Packets(second(rate).max(1))
-            }
-            burst => burst,
-        };
-        RateLimit { rate, burst, ..self.clone() }
+        let default = if self.burst_is_written { None } else { Burst::default_of(rate) };
+        RateLimit { rate, burst: default.unwrap_or(self.burst), ..self.clone() }
     }
 }
 
@@ -400,7 +402,7 @@ impl Scope {
 }
 
 /// What exceeding traffic meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exceed {
     /// Nothing; it is noted.
     Log,
@@ -410,6 +412,17 @@ pub enum Exceed {
     Drop,
     /// A loss that the sender is told of.
     Reject,
+}
+
+impl Exceed {
+    /// Returns its place in the order of harm: a loss is a loss, told of or not.
+    pub fn harm(self) -> u8 {
+        match self {
+            Exceed::Log => 0,
+            Exceed::Challenge => 1,
+            Exceed::Drop | Exceed::Reject => 2,
+        }
+    }
 }
 
 /// How a limit counts.

@@ -50,7 +50,17 @@ impl fmt::Display for Rate {
             let digits = format!("{:03}", thousandths % 1_000);
             write!(f, "{}.{} {unit}", thousandths / 1_000, digits.trim_end_matches('0'))
         } else {
-            write!(f, "{} per {} ns ({unit})", self.amount, self.per_ns)
+            let what = match self.unit {
+                RateUnit::Bits => "bits",
+                RateUnit::Bytes => "bytes",
+                RateUnit::Packets => "packets",
+                RateUnit::Requests => "requests",
+            };
+            let (scale, unit) = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
+                .into_iter()
+                .find(|(scale, _)| self.per_ns.is_multiple_of(*scale))
+                .unwrap_or((1, "ns"));
+            write!(f, "{} {what} per {} {unit}", self.amount, self.per_ns / scale)
         }
     }
 }
@@ -80,6 +90,24 @@ pub enum Burst {
     Packets(u64),
     /// In bytes of IP packets.
     Bytes(u64),
+}
+
+impl Burst {
+    /// The least default depth in bytes: one packet of the usual size.
+    const LEAST_BYTES: u64 = 1_500;
+
+    /// Returns the depth where none is written: one second of a rate, rounded up, but at least one
+    /// packet; nothing if that is beyond counting.
+    pub fn default_of(rate: Rate) -> Option<Burst> {
+        let per_second = u128::from(rate.amount) * 1_000_000_000;
+        let parts = if rate.unit == RateUnit::Bits { 8 } else { 1 };
+        let second = u64::try_from(per_second.div_ceil(u128::from(rate.per_ns) * parts)).ok()?;
+        Some(if rate.counts_bytes() {
+            Burst::Bytes(second.max(Burst::LEAST_BYTES))
+        } else {
+            Burst::Packets(second.max(1))
+        })
+    }
 }
 
 /// A share of something, in parts of a thousand million: `90%` is 900,000,000.
@@ -162,6 +190,9 @@ mod tests {
         assert_eq!(rate(200_000_000, RateUnit::Bits).to_string(), "200 Mbps");
         assert_eq!(rate(1_500_000, RateUnit::Bytes).to_string(), "1.5 MBps");
         assert_eq!(rate(5, RateUnit::Packets).to_string(), "5 pps");
+        let slow = |amount, per_ns| Rate { amount, unit: RateUnit::Packets, per_ns }.to_string();
+        assert_eq!(slow(61, 60_000_000_000), "61 packets per 60 s");
+        assert_eq!(slow(1, 7_500_000), "1 packets per 7500 us");
     }
 
     #[test]

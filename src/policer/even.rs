@@ -115,6 +115,7 @@ mod tests {
         EvenLimit::new(&RateLimit {
             rate,
             burst: Burst::Packets(10),
+            burst_is_written: true,
             per: Vec::new(),
             scope: Scope::Pop,
             exceed: Exceed::Drop,

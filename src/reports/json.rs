@@ -127,8 +127,11 @@ struct Sharer<'r> {
 struct Safe<'r> {
     always_harmless: bool,
     lowest_harmless: Option<&'r str>,
+    harmful_above: Option<&'r str>,
     highest_effective: Option<&'r str>,
+    idle_below: Option<&'r str>,
     exists: bool,
+    both: Option<&'r str>,
     per_destination: Option<&'r str>,
 }
 
@@ -375,8 +378,11 @@ fn limit<'r>(limit: &'r LimitReport, sources: &Sources) -> Limit<'r> {
         safe: limit.safe.as_ref().map(|safe| Safe {
             always_harmless: safe.always_harmless,
             lowest_harmless: safe.harmless.as_deref().filter(|_| !safe.always_harmless),
+            harmful_above: safe.harmful_above.as_deref(),
             highest_effective: safe.effective.as_deref(),
-            exists: safe.exists,
+            idle_below: safe.idle_below.as_deref(),
+            exists: safe.both.is_some(),
+            both: safe.both.as_deref(),
             per_destination: safe.per_destination.as_deref(),
         }),
     }

@@ -460,23 +460,36 @@ fn limit_words(limit: &LimitReport, most: usize) -> String {
 }
 
 fn safe_words(safe: &SafeRateReport) -> String {
-    let harmless = match &safe.harmless {
-        Some(_) if safe.always_harmless => "nobody else loses at any rate".to_owned(),
-        Some(rate) => format!("nobody else loses from {rate} on"),
-        None => "others lose at every rate".to_owned(),
-    };
-    let job = match &safe.effective {
-        Some(rate) => format!(", stops enough up to {rate}"),
-        None if safe.must_stop => ", stops enough at no rate".to_owned(),
-        None => String::new(),
-    };
-    match (&safe.per_destination, safe.exists) {
-        (_, true) => format!("{harmless}{job}"),
-        (Some(rate), false) => {
-            format!("{harmless}{job}: no rate does both; with `per: [dst]` {rate} does")
+    let harmless = match (&safe.harmless, &safe.harmful_above) {
+        (Some(_), None) if safe.always_harmless => "nobody else loses at any rate".to_owned(),
+        (Some(rate), None) => format!("nobody else loses from {rate} on"),
+        (Some(rate), Some(not)) => {
+            format!(
+                "nobody else loses at {rate}, which is not so at every rate above: not at {not}"
+            )
         }
-        (None, false) => format!("{harmless}{job}: no rate does both, nor with `per: [dst]`"),
-    }
+        (None, _) if safe.always_harms => "others lose at every rate".to_owned(),
+        (None, _) => "others may lose at every rate".to_owned(),
+    };
+    let job = match (&safe.effective, &safe.idle_below) {
+        (Some(rate), None) => format!(", stops enough up to {rate}"),
+        (Some(rate), Some(not)) => {
+            format!(", stops enough at {rate}, which is not so at every rate below: not at {not}")
+        }
+        (None, _) if safe.must_stop => ", stops enough at no rate".to_owned(),
+        (None, _) => String::new(),
+    };
+    let end = match (&safe.both, &safe.per_destination, safe.must_stop) {
+        (Some(both), ..) if safe.harmless.as_ref() == Some(both) => String::new(),
+        (Some(both), ..) => format!(": {both} does both"),
+        (None, Some(rate), true) => {
+            format!(": no rate does both; with `per: [dst]` {rate} does")
+        }
+        (None, None, true) => ": no rate does both, nor with `per: [dst]`".to_owned(),
+        (None, Some(rate), false) => format!("; with `per: [dst]` nobody else loses at {rate}"),
+        (None, None, false) => String::new(),
+    };
+    format!("{harmless}{job}{end}")
 }
 
 /// Cuts a text to so many characters.

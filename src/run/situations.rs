@@ -100,7 +100,7 @@ pub(super) fn judge(
             && tally.offers.len() * views.len() <= MAX_OFFERS
             && !bank.has_unknown_bucket(usage.rule)
         {
-            limits.safe_rates.push(search.find(usage.rule, limit.rate.unit));
+            limits.safe_rates.push(search.find(usage.rule, limit.rate));
         }
     }
     (situations, limits)

@@ -54,6 +54,15 @@ pub(super) fn resolve(
     (scenarios, added, lookup.problems)
 }
 
+/// Says that nobody knows how a drained PoP's traffic is divided.
+pub(super) fn no_proportion(name: &str) -> Diagnostic {
+    Diagnostic::bare(format!(
+        "scenario `{name}` drains into several PoPs, and no traffic was recorded at any of them: \
+         there is no proportion to divide it in"
+    ))
+    .help("say how it is divided, such as `to: {lhr: 70, fra: 30}`, or record traffic of them")
+}
+
 struct Lookup<'a> {
     inventory: &'a Inventory,
     names: &'a Names,

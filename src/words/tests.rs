@@ -27,6 +27,14 @@ fn rates_are_exact() {
 }
 
 #[test]
+fn a_rate_of_broken_units_says_how_to_write_it() {
+    let wrong = rate("2.5 pps").expect_err("half a packet");
+    let help = wrong.help.expect("a help");
+    assert!(help.contains("whole packets") && help.contains("`30 packets per 60s`"), "{help}");
+    assert!(!rate("1e3 pps").expect_err("no number").help.expect("a help").contains("whole"));
+}
+
+#[test]
 fn durations_add_up() {
     assert_eq!(duration("1h 30m"), Ok(5_400 * SECOND_NS));
     assert_eq!(duration("250ms"), Ok(250_000_000));

@@ -9,9 +9,6 @@ use crate::model::{
 use crate::words;
 use crate::yaml::{Decoder, Fields, Node, Value};
 
-/// The least default burst of a limit in bytes or bits: one packet of the usual size.
-const LEAST_BURST_BYTES: u64 = 1_500;
-
 const SCOPES: &[(&str, Scope)] =
     &[("pop", Scope::Pop), ("exporter", Scope::Exporter), ("global", Scope::Global)];
 
@@ -77,6 +74,7 @@ pub(super) fn parse(node: &Node, decoder: &mut Decoder) -> Option<RateLimit> {
     Some(RateLimit {
         rate: rate?.value,
         burst: burst?,
+        burst_is_written: fields.get("burst").is_some(),
         per: per.unwrap_or_default(),
         scope: scope.unwrap_or(Scope::Pop),
         exceed: exceed.unwrap_or(Exceed::Drop),
@@ -133,7 +131,7 @@ fn burst(fields: Fields<'_>, rate: Option<&PlacedRate>, decoder: &mut Decoder) -
         });
     }
     let rate = rate?;
-    let burst = default_burst(rate.value);
+    let burst = Burst::default_of(rate.value);
     if burst.is_none() {
         decoder.report(
             Diagnostic::error(rate.location, "one second of this rate is more than can be counted")
@@ -142,19 +140,6 @@ fn burst(fields: Fields<'_>, rate: Option<&PlacedRate>, decoder: &mut Decoder) -
         );
     }
     burst
-}
-
-/// Returns one second of a rate, rounded up, but at least one packet; nothing if that is beyond
-/// counting.
-fn default_burst(rate: Rate) -> Option<Burst> {
-    let per_second = u128::from(rate.amount) * 1_000_000_000;
-    let parts = if rate.unit == RateUnit::Bits { 8 } else { 1 };
-    let second = u64::try_from(per_second.div_ceil(u128::from(rate.per_ns) * parts)).ok()?;
-    Some(if rate.counts_bytes() {
-        Burst::Bytes(second.max(LEAST_BURST_BYTES))
-    } else {
-        Burst::Packets(second.max(1))
-    })
 }
 
 //------------ Algorithm ---------------------------------------------------------
@@ -343,6 +328,7 @@ mod tests {
         let expected = RateLimit {
             rate: Rate { amount: 100, unit: RateUnit::Packets, per_ns: 10_000_000_000 },
             burst: Burst::Packets(5),
+            burst_is_written: true,
             per: vec![KeyPart::Src { v4: 24, v6: 128 }, KeyPart::Customer],
             scope: Scope::Global,
             exceed: Exceed::Challenge,

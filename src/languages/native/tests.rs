@@ -118,6 +118,7 @@ fn the_example_of_the_manual_reads_as_it_is_meant() {
     let limit = RateLimit {
         rate: Rate { amount: 200_000_000, unit: RateUnit::Bits, per_ns: 1_000_000_000 },
         burst: Burst::Bytes(25_000_000),
+        burst_is_written: true,
         per: vec![KeyPart::Dst { v4: 32, v6: 128 }],
         scope: Scope::Pop,
         exceed: Exceed::Drop,

@@ -233,6 +233,7 @@ fn the_native_language_compiles_to_what_it_says() {
     let limit = |algorithm, timeout_ns| RateLimit {
         rate: Rate { amount: 10, unit: RateUnit::Requests, per_ns: 60 * SECOND },
         burst: Burst::Packets(20),
+        burst_is_written: true,
         per: Vec::new(),
         scope: Scope::Global,
         exceed: Exceed::Drop,

@@ -215,6 +215,7 @@ fn limits() -> impl Strategy<Value = Written<RateLimit>> {
             let limit = RateLimit {
                 rate,
                 burst,
+                burst_is_written: true,
                 per: parts.iter().map(|(_, part)| *part).collect(),
                 scope: scope.1,
                 exceed: exceed.1,
