@@ -183,9 +183,9 @@ impl Proof<'_> {
         let land = Land::new(reach.inventory, reach.customers);
         let protected = Protected::new(&land, &both.pops);
         let reached = Reached::default();
-        let unreached = land.owners.each_ref().map(Vec::len);
+        let all_reached = [false; 2];
         let protected = &protected;
-        let mut charge = Charge { both: &both, land, protected, budget, reached, unreached };
+        let mut charge = Charge { both: &both, land, protected, budget, reached, all_reached };
         for rule in both.harmful() {
             for family in FAMILIES {
                 reach.of_rule(&both, &mut charge, rule, family);

@@ -26,8 +26,8 @@ pub(super) struct Charge<'s, 'a> {
     pub(super) protected: &'s Protected,
     pub(super) budget: Budget,
     pub(super) reached: Reached,
-    /// How many owners of addresses of each family have no witness yet.
-    pub(super) unreached: [usize; 2],
+    /// Whether every owner of addresses of a family has a witness.
+    pub(super) all_reached: [bool; 2],
 }
 
 const REACHED: Reaching = Reaching { outside: false, beyond: false };
@@ -145,17 +145,20 @@ impl Charge<'_, '_> {
         domain: Vec<HeaderSet>,
         family: Family,
     ) {
-        if self.unreached[at(family)] == 0 {
+        if self.all_reached[at(family)] {
             return;
         }
         for (owner, header) in self.ask(rule, question, domain, Key::Src, family) {
             let party = self.land.party(owner);
             self.reached.witness(rule, party, REACHED, || header.to_packet(&self.both.pops));
         }
-        let is_reached =
-            |owner: &u32| self.reached.witnesses.contains_key(&self.land.party(*owner));
-        let owners = self.land.owners[at(family)].iter();
-        self.unreached[at(family)] = owners.filter(|owner| !is_reached(owner)).count();
+        // Counting them is work, and pays only once there may be none left.
+        let owners = &self.land.owners[at(family)];
+        if self.reached.witnesses.len() >= owners.len() {
+            let known = &self.reached.witnesses;
+            self.all_reached[at(family)] =
+                owners.iter().all(|owner| known.contains_key(&self.land.party(*owner)));
+        }
     }
 
     /// Returns the packets outside of `may_affect` by the receivers who are charged with them,
