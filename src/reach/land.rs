@@ -1,5 +1,7 @@
 //! Whose the addresses are, as ranges: the owners' side of the proof.
 
+use std::collections::HashMap;
+
 use super::rules::{FAMILIES, at};
 use super::space::{HeaderSet, Key};
 use super::walk::{Ground, Segment};
@@ -16,6 +18,8 @@ pub(super) struct Land<'a> {
     pub(super) customers: &'a Customers,
     /// By family.
     pub(super) grounds: [Ground; 2],
+    /// The addresses of every owner, by family.
+    ranges: [HashMap<u32, Ranges>; 2],
     /// Everyone who owns an address, by family, sorted.
     pub(super) owners: [Vec<u32>; 2],
     /// The ranges inside and outside of selections, over a whole family: what wide rules ask for
@@ -54,7 +58,11 @@ impl<'a> Land<'a> {
             let mut owners: Vec<u32> = segments.iter().map(|segment| segment.owner).collect();
             owners.sort_unstable();
             owners.dedup();
-            (Ground::new(family, segments), owners)
+            let mut ranges: HashMap<u32, Ranges> = HashMap::new();
+            for segment in &segments {
+                ranges.entry(segment.owner).or_default().push((segment.first, segment.last));
+            }
+            (Ground::new(family, segments), owners, ranges)
         };
         let sharers = inventory.shared.iter().flat_map(|shared| &shared.customers);
         let sharers: std::collections::BTreeSet<CustomerId> = sharers.copied().collect();
@@ -62,12 +70,13 @@ impl<'a> Land<'a> {
             .map(|at| CustomerId(at as u32))
             .filter(|id| inventory.customer(*id).prefixes.is_empty() && !sharers.contains(id))
             .collect();
-        let [(v4, v4_owners), (v6, v6_owners)] = FAMILIES.map(owned);
+        let [(v4, v4_owners, v4_ranges), (v6, v6_owners, v6_ranges)] = FAMILIES.map(owned);
         Land {
             inventory,
             customers,
             grounds: [v4, v6],
             owners: [v4_owners, v6_owners],
+            ranges: [v4_ranges, v6_ranges],
             splits: Vec::new(),
             homeless,
         }
@@ -120,6 +129,9 @@ impl<'a> Land<'a> {
         if ranges != [(0, family.max())] {
             return self.cut(family, ranges, |end| within.has_end(end, self.inventory));
         }
+        if !within.has_prefixes() && within.named_customers().nth(KEPT).is_none() {
+            return self.split_few(family, within);
+        }
         if let Some((_, known)) = self.splits.iter().find(|(known, _)| known == within) {
             return known[at(family)].clone();
         }
@@ -133,6 +145,30 @@ impl<'a> Land<'a> {
         }
         self.splits.push((within.clone(), both));
         split
+    }
+
+    /// Splits a whole family by a selection of few customers, without looking at all the others.
+    fn split_few(&self, family: Family, within: &Within) -> Split {
+        let customers = self.inventory.customers.len() as u32;
+        let shared = (0..self.inventory.shared.len() as u32)
+            .filter(|id| within.has_owner(Owner::Shared(SharedId(*id)), self.inventory))
+            .map(|id| customers + id);
+        let owners = within.named_customers().map(|id| id.0).chain(shared);
+        let mut inside: Ranges = owners
+            .filter_map(|owner| self.ranges[at(family)].get(&owner))
+            .flatten()
+            .copied()
+            .collect();
+        inside.sort_unstable();
+        let (mut outside, mut next) = (Ranges::new(), Some(0));
+        for (first, last) in &inside {
+            if let Some(start) = next.filter(|start| start < first) {
+                outside.push((start, first - 1));
+            }
+            next = last.checked_add(1).filter(|after| *after <= family.max());
+        }
+        outside.extend(next.map(|start| (start, family.max())));
+        Split { inside, outside }
     }
 
     /// Returns those of some ranges that are nobody's.
