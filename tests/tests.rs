@@ -23,3 +23,4 @@ mod scenarios;
 mod tcpdump;
 mod trace;
 mod twin;
+mod witnesses;
