@@ -535,13 +535,13 @@ fn missing() -> Option<String> {
 }
 
 /// A network namespace that goes when it is dropped.
-struct Space {
-    name: String,
-    is_made: bool,
+pub(crate) struct Space {
+    pub(crate) name: String,
+    pub(crate) is_made: bool,
 }
 
 impl Space {
-    fn new(side: &str) -> Space {
+    pub(crate) fn new(side: &str) -> Space {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("blastgate-{}-{number}-{side}", std::process::id());
@@ -558,7 +558,7 @@ impl Space {
     }
 
     /// Runs a command inside, feeds it a text, and returns what it prints.
-    fn run(&self, command: &str, input: &str) -> String {
+    pub(crate) fn run(&self, command: &str, input: &str) -> String {
         let mut child = Command::new("ip")
             .args(["netns", "exec", &self.name])
             .args(command.split_whitespace())

@@ -24,3 +24,4 @@ mod scenarios;
 mod tcpdump;
 mod trace;
 mod twin;
+mod witnesses;
