@@ -257,8 +257,7 @@ impl Batch {
                 let may_reach = &judges.of(rule).may_reach;
                 let charged = may_reach.charged(&ends, &attribution);
                 let charged = charged.unwrap_or_else(|| attribution.charged(&ends));
-                let found = reached.by_rule.get(&rule);
-                let is_found = |party| found.is_some_and(|found| found.contains_key(&party));
+                let is_found = |party| reached.witnesses.contains_key(&party);
                 if !charged.into_iter().chain(protected_parties(&ends)).all(is_found) {
                     self.missed += 1;
                 }
