@@ -204,7 +204,15 @@ impl Reach<'_> {
         family: Family,
     ) {
         let number = rule.map(|rule| rule as u32);
+        if charge.budget.all == 0 {
+            // Even to lay out its question costs more than there is.
+            if both.may_harm_anew(rule, family) {
+                charge.reached.undecided.insert(number);
+            }
+            return;
+        }
         if let Some(mut region) = both.region(rule, family) {
+            charge.budget.spend(region.question.entries.len() as u64);
             charge.add(number, self.judges.of(number), &mut region, family);
             self.growth(both, charge, rule, &mut region, family);
             if both.harm(rule) == Harm::Dropped {
@@ -220,6 +228,7 @@ impl Reach<'_> {
         }
         for shield in both.shields(rule, family) {
             for mut region in both.exposed(rule, shield, family) {
+                charge.budget.spend(region.question.entries.len() as u64);
                 self.exposure(both, charge, rule, shield, (&mut region, family));
             }
         }

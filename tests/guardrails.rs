@@ -45,6 +45,7 @@ struct Case<'a> {
     running: Option<&'a str>,
     rules: &'a str,
     traffic: Option<&'a str>,
+    inventory: Option<&'a str>,
     config: &'a str,
     arguments: &'a [&'a str],
     /// Whether the config names the traffic.
@@ -58,7 +59,7 @@ fn judge(case: &Case<'_>) -> String {
         std::fs::write(folder.path().join(name), text).expect("a file");
     };
     let rules = |text: &str| format!("version: 1\n{text}");
-    put("inventory.yaml", INVENTORY);
+    put("inventory.yaml", case.inventory.unwrap_or(INVENTORY));
     put("traffic.yaml", case.traffic.unwrap_or(TRAFFIC));
     put("flood.yaml", FLOOD);
     put("rules.yaml", &rules(case.rules));
@@ -126,6 +127,34 @@ fn a_bucket_is_shared_where_several_owners_can_meet_in_it() {
     // By the source where no destination is named.
     assert_eq!(limit("{src: 203.0.113.0/27}", "", only_acme), "fail: shared_bucket error");
     assert_eq!(limit("{src: 203.0.113.0/28}", ", per: [src]", "{target: [acme]}"), "pass: ");
+}
+
+#[test]
+fn traffic_that_newly_enters_the_bucket_of_a_router_is_harm_whoever_owns_the_prefix() {
+    let inventory = "version: 1
+customers:
+  - {id: acme, prefixes: [203.0.113.0/28]}
+infrastructure:
+  - {id: routers, prefixes: [203.0.113.14/32, 192.0.2.0/28], services: [bgp]}
+";
+    let limit = |port: &str, per: &str| {
+        format!(
+            "rules:\n  - {{id: r, match: {{dst: 203.0.113.0/28, protocol: tcp{port}}}, \
+             action: {{rate_limit: {{rate: 25 Gbps{per}}}}}, intent: {{target: [acme]}}}}"
+        )
+    };
+    let widened = |per: &str| {
+        judge(&Case {
+            running: Some(&limit(", port: 179", per)),
+            rules: &limit("", per),
+            inventory: Some(inventory),
+            ..Case::default()
+        })
+    };
+    let hit = |told: &str| told.contains("protected_traffic_hit error");
+    assert!(hit(&widened("")), "{}", widened(""));
+    assert!(hit(&widened(", per: [customer]")), "{}", widened(", per: [customer]"));
+    assert!(!hit(&widened(", per: [dst]")), "{}", widened(", per: [dst]"));
 }
 
 #[test]

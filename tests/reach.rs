@@ -497,7 +497,8 @@ impl<'w> Twin<'w> {
             }
         }
         found.retain(|(own, _)| {
-            // A key by destination parts owners, and so does a `dst` that is one customer's.
+            // A key by destination parts owners, and so does a `dst` that is one customer's and
+            // no router's.
             let limit = self.limit(1, *own).expect("a limit");
             let whole = limit
                 .per
@@ -505,10 +506,14 @@ impl<'w> Twin<'w> {
                 .any(|part| matches!(part, blastgate::model::KeyPart::Dst { v4: 32, .. }));
             let matches = &self.world.sets[1].rules[*own].matches;
             let named = matches.destinations().or_else(|| matches.sources());
-            let sole = named.and_then(|named| {
-                judge::sole_owner(&named, &self.world.customers, &self.world.inventory)
+            let is_one = named.is_some_and(|named| {
+                let customers = &self.world.customers;
+                let mut ends = named.iter().flat_map(|range| customers.segments(range));
+                let has_router = ends.any(|(_, end)| !customers.end(end).infrastructure.is_empty());
+                let sole = judge::sole_owner(&named, customers, &self.world.inventory);
+                sole.is_some() && !has_router
             });
-            !whole && sole.is_none()
+            !whole && !is_one
         });
         found
     }

@@ -19,6 +19,17 @@ pub const SCTP: u8 = 132;
 /// UDP-Lite.
 pub const UDPLITE: u8 = 136;
 
+/// The hop-by-hop options of IPv6 (RFC 8200, section 4).
+pub const HOP_BY_HOP: u8 = 0;
+/// The routing header of IPv6.
+pub const ROUTING: u8 = 43;
+/// The fragment header of IPv6.
+pub const FRAGMENT: u8 = 44;
+/// The authentication header (RFC 4302).
+pub const AUTHENTICATION: u8 = 51;
+/// The destination options of IPv6.
+pub const DESTINATION: u8 = 60;
+
 /// Either port.
 pub const PORT: u16 = 50_000;
 /// The TCP flags: ACK.
@@ -61,6 +72,12 @@ pub fn echo_request(family: Family) -> u8 {
         Family::V4 => 8,
         Family::V6 => 128,
     }
+}
+
+/// Returns whether a protocol number is that of an IPv6 extension header, which is no upper layer:
+/// the chain of headers goes on behind it.
+pub fn is_extension(number: u8) -> bool {
+    matches!(number, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION)
 }
 
 /// Returns what a packet of a protocol carries. Later fragments carry nothing of it.

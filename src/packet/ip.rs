@@ -1,23 +1,14 @@
 //! IPv4 and IPv6 headers, and the first fields of what they carry.
 
 use super::{Holds, Packet, Reason, UNKNOWN, View};
+use crate::model::ordinary::{
+    AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP, ICMPV6, ROUTING, SCTP, TCP, UDP,
+    UDPLITE, is_extension,
+};
 use crate::model::{Family, Fragment, Known, Layers, PacketHeader};
 
 /// How many IPv6 extension headers are walked; beyond them the upper layer is unknown.
 const EXTENSIONS: usize = 64;
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP_V6: u8 = 58;
-const SCTP: u8 = 132;
-const UDP_LITE: u8 = 136;
-
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AUTHENTICATION: u8 = 51;
-const DESTINATION: u8 = 60;
 
 /// The IPv6 option of jumbograms (RFC 2675), always the first of its header.
 const JUMBO: u8 = 0xc2;
@@ -155,10 +146,6 @@ fn upper<'a>(header: &mut PacketHeader, first: u8, mut view: View<'a>) -> Option
     None
 }
 
-fn is_extension(number: u8) -> bool {
-    matches!(number, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION)
-}
-
 /// Reads the upper layer, unless it is a later part of one.
 fn finish<'a>(mut header: PacketHeader, whole: View<'a>, payload: View<'a>) -> Packet<'a> {
     if header.fragment.has(Fragment::LATER) {
@@ -190,8 +177,8 @@ fn transport(header: &mut PacketHeader, view: View<'_>) {
     let (mut ports, mut flags, mut icmp) = (Holds::No, Holds::No, Holds::No);
     match (header.protocol, header.family) {
         (TCP, _) => (ports, flags) = (view.holds(4), view.holds(14)),
-        (UDP | UDP_LITE | SCTP, _) => ports = view.holds(4),
-        (ICMP, Family::V4) | (ICMP_V6, Family::V6) => icmp = view.holds(2),
+        (UDP | UDPLITE | SCTP, _) => ports = view.holds(4),
+        (ICMP, Family::V4) | (ICMPV6, Family::V6) => icmp = view.holds(2),
         _ => {}
     }
     if let (Holds::Yes, Some(src), Some(dst)) = (&ports, view.u16(0), view.u16(2)) {

@@ -10,7 +10,8 @@ use crate::inventory::customers::Customers;
 use crate::judge::sole_owner;
 use crate::matcher::ends_walk;
 use crate::model::{
-    Action, DefaultAction, Family, Harm, Inventory, KeyPart, Match, RateLimit, RuleSet, Term,
+    Action, AddressRange, AddressSet, DefaultAction, Family, Harm, Inventory, KeyPart, Match,
+    RateLimit, RuleSet, Term,
 };
 
 /// Both families, in the order of reports.
@@ -151,12 +152,21 @@ impl<'a> Both<'a> {
         rule.map_or(self.change.default_changed, |rule| self.change.concerns(rule))
     }
 
+    /// Returns whether others newly enter a limit's bucket.
+    fn is_crowded(&self, rule: Option<usize>) -> bool {
+        rule.is_some_and(|rule| self.crowded.iter().any(|(own, _)| *own == rule as u32))
+    }
+
+    /// Returns whether a rule may harm packets of a family that it did not harm before: without
+    /// looking, so that yes may be wrong.
+    pub(super) fn may_harm_anew(&self, rule: Option<usize>, family: Family) -> bool {
+        self.concerns(rule) || self.is_crowded(rule) || !self.shields(rule, family).is_empty()
+    }
+
     /// Returns the packets that a candidate rule, or its default, newly harms.
     pub(super) fn region(&self, rule: Option<usize>, family: Family) -> Option<Region<'_>> {
         let takes = self.takes(rule, family);
-        let crowded =
-            rule.is_some_and(|rule| self.crowded.iter().any(|(own, _)| *own == rule as u32));
-        let domain: Vec<HeaderSet> = if self.concerns(rule) || crowded {
+        let domain: Vec<HeaderSet> = if self.concerns(rule) || self.is_crowded(rule) {
             takes.to_vec()
         } else {
             let milder = self.disturbed.iter().filter(|shield| self.shelters(**shield, rule));
@@ -367,21 +377,32 @@ impl<'a> Both<'a> {
     }
 }
 
-/// Returns whether a bucket never holds the packets of two owners.
+/// Returns whether a bucket never holds the packets of two owners. Infrastructure inside a
+/// customer's prefix shares the bucket of that customer.
 fn parts_owners(
     limit: &RateLimit,
     matches: &Match,
     customers: &Customers,
     inventory: &Inventory,
 ) -> bool {
-    let whole = |part: &KeyPart| match part {
+    let is_address = |part: &KeyPart| match part {
         KeyPart::Src { v4, v6 } | KeyPart::Dst { v4, v6 } => *v4 == 32 && *v6 == 128,
-        KeyPart::Customer => true,
-        KeyPart::SrcPort | KeyPart::DstPort | KeyPart::Protocol => false,
+        KeyPart::Customer | KeyPart::SrcPort | KeyPart::DstPort | KeyPart::Protocol => false,
     };
-    let named = || matches.destinations().or_else(|| matches.sources());
-    limit.per.iter().any(whole)
-        || named().is_some_and(|named| sole_owner(&named, customers, inventory).is_some())
+    if limit.per.iter().any(is_address) {
+        return true;
+    }
+    let everywhere = || AddressSet::new(FAMILIES.map(AddressRange::all));
+    let named = matches.destinations().or_else(|| matches.sources());
+    let is_parted = limit.per.contains(&KeyPart::Customer)
+        || named.as_ref().is_some_and(|named| sole_owner(named, customers, inventory).is_some());
+    is_parted && !has_infrastructure(&named.unwrap_or_else(everywhere), customers)
+}
+
+/// Returns whether any infrastructure stands at one of some addresses.
+fn has_infrastructure(addresses: &AddressSet, customers: &Customers) -> bool {
+    let mut ends = addresses.iter().flat_map(|range| customers.segments(range));
+    ends.any(|(_, end)| !customers.end(end).infrastructure.is_empty())
 }
 
 /// Returns the PoPs that the rules of a set name, at any depth.

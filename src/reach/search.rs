@@ -66,6 +66,10 @@ pub fn solve(question: &Question<'_>, budget: &mut Budget) -> Answer {
     let mut left = budget.each;
     let mut answer = Answer::Empty;
     for domain in &question.domain {
+        budget.spend(entries.len() as u64);
+        if budget.all == 0 {
+            return Answer::Bounded;
+        }
         let all = 0..entries.len() as u32;
         let near = keep(all, question.default, domain, |at| &entries[at as usize]);
         for kind in kinds(domain.family()) {

@@ -56,9 +56,16 @@ pub fn reach(
     let mut marks = Marks::new(ground, key);
     let mut bounded = false;
     for pieces in pieces.chunks(TOGETHER) {
+        budget.spend(question.entries.len() as u64);
+        if budget.all == 0 {
+            bounded = true;
+            break;
+        }
         bounded |= Walk::new(question, key, pieces).run(&mut marks, budget);
     }
-    Reached { owners: marks.finish(), bounded }
+    let owners = marks.finish();
+    budget.spend(owners.len() as u64);
+    Reached { owners, bounded }
 }
 
 /// An entry, and how it stands to the pieces of the domain.

@@ -2,11 +2,12 @@
 
 use super::super::fields::{Bits, Field, Ranges};
 use super::{HeaderSet, Pops, longest};
-use crate::model::ordinary::{ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE};
+use crate::model::ordinary::{ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, is_extension};
 use crate::model::{Family, Fragment};
 
 /// Returns the headers that can exist, of one family, as disjoint products: TCP; UDP, UDP-Lite and
-/// SCTP; the family's ICMP; every other protocol; later fragments, which carry nothing.
+/// SCTP; the family's ICMP; every other protocol; later fragments, which carry nothing. The number
+/// of an IPv6 extension header is no protocol.
 ///
 /// A header is as long as it must be to carry its fields: an IPv4 header of 20 bytes or an IPv6
 /// header of 40 (48 with a fragment header), and the first 4 bytes of ports, 14 of TCP flags or 2
@@ -26,8 +27,10 @@ pub(in super::super) fn kinds(family: Family) -> Vec<HeaderSet> {
     let any = HeaderSet::any(family, u16::MAX);
     let icmp = if family == Family::V4 { ICMP } else { ICMPV6 };
     let ports = [UDP, UDPLITE, SCTP];
+    let exists = |protocol: u8| family == Family::V4 || !is_extension(protocol);
     let is = |test: &dyn Fn(u8) -> bool| {
-        Bits::such(256, |value| u8::try_from(value).is_ok_and(test)).unwrap_or(any.protocol)
+        let holds = |value| u8::try_from(value).is_ok_and(|number| exists(number) && test(number));
+        Bits::such(256, holds).unwrap_or(any.protocol)
     };
     let other = |protocol: u8| protocol != TCP && protocol != icmp && !ports.contains(&protocol);
     let mut kinds = Vec::new();
@@ -77,6 +80,6 @@ pub(in super::super) fn kinds(family: Family) -> Vec<HeaderSet> {
             add(protocol, &is_first, 48 + bytes);
         }
     }
-    add(any.protocol, &is_later, if family == Family::V4 { 20 } else { 48 });
+    add(is(&|_| true), &is_later, if family == Family::V4 { 20 } else { 48 });
     kinds
 }
