@@ -5,13 +5,16 @@
 
 mod places;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::fast::FixedState;
+
 use crate::attribution::bucket::bucket;
 use crate::attribution::{Attribution, Ends};
-use crate::matcher::{BUCKET, Matcher, Step, Test, Truth};
+use crate::inventory::customers::EndId;
+use crate::matcher::{BUCKET, Hit, Matcher, Step, Test, Truth};
 use crate::model::{
     Action, Diagnostic, Family, Fragment, Known, Label, NameId, RateLimit, Record, RecordBatch,
     RuleSet,
@@ -29,7 +32,7 @@ pub struct Replay<'a> {
     /// Owners.
     pub attribution: &'a Attribution<'a>,
     /// The compiled running and candidate rules.
-    pub matchers: [Matcher; 2],
+    pub matcher: Matcher,
     /// The rate limit of every running and candidate rule.
     pub limits: [Vec<Option<RateLimit>>; 2],
     /// The limit of every candidate rule as it would be if it were keyed by destination, if it
@@ -211,19 +214,64 @@ fn read(
 struct Worker<'r, 'a> {
     replay: &'r Replay<'a>,
     tally: Tally,
+    hits: Vec<Hit>,
     pair: Pair,
     paths: Vec<u32>,
+    /// The limits on each line of the matcher, as far as they matter to where a record is counted.
+    is_limited: Vec<bool>,
+    ways: Ways,
+    ends: Pairs,
+    span: Option<Seen>,
+}
+
+/// Numbers of paths by what was hit, where no limit is among it: most records hit nothing, or one
+/// line for certain.
+struct Ways {
+    none: Option<u32>,
+    /// By line; [`UNSEEN`] if it was not met yet.
+    one: Vec<u32>,
+    more: HashMap<Vec<Hit>, u32, FixedState>,
+}
+
+const UNSEEN: u32 = u32::MAX;
+
+/// Numbers of ends by source and destination, where nothing protected is at either.
+#[derive(Default)]
+struct Pairs(HashMap<(EndId, EndId), u32, FixedState>);
+
+/// When the records of a window were.
+struct Seen {
+    window: i64,
+    start_ns: i64,
+    end_ns: i64,
+    aged: Option<u32>,
 }
 
 impl<'r, 'a> Worker<'r, 'a> {
     fn new(replay: &'r Replay<'a>) -> Self {
-        Worker { replay, tally: Tally::default(), pair: Pair::default(), paths: Vec::new() }
+        let is_limited = |line: usize| {
+            let rules = replay.matcher.rules(line).into_iter().zip(&replay.limits);
+            rules.filter_map(|(rule, limits)| limits[rule? as usize].as_ref()).next().is_some()
+        };
+        let lines = replay.matcher.len();
+        Worker {
+            replay,
+            tally: Tally::default(),
+            hits: Vec::new(),
+            pair: Pair::default(),
+            paths: Vec::new(),
+            is_limited: (0..lines).map(is_limited).collect(),
+            ways: Ways { none: None, one: vec![UNSEEN; lines], more: HashMap::default() },
+            ends: Pairs::default(),
+            span: None,
+        }
     }
 
     fn count(&mut self, batch: &RecordBatch, origin: Origin) {
         for record in batch.iter() {
             self.count_record(record, origin);
         }
+        self.note_span();
     }
 
     fn count_record(&mut self, mut record: Record, origin: Origin) {
@@ -243,9 +291,9 @@ impl<'r, 'a> Worker<'r, 'a> {
         {
             record.label = *label;
         }
-        let ends = replay.attribution.attribute(&record);
         let buckets = self.tally.buckets_met.len() as u32;
-        self.find_paths(&record, &ends);
+        let ends = self.find_ends(&record);
+        let paths = self.find_paths(&record, ends);
         let limited = self.tally.buckets_met.len() as u32 > buckets;
 
         let mut attack = 0;
@@ -268,14 +316,14 @@ impl<'r, 'a> Worker<'r, 'a> {
         let weight = u64::from(record.weight);
         let window = record.time_ns.div_euclid(replay.window_ns);
         let key = Key {
-            paths: self.tally.paths.intern(&self.paths),
-            ends: self.tally.ends.intern(&ends),
+            paths,
+            ends,
             pop: record.pop,
             service: Service::of(&record.header, &replay.named_ports),
             label: record.label,
             attack,
             window,
-            slot: (splits && (limited || self.paths.len() > 1)).then(|| {
+            slot: (splits && (limited || self.tally.paths.value(paths).len() > 1)).then(|| {
                 slot(if record.header.known.has(Known::SRC) {
                     record.header.src
                 } else {
@@ -291,10 +339,7 @@ impl<'r, 'a> Worker<'r, 'a> {
             bytes: record.bytes.saturating_mul(weight),
         };
         let key = self.tally.count(&key, counts);
-        let duration = i64::try_from(record.duration_ns).unwrap_or(i64::MAX);
-        let end = record.time_ns.saturating_add(duration);
-        let aged = origin.aged && origin.part == 0;
-        self.tally.seen(window, record.time_ns, end, aged.then_some(origin.rank));
+        self.seen(&record, window, origin);
         if let (Some(pop), Some(exporter), 0) = (record.pop, record.exporter, origin.part) {
             let seen = self.tally.exporters.entry((pop, exporter)).or_default();
             *seen = seen.saturating_add(counts.packets);
@@ -315,24 +360,66 @@ impl<'r, 'a> Worker<'r, 'a> {
         }
     }
 
-    /// Finds the paths of a record: where it was seen, and where a scenario may move it.
-    fn find_paths(&mut self, record: &Record, ends: &Ends) {
-        self.paths.clear();
-        let moves = &self.replay.moves;
-        let mut record = *record;
-        let seen_at = record.pop;
-        if moves.may_change_path(seen_at) {
-            // Where no rule on its way asks for the PoP, its way is the same everywhere.
-            record.pop = None;
-            record.header.known = record.header.known.without(Known::POP);
-            self.walk(&record);
-            let asks = |step: &Step| step.missing & Known::POP.0 != 0;
-            record.pop = seen_at;
-            record.header.known = record.header.known.with(Known::POP);
-            if !self.pair.running.iter().chain(&self.pair.candidate).any(asks) {
-                self.note_path(&record, ends);
-                return;
+    /// Notes when a record was; only a new window is told to the tally.
+    fn seen(&mut self, record: &Record, window: i64, origin: Origin) {
+        let duration = i64::try_from(record.duration_ns).unwrap_or(i64::MAX);
+        let end_ns = record.time_ns.saturating_add(duration);
+        let aged = (origin.aged && origin.part == 0).then_some(origin.rank);
+        match &mut self.span {
+            Some(span) if span.window == window && span.aged == aged => {
+                span.start_ns = span.start_ns.min(record.time_ns);
+                span.end_ns = span.end_ns.max(end_ns);
             }
+            _ => {
+                self.note_span();
+                self.span = Some(Seen { window, start_ns: record.time_ns, end_ns, aged });
+            }
+        }
+    }
+
+    fn note_span(&mut self) {
+        if let Some(Seen { window, start_ns, end_ns, aged }) = self.span.take() {
+            self.tally.seen(window, start_ns, end_ns, aged);
+        }
+    }
+
+    /// Returns the number of the ends of a record.
+    fn find_ends(&mut self, record: &Record) -> u32 {
+        let attribution = self.replay.attribution;
+        let Some((src, dst)) = attribution.plain_ends(record) else {
+            return self.tally.ends.intern(&attribution.attribute(record));
+        };
+        let ends = &mut self.tally.ends;
+        *self.ends.0.entry((src, dst)).or_insert_with(|| {
+            ends.intern(&Ends {
+                src: Some(src),
+                dst: Some(dst),
+                named: None,
+                protected: Vec::new(),
+            })
+        })
+    }
+
+    /// Returns the number of the paths of a record: where it was seen, and where a scenario may
+    /// move it.
+    fn find_paths(&mut self, record: &Record, ends: u32) -> u32 {
+        let moves = &self.replay.moves;
+        let seen_at = record.pop;
+        if !moves.may_change_path(seen_at) {
+            return self.path(record, ends);
+        }
+        self.paths.clear();
+        let mut record = *record;
+        // Where no rule on its way asks for the PoP, its way is the same everywhere.
+        record.pop = None;
+        record.header.known = record.header.known.without(Known::POP);
+        self.walk(&record);
+        let asks = |step: &Step| step.missing & Known::POP.0 != 0;
+        record.pop = seen_at;
+        record.header.known = record.header.known.with(Known::POP);
+        if !self.pair.running.iter().chain(&self.pair.candidate).any(asks) {
+            self.note_path(&record, ends);
+        } else {
             self.walk(&record);
             self.note_path(&record, ends);
             for class in moves.classes() {
@@ -340,27 +427,63 @@ impl<'r, 'a> Worker<'r, 'a> {
                 self.walk(&record);
                 self.note_path(&record, ends);
             }
-            return;
         }
-        self.walk(&record);
-        self.note_path(&record, ends);
+        self.tally.paths.intern(&self.paths)
+    }
+
+    /// Returns the number of the paths of a record that no scenario sends elsewhere.
+    fn path(&mut self, record: &Record, ends: u32) -> u32 {
+        let matcher = &self.replay.matcher;
+        matcher.hits(record, &mut self.hits);
+        let known = match self.hits.as_slice() {
+            [] => self.ways.none,
+            [Hit { line, missing: 0 }] => {
+                Some(self.ways.one[*line as usize]).filter(|number| *number != UNSEEN)
+            }
+            more => self.ways.more.get(more).copied(),
+        };
+        if let Some(number) = known {
+            return number;
+        }
+        self.paths.clear();
+        self.lay_out();
+        self.note_path(record, ends);
+        let number = self.tally.paths.intern(&self.paths);
+        if !self.hits.iter().any(|hit| self.is_limited[hit.line as usize]) {
+            match self.hits.as_slice() {
+                [] => self.ways.none = Some(number),
+                [Hit { line, missing: 0 }] => self.ways.one[*line as usize] = number,
+                more => {
+                    self.ways.more.insert(more.to_vec(), number);
+                }
+            }
+        }
+        number
     }
 
     fn walk(&mut self, record: &Record) {
-        self.replay.matchers[0].walk(record, &mut self.pair.running);
-        self.replay.matchers[1].walk(record, &mut self.pair.candidate);
+        self.replay.matcher.hits(record, &mut self.hits);
+        self.lay_out();
+    }
+
+    /// Lays out what was hit as the ways through both sets.
+    fn lay_out(&mut self) {
+        self.replay.matcher.steps(0, &self.hits, &mut self.pair.running);
+        self.replay.matcher.steps(1, &self.hits, &mut self.pair.candidate);
     }
 
     /// Notes the buckets on the way just walked, and the way.
-    fn note_path(&mut self, record: &Record, ends: &Ends) {
+    fn note_path(&mut self, record: &Record, ends: u32) {
         let replay = self.replay;
+        let owners = |tally: &Tally| -> Vec<_> {
+            replay.attribution.owners(tally.ends.value(ends)).collect()
+        };
         for (side, steps) in
             [&mut self.pair.running, &mut self.pair.candidate].into_iter().enumerate()
         {
             for step in steps {
                 let Some(limit) = &replay.limits[side][step.rule as usize] else { continue };
-                let owner = || replay.attribution.owners(ends).collect::<Vec<_>>();
-                let met = match bucket(limit, record, owner) {
+                let met = match bucket(limit, record, || owners(&self.tally)) {
                     Ok((exporter, parts)) => {
                         let (candidate, rule) = (side == 1, step.rule);
                         let key = BucketKey { candidate, rule, exporter, parts };
@@ -376,8 +499,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         }
         for step in &self.pair.candidate {
             if let Some(keyed) = &replay.keyed[step.rule as usize] {
-                let owner = || replay.attribution.owners(ends).collect::<Vec<_>>();
-                let met = match bucket(keyed, record, owner) {
+                let met = match bucket(keyed, record, || owners(&self.tally)) {
                     Ok((exporter, parts)) => {
                         let key = BucketKey { candidate: true, rule: step.rule, exporter, parts };
                         self.tally.buckets.intern(&key)

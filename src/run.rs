@@ -375,7 +375,7 @@ impl Run {
         });
         let replay = Replay {
             attribution,
-            matchers: matcher::compile(sets, names),
+            matcher: matcher::compile(sets, names),
             limits: sets.map(replay::limits),
             keyed: replay::keyed(sets[1]),
             attack: judges.attack_matches.iter().map(|one| Test::compile(one, names)).collect(),

@@ -66,8 +66,24 @@ impl Service {
     }
 }
 
+/// The ports that name a service, a bit each.
+static NAMES: [u64; 1024] = {
+    let mut names = [0; 1024];
+    let mut low = 1;
+    while low < 1024 {
+        names[low / 64] |= 1 << (low % 64);
+        low += 1;
+    }
+    let mut at = 0;
+    while at < NAMED_PORTS.len() {
+        names[NAMED_PORTS[at] as usize / 64] |= 1 << (NAMED_PORTS[at] % 64);
+        at += 1;
+    }
+    names
+};
+
 fn names(port: u16) -> bool {
-    (1..1024).contains(&port) || NAMED_PORTS.binary_search(&port).is_ok()
+    NAMES[usize::from(port) / 64] >> (port % 64) & 1 == 1
 }
 
 /// Returns the usual name of an IP protocol.

@@ -173,8 +173,8 @@ impl Walk {
 
 /// Decides a single record by the slow, obvious engine, with every bucket full.
 pub fn decide(set: &RuleSet, record: &Record, names: &Names) -> Walk {
-    let [matcher] = compile([set], names);
-    let mut tracer = Tracer::new(set, matcher.scanning(), None);
+    let matcher = compile([set], names).scanning();
+    let mut tracer = Tracer::new(set, (&matcher, 0), None);
     tracer.trace(record)
 }
 
@@ -195,7 +195,8 @@ type Instance = (u32, Option<NameId>, Option<NameId>, Vec<u128>);
 /// Walks records through a rule set.
 pub struct Tracer<'a> {
     set: &'a RuleSet,
-    matcher: Matcher,
+    /// And which of its sets this is.
+    matcher: (&'a Matcher, usize),
     limits: Vec<Option<Limiter>>,
     attribution: Option<&'a Attribution<'a>>,
     buckets: HashMap<Instance, meet::Bucket>,
@@ -221,11 +222,12 @@ struct Going<'r> {
 }
 
 impl<'a> Tracer<'a> {
-    /// Makes a tracer whose buckets are full. `matcher` is of the rule set. Without attribution
+    /// Makes a tracer whose buckets are full. `matcher` is of the rule set, which is its set of that
+    /// number. Without attribution
     /// it cannot be told which bucket of a limit `per: customer` a record meets.
     pub fn new(
         set: &'a RuleSet,
-        matcher: Matcher,
+        matcher: (&'a Matcher, usize),
         attribution: Option<&'a Attribution<'a>>,
     ) -> Tracer<'a> {
         let limiter = |limit: &RateLimit| Limiter {
@@ -273,7 +275,8 @@ impl<'a> Tracer<'a> {
 
     fn start<'r>(&self, record: &'r Record) -> Going<'r> {
         let mut steps = Vec::new();
-        self.matcher.walk(record, &mut steps);
+        let (matcher, side) = self.matcher;
+        matcher.walk(side, record, &mut steps);
         Going {
             record,
             steps,

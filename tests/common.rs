@@ -150,7 +150,7 @@ pub(crate) fn assess(
     let moves = Moves::new(&scenarios, sets, names);
     let replay = Replay {
         attribution: &attribution,
-        matchers: matcher::compile(sets, names),
+        matcher: matcher::compile(sets, names),
         limits: sets.map(limits),
         keyed: keyed(candidate),
         attack: Vec::new(),

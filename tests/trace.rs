@@ -247,13 +247,13 @@ proptest! {
         let set = parse(&text);
         let names = Names::new();
         names.intern("ams");
-        let [fast] = compile([&set], &names);
-        let mut quick = Tracer::new(&set, fast.clone(), None);
+        let fast = compile([&set], &names);
+        let mut quick = Tracer::new(&set, (&fast, 0), None);
         let mut steps = Vec::new();
         for record in &records {
             let walk = decide(&set, record, &names);
             prop_assert_eq!(&quick.trace(record), &walk);
-            fast.walk(record, &mut steps);
+            fast.walk(0, record, &mut steps);
             // Where nothing is unknown, the last step is the end.
             if steps.iter().all(|step| step.certain()) {
                 let by = steps
@@ -332,7 +332,7 @@ fn taken(set: &RuleSet, records: &[Record], even: bool, names: &Arc<Names>) -> V
     let sets = [&empty, set];
     let replay = Replay {
         attribution: &attribution,
-        matchers: compile(sets, names),
+        matcher: compile(sets, names),
         limits: sets.map(limits),
         keyed: keyed(set),
         attack: Vec::new(),
@@ -401,8 +401,8 @@ proptest! {
                 Record { time_ns, number: at as u64 + 1, ..record }
             })
             .collect();
-        let [matcher] = compile([&set], &names);
-        let mut tracer = Tracer::new(&set, matcher, None);
+        let matcher = compile([&set], &names);
+        let mut tracer = Tracer::new(&set, (&matcher, 0), None);
         let walks: Vec<Walk> = records.iter().map(|record| tracer.trace(record)).collect();
         prop_assert!(walks.iter().all(|walk| walk.disposition() != Disposition::CannotTell));
         prop_assert_eq!(traced(&set, &walks), taken(&set, &records, false, &names), "{}", text);
@@ -416,9 +416,9 @@ proptest! {
         let set = parse(&text);
         let names = Names::new();
         names.intern("ams");
-        let [matcher] = compile([&set], &names);
+        let matcher = compile([&set], &names);
         let (mut whole, mut part) =
-            (Tracer::new(&set, matcher.clone(), None), Tracer::new(&set, matcher, None));
+            (Tracer::new(&set, (&matcher, 0), None), Tracer::new(&set, (&matcher, 0), None));
         let mut time_ns = 0i64;
         for (record, gap, lost) in records {
             time_ns += gap as i64;
@@ -468,8 +468,8 @@ fn seconds_of_a_profile_lose_what_check_says() {
         );
         let (set, names) = (parse(&text), Arc::new(Names::new()));
         let records = records_of(PROFILE, &names);
-        let [matcher] = compile([&set], &names);
-        let mut tracer = Tracer::new(&set, matcher, None);
+        let matcher = compile([&set], &names);
+        let mut tracer = Tracer::new(&set, (&matcher, 0), None);
         let walks: Vec<Walk> = records
             .chunk_by(|a, b| a.time_ns / 1_000_000_000 == b.time_ns / 1_000_000_000)
             .flat_map(|second| tracer.trace_second(second))

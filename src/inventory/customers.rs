@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::model::intervals::{Bits, Intervals};
 use crate::model::{
     Address, AddressRange, CustomerId, Family, InfrastructureId, Inventory, Prefix, SharedId,
 };
@@ -41,8 +42,30 @@ pub struct End {
 #[derive(Clone, Debug)]
 pub struct Customers {
     ends: Vec<End>,
-    v4: Intervals<u32>,
-    v6: Intervals<u128>,
+    /// By end: whether it is somebody's, and whether it is without infrastructure.
+    traits: Vec<(bool, bool)>,
+    v4: Table<u32>,
+    v6: Table<u128>,
+}
+
+/// The intervals of one family, and what stands in each.
+#[derive(Clone, Debug)]
+struct Table<T> {
+    intervals: Intervals<T>,
+    ends: Vec<EndId>,
+}
+
+impl<T: Bits> Table<T> {
+    fn new(intervals: Vec<(u128, EndId)>) -> Table<T> {
+        let starts = intervals.iter().map(|(start, _)| T::of(*start)).collect();
+        let ends = intervals.into_iter().map(|(_, end)| end).collect();
+        Table { intervals: Intervals::new(starts), ends }
+    }
+
+    #[inline]
+    fn lookup(&self, address: T) -> EndId {
+        self.ends[self.intervals.position(address)]
+    }
 }
 
 /// What a prefix of the inventory says about its addresses.
@@ -85,7 +108,9 @@ impl Customers {
         let mut v4 = flatten(&claims[..split], Family::V4, &mut ends);
         let mut v6 = flatten(&claims[split..], Family::V6, &mut ends);
         let ends = ends.number(&mut v4, &mut v6);
-        Customers { v4: Intervals::new(v4), v6: Intervals::new(v6), ends }
+        let traits =
+            ends.iter().map(|end| (end.owner != Owner::Nobody, end.infrastructure.is_empty()));
+        Customers { traits: traits.collect(), v4: Table::new(v4), v6: Table::new(v6), ends }
     }
 
     /// Returns what stands at an address.
@@ -102,18 +127,30 @@ impl Customers {
         &self.ends[id.0 as usize]
     }
 
+    /// Returns whether an end is somebody's.
+    #[inline]
+    pub fn is_owned(&self, id: EndId) -> bool {
+        self.traits[id.0 as usize].0
+    }
+
+    /// Returns whether no infrastructure is at an end.
+    #[inline]
+    pub fn is_plain(&self, id: EndId) -> bool {
+        self.traits[id.0 as usize].1
+    }
+
     /// Returns the pieces of a range, in order; together they are the whole range.
     pub fn segments(
         &self,
         range: AddressRange,
     ) -> impl Iterator<Item = (AddressRange, EndId)> + '_ {
         let (mut at, count) = match range.family {
-            Family::V4 => (self.v4.position(range.first as u32), self.v4.starts.len()),
-            Family::V6 => (self.v6.position(range.first), self.v6.starts.len()),
+            Family::V4 => (self.v4.intervals.position(range.first as u32), self.v4.ends.len()),
+            Family::V6 => (self.v6.intervals.position(range.first), self.v6.ends.len()),
         };
         let start = move |at: usize| match range.family {
-            Family::V4 => u128::from(self.v4.starts[at]),
-            Family::V6 => self.v6.starts[at],
+            Family::V4 => u128::from(self.v4.intervals.starts()[at]),
+            Family::V6 => self.v6.intervals.starts()[at],
         };
         let end = move |at: usize| match range.family {
             Family::V4 => self.v4.ends[at],
@@ -275,101 +312,6 @@ fn push(starts: &mut Vec<(u128, EndId)>, first: u128, end: EndId) {
     }
     if starts.last().is_none_or(|(_, last)| *last != end) {
         starts.push((first, end));
-    }
-}
-
-//------------ Intervals -----------------------------------------------------
-
-/// The most bits that the index cuts by.
-const INDEX_BITS: u32 = 18;
-
-/// Addresses as numbers that an index can cut.
-trait Bits: Copy + Ord {
-    /// Returns the slot of an address at or above the base; below it, that of the base.
-    fn slot(self, base: Self, shift: u32) -> usize;
-    fn of(bits: u128) -> Self;
-    /// Returns how many bits lie between the base and an address above it.
-    fn width(self, base: Self) -> u32;
-}
-
-impl Bits for u32 {
-    #[inline]
-    fn slot(self, base: u32, shift: u32) -> usize {
-        (self.saturating_sub(base) >> shift) as usize
-    }
-    fn of(bits: u128) -> u32 {
-        bits as u32
-    }
-    fn width(self, base: u32) -> u32 {
-        u32::BITS - self.saturating_sub(base).leading_zeros()
-    }
-}
-
-impl Bits for u128 {
-    #[inline]
-    fn slot(self, base: u128, shift: u32) -> usize {
-        (self.saturating_sub(base) >> shift) as usize
-    }
-    fn of(bits: u128) -> u128 {
-        bits
-    }
-    fn width(self, base: u128) -> u32 {
-        u128::BITS - self.saturating_sub(base).leading_zeros()
-    }
-}
-
-/// Sorted disjoint intervals that together hold every address.
-///
-/// The index spans only the addresses at which intervals start: those of IPv6 lie in so small a
-/// part of the family that its highest bits would tell nothing apart.
-#[derive(Clone, Debug)]
-struct Intervals<T> {
-    starts: Vec<T>,
-    ends: Vec<EndId>,
-    /// The second start: the first is always zero.
-    base: T,
-    /// The last start.
-    top: T,
-    shift: u32,
-    /// For every slot, the first interval but that at zero that starts in or after it.
-    index: Vec<u32>,
-}
-
-impl<T: Bits> Intervals<T> {
-    fn new(intervals: Vec<(u128, EndId)>) -> Intervals<T> {
-        let starts: Vec<T> = intervals.iter().map(|(start, _)| T::of(*start)).collect();
-        let ends: Vec<EndId> = intervals.into_iter().map(|(_, end)| end).collect();
-        let zero = T::of(0);
-        let base = starts.get(1).copied().unwrap_or(zero);
-        let top = starts.last().copied().unwrap_or(zero);
-        // A few slots an interval: the index of a small table should be small, too.
-        let bits = INDEX_BITS.min(starts.len().max(1).ilog2() + 2);
-        let shift = top.width(base).saturating_sub(bits);
-        let slots = top.slot(base, shift) + 1;
-        let mut index = Vec::with_capacity(slots + 1);
-        for (at, start) in starts.iter().enumerate().skip(1) {
-            let slot = start.slot(base, shift);
-            while index.len() <= slot {
-                index.push(at as u32);
-            }
-        }
-        index.resize(slots + 1, starts.len() as u32);
-        Intervals { starts, ends, base, top, shift, index }
-    }
-
-    #[inline]
-    fn position(&self, address: T) -> usize {
-        // Behind the last start there is one interval only, and no slot.
-        let slot = address.min(self.top).slot(self.base, self.shift);
-        let (from, to) = (self.index[slot] as usize, self.index[slot + 1] as usize);
-        let within = self.starts[from..to].partition_point(|start| *start <= address);
-        // The first interval starts at zero, so one always starts at or before the address.
-        (from + within).saturating_sub(1)
-    }
-
-    #[inline]
-    fn lookup(&self, address: T) -> EndId {
-        self.ends[self.position(address)]
     }
 }
 

@@ -1,18 +1,24 @@
 //! Compiled rules: decides which rules a record meets, in three values.
 //!
 //! A field that a record lacks makes a test "cannot tell" ([`Truth::Maybe`]), never false.
-//! [`scan`] decides one rule after another; for larger sets a sieve by addresses leaves out the
-//! rules that cannot match, and must agree with it record by record.
+//! [`scan`] decides one rule after another; the engines leave out the rules that cannot match, and
+//! must agree with it record by record.
 
-use std::collections::HashMap;
+use engine::Engine;
+use lines::{Going, Lines, Point};
+use materials::Materials;
 
-use index::Index;
+use crate::model::{Action, Family, Known, Names, Record, RuleSet};
 
-use crate::model::{Action, DefaultAction, Known, Match, Names, Record, RuleSet};
-
-mod index;
+mod bits;
+mod condition;
+mod engine;
+mod lines;
+mod materials;
 pub mod scan;
 
+pub use engine::Shape;
+pub use materials::Limits;
 pub use scan::Test;
 
 /// One of Kleene's three values; the unknown one says which missing fields it hangs on.
@@ -106,75 +112,129 @@ pub fn missing_words(missing: u16) -> Vec<&'static str> {
     WORDS.iter().filter(|(bit, _)| missing & bit != 0).map(|(_, word)| *word).collect()
 }
 
-/// A compiled rule set.
-#[derive(Clone, Debug)]
-pub struct Matcher {
-    rules: Vec<CompiledRule>,
-    index: Option<Index>,
-    /// What becomes of records that no rule decides.
-    pub default: DefaultAction,
+/// How many rule sets are walked together.
+const SIDES: usize = 2;
+
+/// A line of a [`Matcher`] that a record meets, or may meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hit {
+    /// The line.
+    pub line: u32,
+    /// The missing fields on which it hangs; none if it is certainly met.
+    pub missing: u16,
 }
 
+/// One or two compiled rule sets, walked together.
 #[derive(Clone, Debug)]
-struct CompiledRule {
-    test: Test,
-    matches: u32,
-    ends_walk: bool,
+pub struct Matcher {
+    lines: Lines,
+    /// How many sets there are.
+    sides: usize,
+    /// By family; none looks at one line after another.
+    engines: Option<[Engine; 2]>,
 }
 
 impl Matcher {
-    /// Walks a record through the rules, up to the first that certainly takes it and ends the
-    /// walk. `steps` is cleared first.
-    pub fn walk(&self, record: &Record, steps: &mut Vec<Step>) {
-        steps.clear();
-        // A rule set of more than four thousand million rules does not fit into memory.
-        match self.index.as_ref().and_then(|index| index.rules(&record.header)) {
-            Some(rules) => self.walk_rules(rules, record, steps),
-            None => self.walk_rules(0..self.rules.len() as u32, record, steps),
+    /// Finds what a record meets, in all sets, up to where the last of its walks certainly ends.
+    /// `hits` is cleared first.
+    #[inline]
+    pub fn hits(&self, record: &Record, hits: &mut Vec<Hit>) {
+        hits.clear();
+        let mut going = Going::new(hits, self.sides);
+        let header = &record.header;
+        match &self.engines {
+            Some(engines) if header.known.has(Known::SRC.with(Known::DST)) => {
+                let engine = &engines[usize::from(header.family == Family::V6)];
+                engine.walk(&self.lines, &Point::of(header), record, &mut going);
+            }
+            _ => {
+                for line in 0..self.lines.len() as u32 {
+                    if going.is_behind(line) {
+                        break;
+                    }
+                    self.lines.test(line, record, &mut going);
+                }
+            }
         }
+        going.finish();
     }
 
-    fn walk_rules(&self, rules: impl Iterator<Item = u32>, record: &Record, steps: &mut Vec<Step>) {
-        for at in rules {
-            let rule = &self.rules[at as usize];
-            let missing = match rule.test.decide(record) {
-                Truth::No => continue,
-                Truth::Yes => Known::NONE,
-                Truth::Maybe(missing) => missing,
-            };
-            steps.push(Step { rule: at, matches: rule.matches, missing: missing.0 });
-            if missing == Known::NONE && rule.ends_walk {
+    /// Returns how many lines there are: rules that both sets have in the same order are one.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Returns whether there are no rules.
+    pub fn is_empty(&self) -> bool {
+        self.lines.len() == 0
+    }
+
+    /// Returns the rules of a line, by set.
+    pub fn rules(&self, line: usize) -> [Option<u32>; SIDES] {
+        let rules = self.lines.get(line as u32).rules;
+        rules.map(|rule| (rule != lines::NONE).then_some(rule))
+    }
+
+    /// Returns the way through one of the sets, up to the first rule that certainly takes the
+    /// record and ends the walk. `steps` is cleared first.
+    pub fn steps(&self, side: usize, hits: &[Hit], steps: &mut Vec<Step>) {
+        steps.clear();
+        for hit in hits {
+            let line = self.lines.get(hit.line);
+            let rule = line.rules[side];
+            if rule == lines::NONE {
+                continue;
+            }
+            steps.push(Step { rule, matches: line.matches, missing: hit.missing });
+            if hit.missing == 0 && self.lines.ends(hit.line, side) {
                 return;
             }
         }
     }
 
+    /// Walks a record through one of the sets. `steps` is cleared first.
+    pub fn walk(&self, side: usize, record: &Record, steps: &mut Vec<Step>) {
+        let mut hits = Vec::new();
+        self.hits(record, &mut hits);
+        self.steps(side, &hits, steps);
+    }
+
     /// Returns the same rules, to be looked at one by one: the slow twin that tests compare with.
     #[must_use]
     pub fn scanning(&self) -> Matcher {
-        Matcher { index: None, ..self.clone() }
+        Matcher { engines: None, ..self.clone() }
+    }
+
+    /// Returns how the rules are looked at, by family.
+    pub fn shapes(&self) -> [Shape; 2] {
+        let mut shapes = [Shape::default(); 2];
+        for (shape, engine) in shapes.iter_mut().zip(self.engines.iter().flatten()) {
+            engine.describe(shape);
+        }
+        shapes
     }
 }
 
-/// Compiles rule sets together, so that equal matches share their number.
-pub fn compile<const N: usize>(sets: [&RuleSet; N], names: &Names) -> [Matcher; N] {
-    let mut numbers: HashMap<&Match, u32> = HashMap::new();
-    sets.map(|set| Matcher {
-        index: Index::new(set),
-        rules: set
-            .rules
-            .iter()
-            .map(|rule| {
-                let next = numbers.len() as u32;
-                CompiledRule {
-                    test: Test::compile(&rule.matches, names),
-                    matches: *numbers.entry(&rule.matches).or_insert(next),
-                    ends_walk: ends_walk(&rule.action.value),
-                }
-            })
-            .collect(),
-        default: set.default.action,
-    })
+/// Compiles one rule set, or two together, so that equal matches share their number and are looked
+/// at once.
+pub fn compile<const N: usize>(sets: [&RuleSet; N], names: &Names) -> Matcher {
+    compile_within(Limits::default(), sets, names)
+}
+
+/// Compiles with other limits than the usual ones: results are the same.
+pub fn compile_within<const N: usize>(
+    limits: Limits,
+    sets: [&RuleSet; N],
+    names: &Names,
+) -> Matcher {
+    const { assert!(N == 1 || N == SIDES) };
+    let (lines, conditions) = Lines::new(&sets, names);
+    let engines = [Family::V4, Family::V6].map(|family| {
+        let own = (0..lines.len() as u32).filter(|line| conditions.is_of(*line, family));
+        let of = Materials { lines: &lines, conditions: &conditions, limits };
+        Engine::new(own.collect(), of, family)
+    });
+    Matcher { lines, sides: N, engines: Some(engines) }
 }
 
 /// Returns whether a packet that meets this action goes no further.

@@ -144,7 +144,7 @@ impl Test {
     }
 }
 
-fn is_fragment(test: FragmentTest, fragment: Fragment) -> bool {
+pub(super) fn is_fragment(test: FragmentTest, fragment: Fragment) -> bool {
     let (later, more) = (fragment.has(Fragment::LATER), fragment.has(Fragment::MORE));
     match test {
         FragmentTest::Any => later || more,

@@ -1,6 +1,7 @@
 //! The plain types every other part speaks: no input or output, no parsing of foreign text.
 
 pub mod diagnostic;
+pub mod intervals;
 pub mod inventory;
 pub mod names;
 pub mod ordinary;

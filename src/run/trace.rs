@@ -9,7 +9,7 @@ use super::{Plan, Run, Running};
 use crate::attribution::Attribution;
 use crate::input;
 use crate::inventory::customers::Customers;
-use crate::matcher::compile;
+use crate::matcher::{Matcher, compile};
 use crate::model::{
     Action, Diagnostic, Inventory, KeyPart, Label, Names, Record, RecordBatch, RuleSet, SourceId,
     Sources,
@@ -109,7 +109,8 @@ impl Run {
         let customers = Customers::compile(&inventory, &[]);
         let attribution = Attribution::new(&inventory, &customers, &names);
         let attribution = (!is_empty(&inventory)).then_some(&attribution);
-        let sides = Sides::new(&candidate, running.as_ref(), &names, attribution);
+        let matcher = compile([&candidate, running.as_ref().unwrap_or(&candidate)], &names);
+        let sides = Sides::new(&candidate, running.as_ref(), &matcher, attribution);
         let shown = [
             paths.iter().map(|path| input::shown(path)).collect::<Vec<_>>().join(", "),
             self.running.clone().unwrap_or_default(),
@@ -251,15 +252,14 @@ impl<'a> Sides<'a> {
     fn new(
         candidate: &'a RuleSet,
         running: Option<&'a RuleSet>,
-        names: &Names,
+        matcher: &'a Matcher,
         attribution: Option<&'a Attribution<'a>>,
     ) -> Sides<'a> {
         let sets: Vec<&RuleSet> = [Some(candidate), running].into_iter().flatten().collect();
-        let [a, b] = compile([candidate, running.unwrap_or(candidate)], names);
         let tracers = sets
             .iter()
-            .zip([a, b])
-            .map(|(set, matcher)| Tracer::new(set, matcher, attribution))
+            .enumerate()
+            .map(|(side, set)| Tracer::new(set, (matcher, side), attribution))
             .collect();
         Sides { sets, tracers }
     }
