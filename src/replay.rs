@@ -1,25 +1,24 @@
 //! Records through both rule sets in one pass, counted and attributed.
 //!
-//! Workers count batches into tallies of their own, which are merged; results do not depend on
-//! how many there are.
+//! [`pipeline`] brings the records here: workers count them into tallies of their own, which are
+//! merged; results do not depend on how many there are.
 
+mod pipeline;
 mod places;
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Mutex, PoisonError};
 
 use crate::attribution::bucket::bucket;
 use crate::attribution::{Attribution, Ends};
 use crate::matcher::{BUCKET, Matcher, Step, Test, Truth};
 use crate::model::{
-    Action, Diagnostic, Family, Fragment, Known, Label, NameId, RateLimit, Record, RecordBatch,
-    RuleSet,
+    Action, Family, Fragment, Known, Label, NameId, RateLimit, Record, RecordBatch, RuleSet,
 };
 use crate::scenario::{Moves, slot};
 use crate::service::Service;
 use crate::tally::{BucketKey, Counts, IPV6, Key, LATER_FRAGMENT, NO_BUCKET, Offer, Pair, Tally};
 use crate::traffic::TrafficReader;
+use pipeline::Origin;
 
 /// How many `attack_match`es one run can tell apart.
 pub const MAX_ATTACK_MATCHES: usize = 30;
@@ -59,16 +58,6 @@ pub struct Input {
     pub part: u16,
 }
 
-/// What a batch inherits from its recording.
-#[derive(Clone, Copy)]
-struct Origin {
-    rank: u32,
-    even: bool,
-    aged: bool,
-    part: u16,
-    shift_ns: i64,
-}
-
 /// Returns the rate limits of a rule set, rule by rule.
 pub fn limits(set: &RuleSet) -> Vec<Option<RateLimit>> {
     set.rules
@@ -86,127 +75,6 @@ pub fn keyed(set: &RuleSet) -> Vec<Option<RateLimit>> {
     limits.map(|limit| limit.as_ref().and_then(RateLimit::per_destination)).collect()
 }
 
-impl Replay<'_> {
-    /// Reads and counts everything. Returns the inputs for their counts, the tally, and why
-    /// readers ended early, if they did.
-    pub fn run(
-        &self,
-        mut inputs: Vec<Input>,
-        threads: usize,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> (Vec<Input>, Tally, Vec<Diagnostic>) {
-        let mut problems = Vec::new();
-        if threads <= 1 {
-            let mut worker = Worker::new(self);
-            let mut batch = RecordBatch::new();
-            let mut span = Span::default();
-            for input in &mut inputs {
-                let mut send = |batch: &mut RecordBatch, origin| {
-                    worker.count(batch, origin);
-                    true
-                };
-                problems.extend(read(input, &mut batch, &mut span, progress, &mut send));
-            }
-            return (inputs, self.without_doubtful_buckets(worker.tally), problems);
-        }
-        let (sender, receiver) = sync_channel::<(RecordBatch, Origin)>(threads * 4);
-        let receiver = Mutex::new(receiver);
-        let tally = std::thread::scope(|scope| {
-            // Where the system gives no more threads, those that it gave do the work.
-            let spawn =
-                |_| std::thread::Builder::new().spawn_scoped(scope, || self.work(&receiver)).ok();
-            let workers: Vec<_> = (0..threads).map_while(spawn).collect();
-            let mut batch = RecordBatch::new();
-            let mut span = Span::default();
-            for input in &mut inputs {
-                let mut send = |batch: &mut RecordBatch, origin| {
-                    sender.send((std::mem::take(batch), origin)).is_ok()
-                };
-                problems.extend(read(input, &mut batch, &mut span, progress, &mut send));
-            }
-            drop(sender);
-            let mut tally = Tally::default();
-            for worker in workers {
-                match worker.join() {
-                    Ok(part) => tally.merge(part),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            tally
-        });
-        (inputs, self.without_doubtful_buckets(tally), problems)
-    }
-
-    fn work(&self, receiver: &Mutex<Receiver<(RecordBatch, Origin)>>) -> Tally {
-        let mut worker = Worker::new(self);
-        loop {
-            let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok((batch, origin)) = next else { return worker.tally };
-            worker.count(&batch, origin);
-        }
-    }
-}
-
-/// When the recording was made.
-#[derive(Default)]
-struct Span(Option<(i64, i64)>);
-
-impl Span {
-    fn note(&mut self, batch: &RecordBatch) {
-        for record in batch.iter() {
-            let span = self.0.get_or_insert((record.time_ns, record.time_ns));
-            *span = (span.0.min(record.time_ns), span.1.max(record.time_ns));
-        }
-    }
-
-    /// Returns by how much traffic that a scenario adds is moved in time, so that it meets the
-    /// recording: what has no time of its own, or another one, begins when the recording begins.
-    fn shift(&self, batch: &RecordBatch, aged: bool) -> i64 {
-        let first = batch.iter().map(|record| record.time_ns).min();
-        match (self.0, first) {
-            (Some((start, end)), Some(first)) if !aged || first < start || first > end => {
-                start.saturating_sub(first)
-            }
-            _ => 0,
-        }
-    }
-}
-
-fn read(
-    input: &mut Input,
-    batch: &mut RecordBatch,
-    span: &mut Span,
-    progress: &(dyn Fn(u64) + Sync),
-    send: &mut dyn FnMut(&mut RecordBatch, Origin) -> bool,
-) -> Option<Diagnostic> {
-    let mut origin = Origin {
-        rank: input.rank,
-        even: input.reader.even(),
-        aged: input.reader.has_age(),
-        part: input.part,
-        shift_ns: 0,
-    };
-    let mut first = true;
-    loop {
-        match input.reader.read(batch) {
-            Ok(true) => {
-                if origin.part == 0 {
-                    span.note(batch);
-                } else if first {
-                    origin.shift_ns = span.shift(batch, origin.aged);
-                }
-                first = false;
-                progress(batch.len() as u64);
-                if !send(batch, origin) {
-                    return None;
-                }
-            }
-            Ok(false) => return None,
-            Err(problem) => return Some(*problem),
-        }
-    }
-}
-
 /// One thread's share of the work, with its scratch space.
 struct Worker<'r, 'a> {
     replay: &'r Replay<'a>,
@@ -222,7 +90,7 @@ impl<'r, 'a> Worker<'r, 'a> {
 
     fn count(&mut self, batch: &RecordBatch, origin: Origin) {
         for record in batch.iter() {
-            self.count_record(record, origin);
+            self.count_record(*record, origin);
         }
     }
 
