@@ -396,7 +396,7 @@ impl Run {
             let name = input::shown(&recording.path);
             let counts = input.reader.counts();
             if input.part == 0 {
-                replayed.add(&name, counts);
+                replayed.add(&name, &counts);
             }
             if let Some(reason) = &counts.broken {
                 self.problems.push(

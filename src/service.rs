@@ -82,6 +82,24 @@ static NAMES: [u64; 1024] = {
     names
 };
 
+impl Service {
+    /// Returns a number of its own for every service.
+    pub fn number(self) -> u32 {
+        let of = |kind: u32, protocol: u8, port: u16| {
+            kind << 24 | u32::from(protocol) << 16 | u32::from(port)
+        };
+        match self {
+            Service::Port(protocol, port) => of(0, protocol, port),
+            Service::OtherPort(protocol) => of(1, protocol, 0),
+            Service::Icmp(kind) => of(2, kind, 0),
+            Service::Icmpv6(kind) => of(3, kind, 0),
+            Service::Protocol(protocol) => of(4, protocol, 0),
+            Service::Unknown => of(5, 0, 0),
+            Service::Other => of(6, 0, 0),
+        }
+    }
+}
+
 fn names(port: u16) -> bool {
     NAMES[usize::from(port) / 64] >> (port % 64) & 1 == 1
 }

@@ -4,8 +4,11 @@
 //! tally is sorted by content.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use crate::attribution::Ends;
 use crate::matcher::Step;
@@ -15,31 +18,43 @@ use crate::service::Service;
 /// Hands out small numbers for values.
 #[derive(Clone, Debug)]
 pub struct Interner<T> {
-    numbers: HashMap<T, u32, foldhash::fast::FixedState>,
+    numbers: HashTable<u32>,
     values: Vec<T>,
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Interner { numbers: HashMap::default(), values: Vec::new() }
+        Interner { numbers: HashTable::new(), values: Vec::new() }
     }
+}
+
+/// The same hash in every run: numbers never show, but what is slow should be so every time.
+fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
+    FixedState::default().hash_one(value)
 }
 
 impl<T: Clone + Eq + Hash> Interner<T> {
     /// Returns the number of a value, new or old.
     pub fn intern(&mut self, value: &T) -> u32 {
-        if let Some(number) = self.numbers.get(value) {
+        self.intern_hashed(value, hash(value))
+    }
+
+    fn intern_hashed(&mut self, value: &T, hash_of_it: u64) -> u32 {
+        let Interner { numbers, values } = self;
+        let is_it = |number: &u32| values[*number as usize] == *value;
+        if let Some(number) = numbers.find(hash_of_it, is_it) {
             return *number;
         }
-        let number = self.values.len() as u32;
-        self.values.push(value.clone());
-        self.numbers.insert(value.clone(), number);
+        let number = values.len() as u32;
+        values.push(value.clone());
+        numbers.insert_unique(hash_of_it, number, |number| hash(&values[*number as usize]));
         number
     }
 
     /// Returns the number of a value, if it has one.
     pub fn find(&self, value: &T) -> Option<u32> {
-        self.numbers.get(value).copied()
+        let is_it = |number: &u32| self.values[*number as usize] == *value;
+        self.numbers.find(hash(value), is_it).copied()
     }
 
     /// Returns the value of a number.
@@ -72,7 +87,7 @@ pub const LATER_FRAGMENT: u32 = 1 << 31;
 pub const IPV6: u32 = 1 << 30;
 
 /// What records are counted by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Number of the paths: of a list of numbers of pairs. The first is where the record was seen.
     /// If there are more, the others are where a scenario may move it, by class of PoPs.
@@ -95,6 +110,20 @@ pub struct Key {
     pub slot: Option<u8>,
     /// What it is part of: zero is the recording, others are what a scenario adds.
     pub part: u16,
+}
+
+impl Hash for Key {
+    /// Hashes a few words instead of many fields: every record is looked up by one.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Key { paths, ends, pop, service, label, attack, window, slot, part } = self;
+        let pop = pop.map_or(u32::MAX, |pop| pop.0);
+        let slot = slot.map_or(u16::MAX, u16::from);
+        state.write_u64(u64::from(*paths) << 32 | u64::from(*ends));
+        state.write_u64(u64::from(pop) << 32 | u64::from(service.number()));
+        state.write_i64(*window);
+        state.write_u64(u64::from(*attack) << 32 | u64::from(slot) << 16 | u64::from(*part));
+        state.write_u8(*label as u8);
+    }
 }
 
 /// How much.
@@ -213,6 +242,16 @@ impl Tally {
         }
         self.counts[number as usize].add(counts);
         number
+    }
+
+    /// Counts many records, and returns the numbers of their keys.
+    pub fn count_all(&mut self, all: &[(Key, Counts)], numbers: &mut Vec<u32>) {
+        numbers.clear();
+        numbers.extend(all.iter().map(|(key, _)| self.keys.intern(key)));
+        self.counts.resize(self.keys.values().len(), Counts::default());
+        for ((_, counts), number) in all.iter().zip(numbers.iter()) {
+            self.counts[*number as usize].add(*counts);
+        }
     }
 
     /// Counts what was counted by one key by another one.

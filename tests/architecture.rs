@@ -109,7 +109,7 @@ struct Folder {
 
 const FOLDERS: &[Folder] = &[
     Folder { name: "languages", list: "const LANGUAGES", helpers: &[] },
-    Folder { name: "traffic", list: "const FORMS", helpers: &[] },
+    Folder { name: "traffic", list: "const FORMS", helpers: &["piece"] },
     Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
     Folder {
         name: "guardrails",
@@ -140,7 +140,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("std::env", SHELL),
     ("std::process", SHELL),
     ("std::thread", &["replay", "input", "run", "cli"]),
-    ("std::sync::mpsc", &["replay"]),
+    ("std::sync::mpsc", &[]),
     ("std::time::SystemTime", SHELL),
     ("std::time::Instant", SHELL),
     ("std::io::stdin", SHELL),

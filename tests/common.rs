@@ -12,12 +12,12 @@ use blastgate::change::Change;
 use blastgate::fate::Sets;
 use blastgate::impact::{Assessment, Impact};
 use blastgate::model::{
-    Diagnostic, Inventory, NameId, Names, ReadCounts, Record, RecordBatch, RuleSet, Sources,
+    Diagnostic, Inventory, NameId, Names, ReadCounts, Record, RuleSet, Sources,
 };
 use blastgate::reach::Reach;
 use blastgate::replay::{Input, Replay, keyed, limits};
 use blastgate::scenario::{Moves, Scenario, View};
-use blastgate::traffic::TrafficReader;
+use blastgate::traffic::{Piece, TrafficReader};
 use blastgate::{inventory, judge, languages, matcher};
 use serde_json::Value;
 
@@ -118,14 +118,14 @@ struct Made {
 }
 
 impl TrafficReader for Made {
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<Diagnostic>> {
-        batch.clear();
-        self.records.drain(..).for_each(|record| batch.push(&record));
+    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
+        let batch = piece.fill();
+        self.records.drain(..).for_each(|record| batch.push(record));
         Ok(!batch.is_empty())
     }
 
-    fn counts(&self) -> &ReadCounts {
-        &self.counts
+    fn counts(&self) -> ReadCounts {
+        self.counts.clone()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blastgate::model::{Names, ReadCounts, Record, RecordBatch, SourceId, Timestamp};
-use blastgate::traffic::{self, Settings};
+use blastgate::traffic::{self, Piece, Settings};
 
 /// One capture file.
 pub(crate) struct Capture {
@@ -77,9 +77,11 @@ pub(crate) fn read(
     let form = traffic::detect(&bytes).ok_or("no form of traffic")?;
     let mut reader = (form.open)(Box::new(Cursor::new(bytes)), settings)
         .map_err(|errors| errors[0].message.clone())?;
-    let (mut records, mut batch) = (Vec::new(), RecordBatch::new());
-    while reader.read(&mut batch).map_err(|error| error.message)? {
-        records.extend(batch.iter());
+    let (mut records, mut piece) = (Vec::new(), Piece::new());
+    while reader.cut(&mut piece).map_err(|error| error.message)? {
+        while let Some(batch) = piece.decode() {
+            records.extend(batch.iter());
+        }
     }
-    Ok((records, reader.counts().clone()))
+    Ok((records, reader.counts()))
 }

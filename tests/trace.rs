@@ -11,13 +11,13 @@ use blastgate::matcher::compile;
 use blastgate::model::ordinary::{carried, only_known};
 use blastgate::model::{
     Action, Direction, Family, Fragment, Known, Label, Layers, NameId, Names, PacketHeader, Record,
-    RecordBatch, RuleSet, SourceId, Sources,
+    RuleSet, SourceId, Sources,
 };
 use blastgate::packet_text::{self, Packet};
 use blastgate::replay::{Input, Replay, keyed, limits};
 use blastgate::scenario::{Moves, Scenario, View};
 use blastgate::trace::{Disposition, Tracer, Walk, decide};
-use blastgate::traffic::{self, TrafficReader};
+use blastgate::traffic::{self, Piece, TrafficReader};
 use blastgate::{judge, languages};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -307,14 +307,14 @@ const LIMITS: &[&str] = &[
 struct Given(Vec<Record>, bool, blastgate::model::ReadCounts);
 
 impl TrafficReader for Given {
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<blastgate::model::Diagnostic>> {
-        batch.clear();
-        self.0.drain(..).for_each(|record| batch.push(&record));
+    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<blastgate::model::Diagnostic>> {
+        let batch = piece.fill();
+        self.0.drain(..).for_each(|record| batch.push(record));
         Ok(!batch.is_empty())
     }
 
-    fn counts(&self) -> &blastgate::model::ReadCounts {
-        &self.2
+    fn counts(&self) -> blastgate::model::ReadCounts {
+        self.2.clone()
     }
 
     fn even(&self) -> bool {

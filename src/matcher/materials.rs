@@ -18,7 +18,7 @@ pub struct Limits {
 impl Default for Limits {
     /// As measured by the benches; 4 MB a field.
     fn default() -> Limits {
-        Limits { few: 6, many: 1_024, words: 1 << 19 }
+        Limits { few: 6, many: 64, words: 1 << 19 }
     }
 }
 

@@ -16,6 +16,7 @@ macro_rules! bits {
             pub const NONE: $name = $name(0);
 
             /// Returns whether all of `other`'s bits are set.
+            #[inline]
             pub fn has(self, other: $name) -> bool {
                 self.0 & other.0 == other.0
             }
@@ -155,6 +156,7 @@ pub struct PacketHeader {
 
 impl PacketHeader {
     /// Makes a header of which nothing is known but the family.
+    #[inline]
     pub fn unknown(family: Family) -> PacketHeader {
         PacketHeader {
             known: Known::NONE,
@@ -217,56 +219,11 @@ pub struct Record {
     pub number: u64,
 }
 
-/// A few thousand records, column by column.
+/// Records that are handed on together. They lie one after another as they are: in columns it
+/// took two to three times as long to put a record in and get it out, and all of it is looked at.
 #[derive(Clone, Debug, Default)]
 pub struct RecordBatch {
-    records: Columns,
-}
-
-macro_rules! columns {
-    ($($field:ident: $type:ty = $from:expr;)*) => {
-        #[derive(Clone, Debug, Default)]
-        struct Columns { $($field: Vec<$type>,)* }
-
-        impl Columns {
-            fn push(&mut self, record: &Record) {
-                $(self.$field.push($from(record));)*
-            }
-            fn clear(&mut self) {
-                $(self.$field.clear();)*
-            }
-        }
-    };
-}
-
-columns! {
-    time_ns: i64 = |r: &Record| r.time_ns;
-    duration_ns: u64 = |r: &Record| r.duration_ns;
-    known: Known = |r: &Record| r.header.known;
-    layers: Layers = |r: &Record| r.header.layers;
-    family: Family = |r: &Record| r.header.family;
-    src: u128 = |r: &Record| r.header.src;
-    dst: u128 = |r: &Record| r.header.dst;
-    protocol: u8 = |r: &Record| r.header.protocol;
-    src_port: u16 = |r: &Record| r.header.src_port;
-    dst_port: u16 = |r: &Record| r.header.dst_port;
-    tcp_flags: u8 = |r: &Record| r.header.tcp_flags;
-    icmp_type: u8 = |r: &Record| r.header.icmp_type;
-    icmp_code: u8 = |r: &Record| r.header.icmp_code;
-    packet_length: u32 = |r: &Record| r.header.packet_length;
-    dscp: u8 = |r: &Record| r.header.dscp;
-    ttl: u8 = |r: &Record| r.header.ttl;
-    fragment: Fragment = |r: &Record| r.header.fragment;
-    pop: Option<NameId> = |r: &Record| r.pop;
-    exporter: Option<NameId> = |r: &Record| r.exporter;
-    direction: Direction = |r: &Record| r.direction;
-    packets: u64 = |r: &Record| r.packets;
-    bytes: u64 = |r: &Record| r.bytes;
-    weight: u32 = |r: &Record| r.weight;
-    label: Label = |r: &Record| r.label;
-    customer: Option<NameId> = |r: &Record| r.customer;
-    source: SourceId = |r: &Record| r.source;
-    number: u64 = |r: &Record| r.number;
+    records: Vec<Record>,
 }
 
 impl RecordBatch {
@@ -280,12 +237,12 @@ impl RecordBatch {
 
     /// Returns how many records it holds.
     pub fn len(&self) -> usize {
-        self.records.time_ns.len()
+        self.records.len()
     }
 
     /// Returns whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.records.is_empty()
     }
 
     /// Forgets all records and keeps the memory.
@@ -294,49 +251,18 @@ impl RecordBatch {
     }
 
     /// Adds a record.
-    pub fn push(&mut self, record: &Record) {
+    pub fn push(&mut self, record: Record) {
         self.records.push(record);
     }
 
-    /// Returns the record at a position below [`RecordBatch::len`].
-    pub fn get(&self, at: usize) -> Record {
-        let c = &self.records;
-        Record {
-            time_ns: c.time_ns[at],
-            duration_ns: c.duration_ns[at],
-            header: PacketHeader {
-                known: c.known[at],
-                layers: c.layers[at],
-                family: c.family[at],
-                src: c.src[at],
-                dst: c.dst[at],
-                protocol: c.protocol[at],
-                src_port: c.src_port[at],
-                dst_port: c.dst_port[at],
-                tcp_flags: c.tcp_flags[at],
-                icmp_type: c.icmp_type[at],
-                icmp_code: c.icmp_code[at],
-                packet_length: c.packet_length[at],
-                dscp: c.dscp[at],
-                ttl: c.ttl[at],
-                fragment: c.fragment[at],
-            },
-            pop: c.pop[at],
-            exporter: c.exporter[at],
-            direction: c.direction[at],
-            packets: c.packets[at],
-            bytes: c.bytes[at],
-            weight: c.weight[at],
-            label: c.label[at],
-            customer: c.customer[at],
-            source: c.source[at],
-            number: c.number[at],
-        }
+    /// Returns the records in order.
+    pub fn as_slice(&self) -> &[Record] {
+        &self.records
     }
 
     /// Returns the records in order.
-    pub fn iter(&self) -> impl Iterator<Item = Record> + '_ {
-        (0..self.len()).map(|at| self.get(at))
+    pub fn iter(&self) -> std::slice::Iter<'_, Record> {
+        self.records.iter()
     }
 }
 
@@ -353,35 +279,4 @@ pub struct ReadCounts {
     pub broken: Option<String>,
     /// Frames (or bytes at the end) that should have been readable and were not, by reason.
     pub unread: std::collections::BTreeMap<String, u64>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_hands_back_what_it_was_given() {
-        let mut header = PacketHeader::unknown(Family::V6);
-        header.known = Known::ALL.without(Known::TTL);
-        header.dst = 7;
-        let record = Record {
-            time_ns: -5,
-            duration_ns: 1,
-            header,
-            pop: Some(NameId(3)),
-            exporter: None,
-            direction: Direction::Egress,
-            packets: 2,
-            bytes: 3,
-            weight: 4,
-            label: Label::Attack,
-            customer: None,
-            source: SourceId(1),
-            number: 9,
-        };
-        let mut batch = RecordBatch::new();
-        batch.push(&record);
-        assert_eq!(batch.get(0), record);
-        assert_eq!(batch.iter().count(), 1);
-    }
 }

@@ -16,6 +16,7 @@
 
 mod ip;
 mod link;
+mod plain;
 mod tunnel;
 
 use std::fmt;
@@ -96,9 +97,16 @@ impl fmt::Display for Reason {
 ///
 /// With `inner`, tunnels are looked through: the innermost readable IP header is the header.
 /// Without, the outermost one is. Allocates nothing, and holds still for any bytes.
+#[inline]
 pub fn read(link: LinkType, frame: &[u8], original_length: u32, inner: bool) -> Frame {
     // Some writers claim less than they kept; the bytes are there all the same.
     let wire = usize::try_from(original_length).unwrap_or(usize::MAX).max(frame.len());
+    let plain = if link == LinkType::ETHERNET && !inner { plain::read(frame, wire) } else { None };
+    plain.unwrap_or_else(|| walk(link, frame, wire, inner))
+}
+
+/// Reads any frame, header by header.
+fn walk(link: LinkType, frame: &[u8], wire: usize, inner: bool) -> Frame {
     let mut packet = match network(link::read(link, View { bytes: frame, wire })) {
         Ok(packet) => packet,
         Err(frame) => return frame,

@@ -452,4 +452,35 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn the_straight_way_reads_what_the_walk_reads(
+        (v6_, tagged, udp_, later) in any::<(bool, bool, bool, bool)>(),
+        damage in prop::collection::vec((12_usize..60, any::<u8>()), 0..4),
+        kept in 0_usize..90,
+        longer in -20_i32..60,
+    ) {
+        let upper = if udp_ { udp(443, b"payload") } else { tcp() };
+        let protocol = if udp_ { 17 } else { 6 };
+        let fragment = if later { 0x2001 } else { 0x6000 };
+        let (kind, packet) = match v6_ {
+            true => (0x86dd, v6(protocol, &upper)),
+            false => (0x0800, v4(protocol, fragment, &[], &upper)),
+        };
+        let whole = match tagged {
+            true => ethernet(0x8100, &join(&[&[0, 7], &u16::to_be_bytes(kind), &packet])),
+            false => ethernet(kind, &packet),
+        };
+        prop_assert_eq!(plain::read(&whole, whole.len()).is_some(), v6_ || !later);
+        let mut frame = whole;
+        for (at, byte) in damage {
+            let at = at.min(frame.len() - 1);
+            frame[at] = byte;
+        }
+        let original = u32::try_from(frame.len()).unwrap().saturating_add_signed(longer);
+        frame.truncate(kept);
+        let wire = frame.len().max(original as usize);
+        let walked = walk(LinkType::ETHERNET, &frame, wire, false);
+        prop_assert_eq!(read(LinkType::ETHERNET, &frame, original, false), walked);
+    }
 }

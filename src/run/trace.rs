@@ -11,13 +11,12 @@ use crate::input;
 use crate::inventory::customers::Customers;
 use crate::matcher::{Matcher, compile};
 use crate::model::{
-    Action, Diagnostic, Inventory, KeyPart, Label, Names, Record, RecordBatch, RuleSet, SourceId,
-    Sources,
+    Action, Diagnostic, Inventory, KeyPart, Label, Names, Record, RuleSet, SourceId, Sources,
 };
 use crate::packet_text;
 use crate::report::trace::{LineReport, TraceReport};
 use crate::trace::{Disposition, Tracer, Walk, compare};
-use crate::traffic::TrafficReader;
+use crate::traffic::{Piece, TrafficReader};
 use say::Sayer;
 
 /// What is traced.
@@ -320,30 +319,33 @@ fn read(
     tell: &mut Teller<'_>,
 ) -> io::Result<Option<Diagnostic>> {
     let even = reader.even();
-    let mut batch = RecordBatch::new();
+    let mut piece = Piece::new();
     let mut second: Vec<Record> = Vec::new();
     let mut start_ns = None;
     loop {
-        match reader.read(&mut batch) {
+        match reader.cut(&mut piece) {
             Ok(true) => {}
             Ok(false) => break,
             Err(problem) => return Ok(Some(*problem)),
         }
-        for record in batch.iter() {
-            if !even {
-                let walks = sides.trace(&record);
-                tell.tell(sides, &record, &walks)?;
-            } else {
-                let start_ns = *start_ns.get_or_insert(record.time_ns);
-                let bin =
-                    |record: &Record| record.time_ns.saturating_sub(start_ns).div_euclid(SECOND_NS);
-                if second.first().is_some_and(|first| bin(first) != bin(&record)) {
-                    settle(&mut second, sides, tell)?;
+        while let Some(batch) = piece.decode() {
+            for record in batch.iter() {
+                if !even {
+                    let walks = sides.trace(record);
+                    tell.tell(sides, record, &walks)?;
+                } else {
+                    let start_ns = *start_ns.get_or_insert(record.time_ns);
+                    let bin = |record: &Record| {
+                        record.time_ns.saturating_sub(start_ns).div_euclid(SECOND_NS)
+                    };
+                    if second.first().is_some_and(|first| bin(first) != bin(record)) {
+                        settle(&mut second, sides, tell)?;
+                    }
+                    second.push(*record);
                 }
-                second.push(record);
-            }
-            if tell.is_done() {
-                return Ok(None);
+                if tell.is_done() {
+                    return Ok(None);
+                }
             }
         }
     }

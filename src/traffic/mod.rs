@@ -1,16 +1,18 @@
-//! Recorded forms of traffic: a reader in, batches of records out. One file a form, and its two
-//! adjacent lines here.
+//! Recorded forms of traffic: a reader in, pieces out that make records of themselves. One file a
+//! form, and its two adjacent lines here.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use crate::model::{
-    Diagnostic, Direction, Label, NameId, Names, ReadCounts, RecordBatch, SamplingRate, SourceId,
-    Timestamp,
+    Diagnostic, Direction, Label, NameId, Names, ReadCounts, SamplingRate, SourceId, Timestamp,
 };
 
 mod pcap;
+mod piece;
 mod profile;
+
+pub use piece::Piece;
 
 /// Every form, in the order of detection.
 pub const FORMS: &[&Form] = &[&pcap::FORM, &profile::FORM];
@@ -53,21 +55,24 @@ pub struct Settings {
     pub inner: bool,
     /// When a profile without `start` ends.
     pub now: Timestamp,
-    /// How many records go into a batch.
+    /// How many records are handed on at a time.
     pub batch: usize,
     /// Interned PoP and exporter names.
     pub names: Arc<Names>,
 }
 
-/// Hands out the records of one file.
+/// Hands out one file, piece by piece.
+///
+/// Readers do only what must be done from the start of a file to its end. Whoever takes a piece
+/// makes its records ([`Piece::decode`]), and may leave the reader to others meanwhile.
 pub trait TrafficReader: Send {
-    /// Clears the batch and fills it with the next records. Returns `false` at the end, when the
-    /// batch is empty. What cannot be read is counted and skipped; an error is only for a file
-    /// that is not what it claims to be, and ends the reading.
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<Diagnostic>>;
+    /// Cuts the next piece off. Returns `false` at the end, when the piece holds nothing. What
+    /// cannot be read is counted and skipped; an error is only for a file that is not what it
+    /// claims to be, and ends the reading.
+    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>>;
 
-    /// Returns what was met so far.
-    fn counts(&self) -> &ReadCounts;
+    /// Returns what was met so far, in all pieces that were cut and decoded.
+    fn counts(&self) -> ReadCounts;
 
     /// Returns whether the records are even by definition (a profile) rather than packets.
     fn even(&self) -> bool {

@@ -17,13 +17,15 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Form, Opened, Settings, TrafficReader};
+use super::piece::{Cut, Decoder, Found};
+use super::{Form, Opened, Piece, Settings, TrafficReader};
 use crate::model::{
-    Diagnostic, Direction, Known, Label, ReadCounts, Record, RecordBatch, SamplingRate,
+    Diagnostic, Direction, Family, Known, Label, PacketHeader, ReadCounts, Record, RecordBatch,
+    SamplingRate,
 };
-use crate::packet::{self, Frame, LinkType, Reason};
+use crate::packet::{self, Frame, Reason};
 use window::Window;
 
 pub(super) const FORM: Form = Form { name: "pcap", is_text: false, detect, open };
@@ -43,27 +45,13 @@ fn open(input: Box<dyn Read + Send>, settings: &Settings) -> Opened {
     let layout = opened.map_err(|message| {
         vec![Diagnostic::bare(format!("{name}: {message}", name = settings.name))]
     })?;
-    Ok(Box::new(Reader {
-        window,
-        layout: Some(layout),
-        settings: settings.clone(),
-        counts: ReadCounts::default(),
-        other: BTreeMap::new(),
-        unread: BTreeMap::new(),
-    }))
+    let packets = Arc::new(Packets::new(settings));
+    Ok(Box::new(Reader { window, layout: Some(layout), frames: 0, packets }))
 }
 
 enum Layout {
     Classic(classic::Classic),
     Ng(ng::Ng),
-}
-
-/// One frame of a capture; its bytes stay where they are until the next is asked for.
-struct Found {
-    time_ns: i64,
-    link: LinkType,
-    bytes: Range<usize>,
-    original_length: u32,
 }
 
 /// What stands next in a capture.
@@ -82,28 +70,30 @@ struct Reader {
     window: Window,
     /// None after the end.
     layout: Option<Layout>,
-    settings: Settings,
-    counts: ReadCounts,
-    /// What was met since the last update of `counts`, which allocates.
-    other: BTreeMap<&'static str, u64>,
-    unread: BTreeMap<Reason, u64>,
+    /// How many frames were met.
+    frames: u64,
+    packets: Arc<Packets>,
 }
 
 impl TrafficReader for Reader {
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<Diagnostic>> {
-        batch.clear();
-        let room = match self.settings.batch {
-            size @ 1..=RecordBatch::CAPACITY => size,
-            _ => RecordBatch::CAPACITY,
-        };
-        while batch.len() < room {
-            let next = match &mut self.layout {
-                Some(Layout::Classic(classic)) => classic.next(&mut self.window),
-                Some(Layout::Ng(ng)) => ng.next(&mut self.window),
-                None => break,
+    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
+        let cut = piece.start(self.packets.clone());
+        self.window.lend(&mut cut.bytes);
+        while let Some(layout) = &mut self.layout {
+            // A piece ends where its whole frames do, so that what is read goes where it stays.
+            self.window.pin(!cut.frames.is_empty());
+            let next = match layout {
+                Layout::Classic(classic) => classic.next(&mut self.window),
+                Layout::Ng(ng) => ng.next(&mut self.window),
             };
+            if self.window.is_short() {
+                break;
+            }
             match next {
-                Next::Frame(found) => self.take(&found, batch),
+                Next::Frame(found) => {
+                    self.frames += 1;
+                    cut.frames.push(Found { number: self.frames, ..found });
+                }
                 Next::Lost(reason) => self.lose(reason),
                 Next::Cut(reason) => {
                     self.lose(reason);
@@ -111,73 +101,114 @@ impl TrafficReader for Reader {
                 }
                 Next::Broken(reason) => {
                     self.lose(&reason);
-                    self.counts.broken = Some(reason);
+                    self.packets.counts().broken = Some(reason);
                     self.layout = None;
                 }
                 Next::End => self.layout = None,
             }
         }
-        self.update_counts();
-        if batch.is_empty()
+        self.window.give_back(&mut cut.bytes);
+        if cut.frames.is_empty()
             && let Some(reason) = self.window.failure()
         {
-            let name = &self.settings.name;
+            let name = &self.packets.settings.name;
             return Err(Box::new(
                 Diagnostic::bare(format!("cannot read {name} to its end: {reason}"))
                     .help("a part of a recording proves nothing about the rest; name a whole one"),
             ));
         }
-        Ok(!batch.is_empty())
+        Ok(!cut.frames.is_empty())
     }
 
-    fn counts(&self) -> &ReadCounts {
-        &self.counts
+    fn counts(&self) -> ReadCounts {
+        self.packets.counts().clone()
     }
 }
 
 impl Reader {
-    fn take(&mut self, found: &Found, batch: &mut RecordBatch) {
-        self.counts.frames += 1;
-        let bytes = self.window.passed(found.bytes.clone());
-        match packet::read(found.link, bytes, found.original_length, self.settings.inner) {
-            Frame::Packet { mut header, bytes } => {
-                self.counts.records += 1;
-                header.known = header.known.with(Known::DIRECTION);
-                if self.settings.pop.is_some() {
-                    header.known = header.known.with(Known::POP);
-                }
-                batch.push(&Record {
-                    time_ns: found.time_ns,
-                    duration_ns: 0,
-                    header,
-                    pop: self.settings.pop,
-                    exporter: None,
-                    direction: self.settings.direction.unwrap_or(Direction::Ingress),
-                    packets: 1,
-                    bytes: bytes.into(),
-                    weight: self.settings.sampling.unwrap_or(SamplingRate::UNSAMPLED).0,
-                    label: self.settings.label.unwrap_or(Label::None),
-                    customer: None,
-                    source: self.settings.source,
-                    number: self.counts.frames,
-                });
-            }
-            Frame::Other(name) => *self.other.entry(name).or_default() += 1,
-            Frame::Unread(reason) => *self.unread.entry(reason).or_default() += 1,
-        }
-    }
-
     fn lose(&mut self, reason: &str) {
-        self.counts.frames += 1;
-        *self.counts.unread.entry(reason.to_owned()).or_default() += 1;
+        self.frames += 1;
+        let mut counts = self.packets.counts();
+        counts.frames += 1;
+        *counts.unread.entry(reason.to_owned()).or_default() += 1;
+    }
+}
+
+/// Makes records of frames.
+struct Packets {
+    settings: Settings,
+    /// What all records of the capture have in common.
+    like: Record,
+    counts: Mutex<ReadCounts>,
+}
+
+impl Packets {
+    fn new(settings: &Settings) -> Packets {
+        let mut header = PacketHeader::unknown(Family::V4);
+        header.known = Known::DIRECTION;
+        if settings.pop.is_some() {
+            header.known = header.known.with(Known::POP);
+        }
+        let like = Record {
+            time_ns: 0,
+            duration_ns: 0,
+            header,
+            pop: settings.pop,
+            exporter: None,
+            direction: settings.direction.unwrap_or(Direction::Ingress),
+            packets: 1,
+            bytes: 0,
+            weight: settings.sampling.unwrap_or(SamplingRate::UNSAMPLED).0,
+            label: settings.label.unwrap_or(Label::None),
+            customer: None,
+            source: settings.source,
+            number: 0,
+        };
+        let mut settings = settings.clone();
+        if !(1..=RecordBatch::CAPACITY).contains(&settings.batch) {
+            settings.batch = RecordBatch::CAPACITY;
+        }
+        Packets { settings, like, counts: Mutex::default() }
     }
 
-    fn update_counts(&mut self) {
-        for (name, count) in std::mem::take(&mut self.other) {
-            *self.counts.other.entry(name.to_owned()).or_default() += count;
+    fn counts(&self) -> MutexGuard<'_, ReadCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Decoder for Packets {
+    fn decode(&self, cut: &mut Cut, records: &mut RecordBatch) {
+        let before = cut.decoded;
+        let mut other: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut unread: BTreeMap<Reason, u64> = BTreeMap::new();
+        while records.len() < self.settings.batch
+            && let Some(found) = cut.frames.get(cut.decoded)
+        {
+            cut.decoded += 1;
+            let bytes = cut.bytes.get(found.bytes.clone()).unwrap_or_default();
+            match packet::read(found.link, bytes, found.original_length, self.settings.inner) {
+                Frame::Packet { mut header, bytes } => {
+                    header.known = header.known.with(self.like.header.known);
+                    records.push(Record {
+                        time_ns: found.time_ns,
+                        header,
+                        bytes: bytes.into(),
+                        number: found.number,
+                        ..self.like
+                    });
+                }
+                Frame::Other(name) => *other.entry(name).or_default() += 1,
+                Frame::Unread(reason) => *unread.entry(reason).or_default() += 1,
+            }
         }
-        for (reason, count) in std::mem::take(&mut self.unread) {
-            *self.counts.unread.entry(reason.to_string()).or_default() += count;
+        let mut counts = self.counts();
+        counts.frames += (cut.decoded - before) as u64;
+        counts.records += records.len() as u64;
+        for (name, count) in other {
+            *counts.other.entry(name.to_owned()).or_default() += count;
+        }
+        for (reason, count) in unread {
+            *counts.unread.entry(reason.to_string()).or_default() += count;
         }
     }
 }

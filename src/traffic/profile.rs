@@ -16,8 +16,8 @@ mod expand;
 
 use std::io::Read;
 
-use super::{Form, Opened, Settings, TrafficReader};
-use crate::model::{Diagnostic, ReadCounts, RecordBatch};
+use super::{Form, Opened, Piece, Settings, TrafficReader};
+use crate::model::{Diagnostic, ReadCounts};
 use expand::Expansion;
 
 /// The largest profile that is read, in bytes: some 80,000 groups. The tree of a hostile text takes
@@ -107,20 +107,20 @@ struct ProfileReader {
 }
 
 impl TrafficReader for ProfileReader {
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<Diagnostic>> {
-        batch.clear();
+    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
+        let batch = piece.fill();
         while batch.len() < self.batch
             && let Some(record) = self.expansion.next()
         {
-            batch.push(&record);
+            batch.push(record);
         }
         self.counts.frames += batch.len() as u64;
         self.counts.records += batch.len() as u64;
         Ok(!batch.is_empty())
     }
 
-    fn counts(&self) -> &ReadCounts {
-        &self.counts
+    fn counts(&self) -> ReadCounts {
+        self.counts.clone()
     }
 
     fn even(&self) -> bool {

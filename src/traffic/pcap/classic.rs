@@ -1,9 +1,6 @@
 //! The classic form: a file header, then packets one after another.
 
-use pcap_parser::pcap::{
-    LegacyPcapBlock, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
-    parse_pcap_header,
-};
+use pcap_parser::pcap::parse_pcap_header;
 
 use super::window::LONGEST;
 use super::{Found, Next, Window};
@@ -58,6 +55,7 @@ pub(super) fn open(window: &mut Window) -> Result<Classic, String> {
 }
 
 impl Classic {
+    #[inline]
     pub(super) fn next(&mut self, window: &mut Window) -> Next {
         if window.is_over() {
             return window.failure().map_or(Next::End, Next::Broken);
@@ -66,43 +64,43 @@ impl Classic {
         if !window.holds(header) {
             return cut(window);
         }
-        let Some(captured) = self.captured(window.bytes()) else { return cut(window) };
+        // The crate reads packet headers, too, at several times the cost; a capture holds millions.
+        let Some(fixed) = window.bytes().first_chunk() else { return cut(window) };
+        let [seconds, fraction, claimed, original_length] = self.numbers(fixed);
+        let captured = usize::try_from(claimed).unwrap_or(usize::MAX);
         let Some(length) = header.checked_add(captured).filter(|length| *length <= LONGEST) else {
-            return Next::Broken(format!("a packet that claims {captured} bytes"));
+            return Next::Broken(format!("a packet that claims {claimed} bytes"));
         };
         if !window.holds(length) {
             return cut(window);
         }
-        let parse: fn(&[u8]) -> Option<LegacyPcapBlock<'_>> = match self {
-            Classic { modified: true, .. } => {
-                |bytes| Some(parse_pcap_frame_modified(bytes).ok()?.1)
-            }
-            Classic { big_endian: true, .. } => |bytes| Some(parse_pcap_frame_be(bytes).ok()?.1),
-            _ => |bytes| Some(parse_pcap_frame(bytes).ok()?.1),
-        };
-        let Some(frame) = parse(window.bytes()) else { return cut(window) };
-        let (seconds, fraction) = (i64::from(frame.ts_sec), i64::from(frame.ts_usec));
-        let time_ns = seconds * 1_000_000_000 + fraction * self.fraction_ns;
-        let original_length = frame.origlen;
         let start = window.position() + header;
         window.advance(length);
         Next::Frame(Found {
-            time_ns,
-            link: self.link,
+            time_ns: i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * self.fraction_ns,
+            number: 0,
             bytes: start..start + captured,
             original_length,
+            link: self.link,
         })
     }
 
-    /// Returns how much of the packet was kept, by its header.
-    fn captured(&self, header: &[u8]) -> Option<usize> {
-        let bytes = *header.get(8..)?.first_chunk()?;
-        let captured =
-            if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
-        usize::try_from(captured).ok()
+    /// Reads what all packet headers begin with: seconds, the fraction, how much was kept, and how
+    /// long the packet was.
+    fn numbers(&self, fixed: &[u8; 16]) -> [u32; 4] {
+        let mut numbers = [0; 4];
+        for (number, bytes) in numbers.iter_mut().zip(fixed.as_chunks().0) {
+            *number = if self.big_endian {
+                u32::from_be_bytes(*bytes)
+            } else {
+                u32::from_le_bytes(*bytes)
+            };
+        }
+        numbers
     }
 }
 
+#[cold]
 fn cut(window: &Window) -> Next {
     window.failure().map_or(Next::Cut("cut off in the middle of a packet"), Next::Broken)
 }

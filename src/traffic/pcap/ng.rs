@@ -161,9 +161,10 @@ impl Ng {
                 let kept = usize::try_from(original_length.min(snap)).ok()?;
                 return Some(Block::Packet(Found {
                     time_ns: self.last_time_ns,
-                    link: interface.link,
+                    number: 0,
                     bytes: 12..12 + kept.min(length - 16),
                     original_length,
+                    link: interface.link,
                 }));
             }
             ENHANCED_PACKET | OBSOLETE_PACKET if length >= 32 => {
@@ -188,9 +189,10 @@ impl Ng {
         self.last_time_ns = interface.time_ns(time);
         Some(Block::Packet(Found {
             time_ns: self.last_time_ns,
-            link: interface.link,
+            number: 0,
             bytes: 28..28 + captured,
             original_length,
+            link: interface.link,
         }))
     }
 

@@ -198,13 +198,15 @@ fn read_from(
 ) -> Result<(Vec<Record>, ReadCounts), String> {
     let mut reader =
         (FORM.open)(Box::new(input), settings).map_err(|errors| errors[0].message.clone())?;
-    let (mut records, mut batch) = (Vec::new(), RecordBatch::new());
-    while reader.read(&mut batch).map_err(|error| error.message)? {
-        assert!(batch.len() <= settings.batch);
-        records.extend(batch.iter());
+    let (mut records, mut piece) = (Vec::new(), Piece::new());
+    while reader.cut(&mut piece).map_err(|error| error.message)? {
+        while let Some(batch) = piece.decode() {
+            assert!(batch.len() <= settings.batch);
+            records.extend(batch.iter());
+        }
     }
-    assert!(batch.is_empty() && !reader.read(&mut batch).unwrap());
-    let counts = reader.counts().clone();
+    assert!(piece.decode().is_none() && !reader.cut(&mut piece).unwrap());
+    let counts = reader.counts();
     let sum: u64 = counts.other.values().chain(counts.unread.values()).sum();
     assert_eq!(counts.frames, counts.records + sum);
     assert_eq!(counts.records, records.len() as u64);
@@ -263,9 +265,9 @@ fn absurd_batch_sizes_become_the_usual_one() {
         let settings = Settings { batch, ..settings() };
         let input = Box::new(Cursor::new(write(STYLES[5], 1, &packets)));
         let mut reader = (FORM.open)(input, &settings).unwrap();
-        let mut batch = RecordBatch::new();
-        assert!(reader.read(&mut batch).unwrap());
-        assert_eq!(batch.len(), 40);
+        let mut piece = Piece::new();
+        assert!(reader.cut(&mut piece).unwrap());
+        assert_eq!(piece.decode().unwrap().len(), 40);
     }
 }
 
@@ -349,14 +351,14 @@ fn an_input_that_fails_is_told_and_what_came_before_is_kept() {
         for end in [bytes.len(), bytes.len() - 5] {
             let input = Cursor::new(bytes[..end].to_vec()).chain(Fails);
             let mut reader = (FORM.open)(Box::new(input), &settings()).unwrap();
-            let mut batch = RecordBatch::new();
+            let mut piece = Piece::new();
             if end == bytes.len() {
-                assert!(reader.read(&mut batch).unwrap(), "{style:?}");
-                assert_eq!(batch.len(), 1, "{style:?}");
+                assert!(reader.cut(&mut piece).unwrap(), "{style:?}");
+                assert_eq!(piece.decode().unwrap().len(), 1, "{style:?}");
             }
-            let problem = reader.read(&mut batch).unwrap_err();
+            let problem = reader.cut(&mut piece).unwrap_err();
             assert!(problem.message.contains("corrupt deflate stream"), "{problem:?}");
-            let unread = &reader.counts().unread;
+            let unread = reader.counts().unread;
             assert_eq!(unread.get("corrupt deflate stream"), Some(&1), "{style:?}");
         }
     }
@@ -377,6 +379,54 @@ fn a_block_that_contradicts_itself_ends_the_reading() {
             let (records, counts) = read_all(&bytes);
             assert_eq!((records.len(), counts.frames), (1, 2), "{style:?} at {at}");
             assert_eq!(counts.unread.get("a corrupt pcapng block"), Some(&1), "{style:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn pieces_may_be_cut_anywhere_and_decoded_later() {
+    let sized = |(last, size): (u8, usize)| {
+        let mut packet = datagram(last);
+        packet.bytes.resize(size, last);
+        Packet { original_length: size.try_into().unwrap(), ..packet }
+    };
+    // Some are longer than what is read at a time.
+    let sizes = [42, 70_000, 60, 300_000, 43, 44, 262_144, 700_000, 50, 1500, 600_000];
+    let packets: Vec<Packet> = (1..).zip(sizes.repeat(3)).map(sized).collect();
+    for style in STYLES {
+        let mut bytes = write(style, 1, &packets);
+        if let Style::Ng { big_endian, .. } = style {
+            // What is skipped is longer, too.
+            let mut writer = Writer::new(big_endian);
+            writer.block(0x7777, |block| {
+                block.raw(&[1; 900_000]);
+            });
+            let more = write(style, 1, &packets[..4]);
+            let blocks = writer.bytes.repeat(2);
+            bytes = [&more[..], &blocks[..], &bytes[..], &writer.bytes[..]].concat();
+        }
+        let (expected, expected_counts) = read_all(&bytes);
+        for size in [1 << 20, 100_000, 4096, 999] {
+            let input = Box::new(Dribble(Cursor::new(bytes.clone()), size));
+            let mut reader = (FORM.open)(input, &settings()).unwrap();
+            let (mut records, mut pieces) = (Vec::<Record>::new(), [(); 3].map(|()| Piece::new()));
+            loop {
+                let cut = pieces
+                    .iter_mut()
+                    .map(|piece| reader.cut(piece).unwrap())
+                    .take_while(|cut| *cut)
+                    .count();
+                for piece in &mut pieces[..cut] {
+                    while let Some(batch) = piece.decode() {
+                        records.extend(batch.iter());
+                    }
+                }
+                if cut < pieces.len() {
+                    break;
+                }
+            }
+            assert!(records == expected, "{style:?} by {size}");
+            assert_eq!(reader.counts(), expected_counts, "{style:?} by {size}");
         }
     }
 }

@@ -31,11 +31,12 @@ fn open_text(text: &str, settings: &Settings) -> Result<Box<dyn TrafficReader>, 
 
 fn records_with(text: &str, settings: &Settings) -> Vec<Record> {
     let mut reader = open_text(text, settings).expect("a good profile");
-    let (mut batch, mut records) = (RecordBatch::new(), Vec::new());
-    while reader.read(&mut batch).expect("no error later") {
-        records.extend(batch.iter());
+    let (mut piece, mut records) = (Piece::new(), Vec::new());
+    while reader.cut(&mut piece).expect("no error later") {
+        records.extend(piece.decode().expect("records").iter());
+        assert!(piece.decode().is_none());
     }
-    assert!(batch.is_empty());
+    assert!(piece.decode().is_none());
     assert_eq!(reader.counts().records, records.len() as u64);
     assert_eq!(reader.counts().frames, records.len() as u64);
     records
@@ -248,9 +249,9 @@ proptest! {
     ) {
         let text = flow(&format!("protocol: udp, {key}: {value}"));
         if let Ok(mut reader) = open_text(&text, &settings()) {
-            let mut batch = RecordBatch::new();
+            let mut piece = Piece::new();
             for _ in 0..3 {
-                reader.read(&mut batch).expect("no error later");
+                reader.cut(&mut piece).expect("no error later");
             }
         }
     }
@@ -292,10 +293,10 @@ fn an_hour_of_a_flood_starts_at_once() {
                 10.0.0.0/8, sources: 16000000, rate: 1 packets per minute}\n";
     let mut reader =
         open_text(text, &Settings { batch: 4_096, ..settings() }).expect("a good profile");
-    let mut batch = RecordBatch::new();
+    let mut piece = Piece::new();
     for _ in 0..8 {
-        assert!(reader.read(&mut batch).expect("no error"));
-        assert_eq!(batch.len(), 4_096);
+        assert!(reader.cut(&mut piece).expect("no error"));
+        assert_eq!(piece.decode().expect("records").len(), 4_096);
     }
     assert!(reader.even() && !reader.has_age());
 }
