@@ -228,7 +228,7 @@ pub struct RecordBatch {
 
 impl RecordBatch {
     /// How many records a reader puts into one batch unless told otherwise.
-    pub const CAPACITY: usize = 4096;
+    pub const CAPACITY: usize = 1024;
 
     /// Makes an empty batch.
     pub fn new() -> RecordBatch {

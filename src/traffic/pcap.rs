@@ -56,7 +56,8 @@ enum Layout {
 
 /// What stands next in a capture.
 enum Next {
-    Frame(Found),
+    /// A frame, which was added to those found.
+    Frame,
     /// A frame that cannot be placed, such as one of an interface that was never described.
     Lost(&'static str),
     End,
@@ -82,18 +83,16 @@ impl TrafficReader for Reader {
         while let Some(layout) = &mut self.layout {
             // A piece ends where its whole frames do, so that what is read goes where it stays.
             self.window.pin(!cut.frames.is_empty());
+            let number = self.frames + 1;
             let next = match layout {
-                Layout::Classic(classic) => classic.next(&mut self.window),
-                Layout::Ng(ng) => ng.next(&mut self.window),
+                Layout::Classic(classic) => classic.next(&mut self.window, number, &mut cut.frames),
+                Layout::Ng(ng) => ng.next(&mut self.window, number, &mut cut.frames),
             };
             if self.window.is_short() {
                 break;
             }
             match next {
-                Next::Frame(found) => {
-                    self.frames += 1;
-                    cut.frames.push(Found { number: self.frames, ..found });
-                }
+                Next::Frame => self.frames = number,
                 Next::Lost(reason) => self.lose(reason),
                 Next::Cut(reason) => {
                     self.lose(reason);

@@ -56,7 +56,12 @@ pub(super) fn open(window: &mut Window) -> Result<Classic, String> {
 
 impl Classic {
     #[inline]
-    pub(super) fn next(&mut self, window: &mut Window) -> Next {
+    pub(super) fn next(
+        &mut self,
+        window: &mut Window,
+        number: u64,
+        found: &mut Vec<Found>,
+    ) -> Next {
         if window.is_over() {
             return window.failure().map_or(Next::End, Next::Broken);
         }
@@ -76,13 +81,14 @@ impl Classic {
         }
         let start = window.position() + header;
         window.advance(length);
-        Next::Frame(Found {
+        found.push(Found {
             time_ns: i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * self.fraction_ns,
-            number: 0,
+            number,
             bytes: start..start + captured,
             original_length,
             link: self.link,
-        })
+        });
+        Next::Frame
     }
 
     /// Reads what all packet headers begin with: seconds, the fraction, how much was kept, and how

@@ -49,7 +49,7 @@ pub(super) fn open(window: &mut Window) -> Result<Ng, String> {
 
 /// What a block is.
 enum Block {
-    /// A packet; the range is within the block.
+    /// A packet.
     Packet(Found),
     /// A packet that cannot be placed.
     Lost,
@@ -58,7 +58,12 @@ enum Block {
 }
 
 impl Ng {
-    pub(super) fn next(&mut self, window: &mut Window) -> Next {
+    pub(super) fn next(
+        &mut self,
+        window: &mut Window,
+        number: u64,
+        found: &mut Vec<Found>,
+    ) -> Next {
         loop {
             if window.is_over() {
                 return window.failure().map_or(Next::End, Next::Broken);
@@ -89,14 +94,14 @@ impl Ng {
             }
             let start = window.position();
             let bytes = window.bytes().get(..length).unwrap_or_default();
-            let Some(block) = self.block(kind, bytes) else {
+            let Some(block) = self.block(kind, bytes, start, number) else {
                 return Next::Broken(CORRUPT.to_owned());
             };
             window.advance(length);
             match block {
-                Block::Packet(found) => {
-                    let bytes = start + found.bytes.start..start + found.bytes.end;
-                    return Next::Frame(Found { bytes, ..found });
+                Block::Packet(packet) => {
+                    found.push(packet);
+                    return Next::Frame;
                 }
                 Block::Lost => return Next::Lost(NO_INTERFACE),
                 Block::Done => {}
@@ -130,8 +135,9 @@ impl Ng {
         Ok(())
     }
 
-    /// Reads a whole block of a kind that matters; none if it contradicts itself.
-    fn block(&mut self, kind: u32, bytes: &[u8]) -> Option<Block> {
+    /// Reads a whole block of a kind that matters; none if it contradicts itself. `start` is where
+    /// it stands, and `number` that of its frame, if it holds one.
+    fn block(&mut self, kind: u32, bytes: &[u8], start: usize, number: u64) -> Option<Block> {
         let length = bytes.len();
         if bytes.get(length - 4..)? != bytes.get(4..8)? {
             return None;
@@ -158,11 +164,11 @@ impl Ng {
                 // It does not say how much was kept: all, up to the snap length.
                 let snap =
                     if interface.snap_length == 0 { u32::MAX } else { interface.snap_length };
-                let kept = usize::try_from(original_length.min(snap)).ok()?;
+                let kept = usize::try_from(original_length.min(snap)).ok()?.min(length - 16);
                 return Some(Block::Packet(Found {
                     time_ns: self.last_time_ns,
-                    number: 0,
-                    bytes: 12..12 + kept.min(length - 16),
+                    number,
+                    bytes: start + 12..start + 12 + kept,
                     original_length,
                     link: interface.link,
                 }));
@@ -189,8 +195,8 @@ impl Ng {
         self.last_time_ns = interface.time_ns(time);
         Some(Block::Packet(Found {
             time_ns: self.last_time_ns,
-            number: 0,
-            bytes: 28..28 + captured,
+            number,
+            bytes: start + 28..start + 28 + captured,
             original_length,
             link: interface.link,
         }))
