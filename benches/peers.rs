@@ -37,6 +37,7 @@ types = dict(time_us="BIGINT", pop="VARCHAR", src="VARCHAR", dst="VARCHAR", prot
 if engine == "duckdb":
     import duckdb
     duckdb.execute(f"SET threads TO {threads}")
+    duckdb.execute("SET enable_progress_bar = false")
     start = time.time()
     found = duckdb.execute(
         f"SELECT count(*) FROM read_csv('{path}', header=true, auto_detect=false, delim=',', columns={types})"
