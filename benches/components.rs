@@ -45,10 +45,10 @@ const SETS: &[(&str, usize)] = &[
     ("rules-100", MANY),
     ("rules-1000", MANY),
     ("rules-10000", 10_000),
-    ("rules-100000", 2_000),
+    ("rules-100000", 500),
     ("wide-100", 10_000),
-    ("wide-1000", 1_000),
-    ("wide-10000", 200),
+    ("wide-1000", 500),
+    ("wide-10000", 50),
 ];
 
 /// A rule set by name, as divan shows it.

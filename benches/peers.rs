@@ -63,6 +63,8 @@ print(time.time() - start, found)
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tells {
     Nothing,
+    /// PASS, FAIL or CANNOT JUDGE: what could not be judged took no time, either.
+    Verdict,
     /// `210 packets`.
     Packets,
     /// A line with `total packets: 210`.
@@ -114,7 +116,7 @@ impl Job {
 
     fn check(name: &str, arguments: &str, folder: &Path) -> Job {
         let line = format!("{PROGRAM} check -q --progress never {arguments}");
-        Job::new(&format!("blastgate, {name}"), words(&line), folder)
+        Job::new(&format!("blastgate, {name}"), words(&line), folder).telling(Tells::Verdict)
     }
 
     fn of(mut self, packets: u64) -> Job {
@@ -167,6 +169,9 @@ impl Job {
         }
         match self.tells {
             Tells::Nothing => {}
+            Tells::Verdict => {
+                self.counted = text.split(':').next().map(|word| word.trim().to_owned());
+            }
             Tells::Packets => {
                 self.counted = text.split_whitespace().next().map(str::to_owned);
             }
@@ -188,7 +193,7 @@ impl Job {
     }
 
     fn is_slow(&self) -> bool {
-        self.runs.iter().any(|run| run.seconds > PATIENCE_S)
+        self.note == "stopped" || self.runs.iter().any(|run| run.seconds > PATIENCE_S)
     }
 
     fn median(&self, of: fn(&Run) -> f64) -> f64 {
@@ -446,7 +451,9 @@ fn main() -> ExitCode {
         thousands(wanted.records),
         load(),
     );
-    println!("| work | s | CPU s | peak MB | M packets/s | of reading | of tcpdump | taken |");
+    println!(
+        "| work | s | CPU s | peak MB | M packets/s | × reading | × tcpdump | taken, or verdict |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for job in &jobs {
         println!("{}", row(job, &bases));
