@@ -432,8 +432,9 @@ fn main() -> ExitCode {
     for round in 1..=repeat {
         for job in &mut jobs {
             if job.missing.is_none() && !job.is_slow() {
-                eprintln!("{round}/{repeat}: {}", job.name);
+                eprint!("{round}/{repeat}: {}", job.name);
                 job.run(limit);
+                eprintln!(": {:.2} s", job.runs.last().map_or(f64::NAN, |run| run.seconds));
             }
         }
     }
