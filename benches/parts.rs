@@ -8,7 +8,7 @@ use std::sync::Arc;
 use blastgate::attribution::Attribution;
 use blastgate::change::Change;
 use blastgate::inventory::customers::Customers;
-use blastgate::matcher::{self, Matcher, Step};
+use blastgate::matcher::{self, Hit, Matcher};
 use blastgate::model::{
     Action, Address, Customer, Diagnostic, Direction, Family, Inventory, Known, Label, Location,
     Names, Prefix, ReadCounts, Record, RecordBatch, RuleSet, SourceId, Sources, Span, Spanned,
@@ -19,7 +19,7 @@ use blastgate::replay::{self, Input, Replay};
 use blastgate::scenario::Moves;
 use blastgate::service::Service;
 use blastgate::tally::{Counts, Key, Pair, Tally};
-use blastgate::traffic::TrafficReader;
+use blastgate::traffic::{Piece, TrafficReader};
 use blastgate::{inventory as inventories, judge, languages};
 
 use crate::world::rules::Shape;
@@ -105,7 +105,7 @@ pub(crate) fn rules(text: &str) -> RuleSet {
 pub(crate) struct Matching {
     sets: [RuleSet; 2],
     names: Names,
-    matchers: [Matcher; 2],
+    matcher: Matcher,
     records: Vec<Record>,
 }
 
@@ -114,28 +114,26 @@ impl Matching {
         let [candidate, running] = rule_texts(name).map(|text| rules(&text));
         let names = Names::new();
         let records = records(count, &names);
-        let matchers = matcher::compile([&running, &candidate], &names);
-        Matching { sets: [running, candidate], names, matchers, records }
+        let matcher = matcher::compile([&running, &candidate], &names);
+        Matching { sets: [running, candidate], names, matcher, records }
     }
 
     pub(crate) fn scanning(mut self) -> Matching {
-        self.matchers = self.matchers.map(|matcher| matcher.scanning());
+        self.matcher = self.matcher.scanning();
         self
     }
 
-    pub(crate) fn compile(&self) -> [Matcher; 2] {
+    pub(crate) fn compile(&self) -> Matcher {
         matcher::compile([&self.sets[0], &self.sets[1]], &self.names)
     }
 
     /// Walks all records through both sets, and returns how many rules they met.
     pub(crate) fn walk(&self) -> usize {
-        let mut steps: Vec<Step> = Vec::new();
+        let mut hits: Vec<Hit> = Vec::new();
         let mut met = 0;
         for record in &self.records {
-            for matcher in &self.matchers {
-                matcher.walk(record, &mut steps);
-                met += steps.len();
-            }
+            self.matcher.hits(record, &mut hits);
+            met += hits.len();
         }
         met
     }
@@ -263,12 +261,12 @@ impl Counter {
     fn keys(&self) -> Vec<(Key, Counts)> {
         let attribution = Attribution::new(&self.inventory, &self.customers, &self.names);
         let [running, candidate] = &self.sets;
-        let matchers = matcher::compile([running, candidate], &self.names);
+        let matcher = matcher::compile([running, candidate], &self.names);
         let mut tally = Tally::default();
         let mut pair = Pair::default();
         let key = |record: &Record| {
-            matchers[0].walk(record, &mut pair.running);
-            matchers[1].walk(record, &mut pair.candidate);
+            matcher.walk(0, record, &mut pair.running);
+            matcher.walk(1, record, &mut pair.candidate);
             let pair = tally.pairs.intern(&pair);
             let key = Key {
                 paths: tally.paths.intern(&vec![pair]),
@@ -303,7 +301,7 @@ impl Counter {
         assert!(!Change::between(sets[0], sets[1]).nothing, "the sets differ");
         let replay = Replay {
             attribution: &attribution,
-            matchers: matcher::compile(sets, &self.names),
+            matcher: matcher::compile(sets, &self.names),
             limits: sets.map(replay::limits),
             keyed: replay::keyed(sets[1]),
             attack: Vec::new(),
@@ -329,16 +327,16 @@ struct Made {
 }
 
 impl TrafficReader for Made {
-    fn read(&mut self, batch: &mut RecordBatch) -> Result<bool, Box<Diagnostic>> {
-        batch.clear();
+    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
+        let batch = piece.fill();
         let end = self.records.len().min(self.at + RecordBatch::CAPACITY);
-        self.records[self.at..end].iter().for_each(|record| batch.push(record));
+        self.records[self.at..end].iter().for_each(|record| batch.push(*record));
         self.at = end;
         Ok(!batch.is_empty())
     }
 
-    fn counts(&self) -> &ReadCounts {
-        &self.counts
+    fn counts(&self) -> ReadCounts {
+        self.counts.clone()
     }
 }
 

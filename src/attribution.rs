@@ -142,11 +142,10 @@ impl<'a> Attribution<'a> {
         if record.customer.is_some() || !header.known.has(Known::SRC.with(Known::DST)) {
             return None;
         }
-        let src = self.customers.lookup(header.src_address());
-        let dst = self.customers.lookup(header.dst_address());
-        let is_plain = self.customers.is_plain(src) && self.customers.is_plain(dst);
-        let has_owner = self.customers.is_owned(src) || self.customers.is_owned(dst);
-        (is_plain && has_owner).then_some((src, dst))
+        let src = self.customers.place(header.src_address());
+        let dst = self.customers.place(header.dst_address());
+        let is_plain = !src.has_infrastructure() && !dst.has_infrastructure();
+        (is_plain && (src.is_owned() || dst.is_owned())).then_some((src.end(), dst.end()))
     }
 
     fn customer_named(&self, name: NameId) -> Option<CustomerId> {

@@ -53,6 +53,16 @@ pub struct Input {
     pub part: u16,
 }
 
+/// What records inherit from their recording.
+#[derive(Clone, Copy)]
+struct Origin {
+    rank: u32,
+    even: bool,
+    aged: bool,
+    part: u16,
+    shift_ns: i64,
+}
+
 /// Returns the rate limits of a rule set, rule by rule.
 pub fn limits(set: &RuleSet) -> Vec<Option<RateLimit>> {
     set.rules

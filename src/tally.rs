@@ -3,10 +3,12 @@
 //! Numbers of paths, ends and buckets depend on the order of reading and never show: a finished
 //! tally is sorted by content.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher};
 
+mod counters;
+
+use counters::Counters;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
@@ -36,11 +38,8 @@ fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
 impl<T: Clone + Eq + Hash> Interner<T> {
     /// Returns the number of a value, new or old.
     pub fn intern(&mut self, value: &T) -> u32 {
-        self.intern_hashed(value, hash(value))
-    }
-
-    fn intern_hashed(&mut self, value: &T, hash_of_it: u64) -> u32 {
         let Interner { numbers, values } = self;
+        let hash_of_it = hash(value);
         let is_it = |number: &u32| values[*number as usize] == *value;
         if let Some(number) = numbers.find(hash_of_it, is_it) {
             return *number;
@@ -215,8 +214,7 @@ pub struct Tally {
     pub ends: Interner<Ends>,
     /// Buckets by number.
     pub buckets: Interner<BucketKey>,
-    keys: Interner<Key>,
-    counts: Vec<Counts>,
+    counters: Counters,
     /// Offers, in the order of reading until the tally is finished.
     pub offers: Vec<Offer>,
     /// The buckets of all offers.
@@ -235,30 +233,16 @@ pub struct Tally {
 
 impl Tally {
     /// Counts a record and returns the number of its key.
+    #[inline]
     pub fn count(&mut self, key: &Key, counts: Counts) -> u32 {
-        let number = self.keys.intern(key);
-        if number as usize == self.counts.len() {
-            self.counts.push(Counts::default());
-        }
-        self.counts[number as usize].add(counts);
-        number
-    }
-
-    /// Counts many records, and returns the numbers of their keys.
-    pub fn count_all(&mut self, all: &[(Key, Counts)], numbers: &mut Vec<u32>) {
-        numbers.clear();
-        numbers.extend(all.iter().map(|(key, _)| self.keys.intern(key)));
-        self.counts.resize(self.keys.values().len(), Counts::default());
-        for ((_, counts), number) in all.iter().zip(numbers.iter()) {
-            self.counts[*number as usize].add(*counts);
-        }
+        self.counters.count(key, counts)
     }
 
     /// Counts what was counted by one key by another one.
     pub fn recount(&mut self, from: u32, to: u32, counts: Counts) {
-        let old = &mut self.counts[from as usize];
+        let old = self.counters.counts_mut(from);
         *old = old.without(counts);
-        self.counts[to as usize].add(counts);
+        self.counters.counts_mut(to).add(counts);
     }
 
     /// Notes when records of a window were; `aged` is the rank of their recording if it has an age.
@@ -273,27 +257,23 @@ impl Tally {
 
     /// Returns all keys and counts.
     pub fn entries(&self) -> impl Iterator<Item = (u32, &Key, Counts)> {
-        self.keys
-            .values()
-            .iter()
-            .zip(&self.counts)
-            .enumerate()
-            .map(|(number, (key, counts))| (number as u32, key, *counts))
+        let all = (0u32..).zip(self.counters.entries());
+        all.map(|(number, (key, counts))| (number, key, *counts))
     }
 
     /// Returns the key with this number.
     pub fn key(&self, number: u32) -> &Key {
-        self.keys.value(number)
+        &self.counters.get(number).0
     }
 
     /// Returns how many keys there are.
     pub fn len(&self) -> usize {
-        self.counts.len()
+        self.counters.entries().len()
     }
 
     /// Returns whether nothing was counted.
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.len() == 0
     }
 
     /// Adds another tally; the numbers of the other are translated.
@@ -350,18 +330,22 @@ impl Tally {
             paths.iter().map(|pair| pairs[*pair as usize]).collect::<Vec<u32>>()
         });
         let ends = sorted(&self.ends, &|ends: &Ends| ends.clone());
+        let mut pops: HashMap<Option<NameId>, u32> = HashMap::new();
+        for (_, key, _) in self.entries() {
+            pops.entry(key.pop).or_default();
+        }
+        let mut names: Vec<Option<NameId>> = pops.keys().copied().collect();
+        names.sort_by_cached_key(|pop| pop_rank(*pop));
+        pops.extend(names.into_iter().zip(0..));
+        let content = |key: &Key| {
+            let ranks = (paths[key.paths as usize], ends[key.ends as usize], pops[&key.pop]);
+            (ranks, key.service, key.label, key.attack, key.window, key.slot, key.part)
+        };
         // Keys that were left for others hold nothing.
         let entries = self.entries().filter(|(_, _, counts)| counts.records > 0);
-        let mut entries: Vec<(u32, &Key, Counts)> = entries.collect();
-        let by_content = |a: &Key, b: &Key| -> Ordering {
-            let rank =
-                |key: &Key| (paths[key.paths as usize], ends[key.ends as usize], pop_rank(key.pop));
-            rank(a).cmp(&rank(b)).then_with(|| {
-                (a.service, a.label, a.attack, a.window, a.slot, a.part)
-                    .cmp(&(b.service, b.label, b.attack, b.window, b.slot, b.part))
-            })
-        };
-        entries.sort_by(|a, b| by_content(a.1, b.1));
+        let mut entries: Vec<_> =
+            entries.map(|(number, key, counts)| (content(key), number, key, counts)).collect();
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut done = Tally {
             newest_aged: self.newest_aged.clone(),
             windows: self.windows.clone(),
@@ -371,7 +355,7 @@ impl Tally {
             ..Tally::default()
         };
         let mut keys = vec![0; self.len()];
-        for (number, key, counts) in entries {
+        for (_, number, key, counts) in entries {
             let paths = self.paths.value(key.paths).iter();
             let paths: Vec<u32> =
                 paths.map(|pair| done.pairs.intern(self.pairs.value(*pair))).collect();

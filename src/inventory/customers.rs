@@ -42,29 +42,63 @@ pub struct End {
 #[derive(Clone, Debug)]
 pub struct Customers {
     ends: Vec<End>,
-    /// By end: whether it is somebody's, and whether it is without infrastructure.
-    traits: Vec<(bool, bool)>,
     v4: Table<u32>,
     v6: Table<u128>,
+}
+
+/// The number of an end, and two bits: whether it is somebody's, and whether any infrastructure is
+/// there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
+impl Place {
+    const OWNED: u32 = 1 << 31;
+    const INFRASTRUCTURE: u32 = 1 << 30;
+
+    fn new(id: EndId, end: &End) -> Place {
+        let owned = if end.owner == Owner::Nobody { 0 } else { Place::OWNED };
+        let infrastructure = if end.infrastructure.is_empty() { 0 } else { Place::INFRASTRUCTURE };
+        // There are never a thousand million ends: each has a prefix.
+        Place(id.0 | owned | infrastructure)
+    }
+
+    /// Returns what stands there.
+    #[inline]
+    pub fn end(self) -> EndId {
+        EndId(self.0 & !(Place::OWNED | Place::INFRASTRUCTURE))
+    }
+
+    /// Returns whether it is somebody's.
+    #[inline]
+    pub fn is_owned(self) -> bool {
+        self.0 & Place::OWNED != 0
+    }
+
+    /// Returns whether any infrastructure is there.
+    #[inline]
+    pub fn has_infrastructure(self) -> bool {
+        self.0 & Place::INFRASTRUCTURE != 0
+    }
 }
 
 /// The intervals of one family, and what stands in each.
 #[derive(Clone, Debug)]
 struct Table<T> {
     intervals: Intervals<T>,
-    ends: Vec<EndId>,
+    places: Vec<Place>,
 }
 
 impl<T: Bits> Table<T> {
-    fn new(intervals: Vec<(u128, EndId)>) -> Table<T> {
+    fn new(intervals: Vec<(u128, EndId)>, ends: &[End]) -> Table<T> {
         let starts = intervals.iter().map(|(start, _)| T::of(*start)).collect();
-        let ends = intervals.into_iter().map(|(_, end)| end).collect();
-        Table { intervals: Intervals::new(starts), ends }
+        let place = |(_, id): (u128, EndId)| Place::new(id, &ends[id.0 as usize]);
+        let places = intervals.into_iter().map(place).collect();
+        Table { intervals: Intervals::new(starts), places }
     }
 
     #[inline]
-    fn lookup(&self, address: T) -> EndId {
-        self.ends[self.intervals.position(address)]
+    fn lookup(&self, address: T) -> Place {
+        self.places[self.intervals.position(address)]
     }
 }
 
@@ -108,13 +142,19 @@ impl Customers {
         let mut v4 = flatten(&claims[..split], Family::V4, &mut ends);
         let mut v6 = flatten(&claims[split..], Family::V6, &mut ends);
         let ends = ends.number(&mut v4, &mut v6);
-        let traits =
-            ends.iter().map(|end| (end.owner != Owner::Nobody, end.infrastructure.is_empty()));
-        Customers { traits: traits.collect(), v4: Table::new(v4), v6: Table::new(v6), ends }
+        let (v4, v6) = (Table::new(v4, &ends), Table::new(v6, &ends));
+        Customers { v4, v6, ends }
     }
 
     /// Returns what stands at an address.
+    #[inline]
     pub fn lookup(&self, address: Address) -> EndId {
+        self.place(address).end()
+    }
+
+    /// Returns what stands at an address, and the least that is to be known of it.
+    #[inline]
+    pub fn place(&self, address: Address) -> Place {
         match address.family {
             // The bits of an IPv4 address fit by construction.
             Family::V4 => self.v4.lookup(address.bits as u32),
@@ -127,34 +167,22 @@ impl Customers {
         &self.ends[id.0 as usize]
     }
 
-    /// Returns whether an end is somebody's.
-    #[inline]
-    pub fn is_owned(&self, id: EndId) -> bool {
-        self.traits[id.0 as usize].0
-    }
-
-    /// Returns whether no infrastructure is at an end.
-    #[inline]
-    pub fn is_plain(&self, id: EndId) -> bool {
-        self.traits[id.0 as usize].1
-    }
-
     /// Returns the pieces of a range, in order; together they are the whole range.
     pub fn segments(
         &self,
         range: AddressRange,
     ) -> impl Iterator<Item = (AddressRange, EndId)> + '_ {
         let (mut at, count) = match range.family {
-            Family::V4 => (self.v4.intervals.position(range.first as u32), self.v4.ends.len()),
-            Family::V6 => (self.v6.intervals.position(range.first), self.v6.ends.len()),
+            Family::V4 => (self.v4.intervals.position(range.first as u32), self.v4.places.len()),
+            Family::V6 => (self.v6.intervals.position(range.first), self.v6.places.len()),
         };
         let start = move |at: usize| match range.family {
             Family::V4 => u128::from(self.v4.intervals.starts()[at]),
             Family::V6 => self.v6.intervals.starts()[at],
         };
         let end = move |at: usize| match range.family {
-            Family::V4 => self.v4.ends[at],
-            Family::V6 => self.v6.ends[at],
+            Family::V4 => self.v4.places[at].end(),
+            Family::V6 => self.v6.places[at].end(),
         };
         std::iter::from_fn(move || {
             if at >= count || start(at) > range.last {

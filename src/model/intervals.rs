@@ -62,9 +62,13 @@ pub struct Intervals<T> {
     /// The last start.
     top: T,
     shift: u32,
-    /// For every slot, the first interval but that at zero that starts in or after it.
+    /// For every slot, the first interval but that at zero that starts in or after it; marked
+    /// with [`WHOLE`] if none starts within, so that one interval holds the whole slot.
     index: Vec<u32>,
 }
+
+/// Marks a slot that one interval holds.
+const WHOLE: u32 = 1 << 31;
 
 impl<T: Bits> Intervals<T> {
     /// Makes intervals of their starts, which are sorted, without repetition, and begin with zero.
@@ -84,6 +88,12 @@ impl<T: Bits> Intervals<T> {
             }
         }
         index.resize(slots + 1, starts.len() as u32);
+        for slot in 0..slots {
+            // The first slot is also that of what lies below the base.
+            if slot > 0 && index[slot] == index[slot + 1] {
+                index[slot] |= WHOLE;
+            }
+        }
         Intervals { starts, base, top, shift, index }
     }
 
@@ -92,7 +102,11 @@ impl<T: Bits> Intervals<T> {
     pub fn position(&self, number: T) -> usize {
         // Behind the last start there is one interval only, and no slot.
         let slot = number.min(self.top).slot(self.base, self.shift);
-        let (from, to) = (self.index[slot] as usize, self.index[slot + 1] as usize);
+        let from = self.index[slot];
+        if from & WHOLE != 0 {
+            return (from & !WHOLE) as usize - 1;
+        }
+        let (from, to) = (from as usize, (self.index[slot + 1] & !WHOLE) as usize);
         let within = self.starts[from..to].partition_point(|start| *start <= number);
         // The first interval starts at zero, so one always starts at or before the number.
         (from + within).saturating_sub(1)

@@ -8,20 +8,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::worker::Worker;
-use super::{Input, Replay};
+use super::{Input, Origin, Replay};
 use crate::model::Diagnostic;
 use crate::tally::Tally;
 use crate::traffic::Piece;
-
-/// What records inherit from their recording.
-#[derive(Clone, Copy)]
-pub(super) struct Origin {
-    pub(super) rank: u32,
-    pub(super) even: bool,
-    pub(super) aged: bool,
-    pub(super) part: u16,
-    pub(super) shift_ns: i64,
-}
 
 impl Replay<'_> {
     /// Reads and counts everything. Returns the inputs for their counts, the tally, and why

@@ -8,8 +8,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-use super::Replay;
-use super::pipeline::Origin;
+use super::{Origin, Replay};
 use crate::attribution::Ends;
 use crate::attribution::bucket::bucket;
 use crate::inventory::customers::EndId;
@@ -110,7 +109,9 @@ impl<'r, 'a> Worker<'r, 'a> {
                 .zip(&self.found)
                 .map(|(record, found)| self.key(record, *found, origin.part)),
         );
-        self.tally.count_all(&keys, &mut self.numbers);
+        self.numbers.clear();
+        let tally = &mut self.tally;
+        self.numbers.extend(keys.iter().map(|(key, counts)| tally.count(key, *counts)));
         for (at, record) in records.iter().enumerate() {
             let window = keys[at].0.window;
             self.see(record, window, origin);
