@@ -345,7 +345,7 @@ impl Tally {
         let entries = self.entries().filter(|(_, _, counts)| counts.records > 0);
         let mut entries: Vec<_> =
             entries.map(|(number, key, counts)| (content(key), number, key, counts)).collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        entries.sort_unstable_by_key(|entry| entry.0);
         let mut done = Tally {
             newest_aged: self.newest_aged.clone(),
             windows: self.windows.clone(),
