@@ -7,17 +7,21 @@
 
 mod coarse;
 mod even;
+mod lanes;
+mod ready;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::matcher::ends_walk;
-use crate::model::{Action, Algorithm, Exceed, NameId, Rate, RateLimit, RuleSet, Scope};
-use crate::policer::{EvenLimit, Packet, Policer, Shape, State, compile};
-use crate::scenario::{Arrives, Cell, View, scale};
+use crate::model::{Action, Algorithm, NameId, Rate, RateLimit, RuleSet, Scope};
+use crate::policer::{EvenLimit, Policer, Shape, State, compile};
+use crate::scenario::{Arrives, Cell, View};
 use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
 
+pub use ready::{Met, Ready};
 pub use usage::{Fullest, Usage};
 
 /// Length of a bin of traffic of which only sums are known.
@@ -76,9 +80,12 @@ impl Losses {
     }
 }
 
+/// The policers on the way of each side, and whether it is uncertain that records reach them.
+pub type OnTheWay = [Vec<(u32, bool)>; 2];
+
 /// Returns, for each side of a pair, the policers on its way and whether it is uncertain that
 /// the records reach them.
-pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> [Vec<(u32, bool)>; 2] {
+pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> OnTheWay {
     let side = |steps: &[crate::matcher::Step], set: &RuleSet| {
         let mut may_have_ended = false;
         let mut found = Vec::new();
@@ -99,11 +106,9 @@ pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> [Vec<(u32, bool)>; 2] {
 pub struct Bank<'a> {
     tally: &'a Tally,
     limits: [Vec<Option<Limiter>>; 2],
-    /// The candidate rule of which alone the policer is run, if it is but one.
-    only: Option<u32>,
     /// The candidate rule whose limit is keyed by destination though it is not written so.
     keyed: Option<u32>,
-    policers: Vec<[Vec<(u32, bool)>; 2]>,
+    policers: Arc<[OnTheWay]>,
     /// The busiest exporter of every PoP: a drained exporter's buckets go there.
     busiest: BTreeMap<NameId, NameId>,
     /// Whether traffic of different PoPs can meet in one bucket.
@@ -156,6 +161,8 @@ struct Visit {
     candidate: bool,
     rule: u32,
     instance: u32,
+    /// Whether it is uncertain that the offer reaches it.
+    uncertain: bool,
 }
 
 impl<'a> Bank<'a> {
@@ -185,8 +192,7 @@ impl<'a> Bank<'a> {
             is_global: all().any(|one| one.limit.scope == Scope::Global),
             is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain),
             limits,
-            policers,
-            only: None,
+            policers: policers.into(),
             keyed: None,
             busiest: busiest.into_iter().map(|(pop, (_, exporter))| (pop, exporter)).collect(),
         }
@@ -228,18 +234,21 @@ impl<'a> Bank<'a> {
         })
     }
 
-    /// Makes a bank of which a candidate rule has another rate, and is alone if asked; or is keyed
-    /// by destination.
+    /// Makes a bank of which a candidate rule has another rate.
     #[must_use]
-    pub fn altered(&self, rule: u32, rate: Rate, alone: bool, keyed: bool) -> Bank<'a> {
+    pub fn at_rate(&self, rule: u32, rate: Rate) -> Bank<'a> {
         let mut bank = self.clone();
         if let Some(limiter) = &mut bank.limits[1][rule as usize] {
             let could_be_keyed = limiter.could_be_keyed;
             *limiter = Limiter { could_be_keyed, ..Limiter::new(limiter.limit.at_rate(rate)) };
         }
-        bank.only = alone.then_some(rule);
-        bank.keyed = keyed.then_some(rule);
         bank
+    }
+
+    /// Makes a bank of which a candidate rule is keyed by destination.
+    #[must_use]
+    pub fn keyed(&self, rule: u32) -> Bank<'a> {
+        Bank { keyed: Some(rule), ..self.clone() }
     }
 
     /// Runs all offers of a scenario through the policers of both sets, for both worlds. `known`
@@ -259,6 +268,23 @@ impl<'a> Bank<'a> {
             .expect("a visit is made only of rules with a limit")
     }
 }
+
+/// Which rule sets are run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sides {
+    Both,
+    Candidate,
+}
+
+impl Sides {
+    /// Returns whether a visit is of these.
+    fn hold(self, visit: &Visit) -> bool {
+        self == Sides::Both || visit.candidate
+    }
+}
+
+/// Takes so many packets and bytes of a key by a side's rule.
+type Take<'t> = &'t mut dyn FnMut(u32, (bool, u32), u64, u64) -> ControlFlow<()>;
 
 //------------ Run -----------------------------------------------------------
 
@@ -286,6 +312,19 @@ enum Grain {
 }
 
 impl Grain {
+    /// Returns how exactly an offer is known in a scenario.
+    fn of(offer: &Offer, view: &View) -> Grain {
+        if offer.weight != 1 {
+            Grain::Coarse
+        } else if offer.even {
+            Grain::Even
+        } else if offer.packets <= 1 && offer.duration_ns == 0 && !view.is_scaled(offer.key) {
+            Grain::Packets
+        } else {
+            Grain::Coarse
+        }
+    }
+
     fn with(self, other: Grain) -> Grain {
         if self == other { self } else { Grain::Coarse }
     }
@@ -309,9 +348,6 @@ impl<'r, 'a> Run<'r, 'a> {
         let steps = sides.chain(of_candidate.iter().map(|step| (true, step))).enumerate();
         for (at, (candidate, (rule, uncertain))) in steps {
             let mut bucket = tally.buckets_met[first + at];
-            if bank.only.is_some_and(|only| !candidate || *rule != only) {
-                continue;
-            }
             if candidate && bank.keyed == Some(*rule) {
                 let place = bank.keyable(of_candidate).position(|keyed| keyed == *rule);
                 let others = running.len() + of_candidate.len();
@@ -320,7 +356,7 @@ impl<'r, 'a> Run<'r, 'a> {
             if bucket == NO_BUCKET || (*uncertain && self.world == World::Least) {
                 continue;
             }
-            let visit = Visit { candidate, rule: *rule, instance: 0 };
+            let visit = Visit { candidate, rule: *rule, instance: 0, uncertain: *uncertain };
             let scope = bank.limiter(visit).limit.scope;
             let place = match scope {
                 Scope::Pop => cell.pop,
@@ -372,180 +408,46 @@ impl<'r, 'a> Run<'r, 'a> {
             self.losses.undecided.clone_from(&known.undecided);
             self.losses.is_bounded = known.is_bounded;
         }
-        let plain = |offer: &Offer| self.grain(offer) == Grain::Packets;
-        let all_plain = tally.offers.iter().all(plain);
-        let offers = tally.offers.iter().filter_map(|offer| {
-            let at = self.view.position(offer.key)?;
-            changed[at].then(|| (offer, self.view.cells[at]))
-        });
-        let offers: Vec<(&Offer, Cell)> = offers.collect();
-        if all_plain {
-            self.run_packets(&offers);
+        let plain = |offer: &Offer| Grain::of(offer, self.view) == Grain::Packets;
+        if tally.offers.iter().all(plain) {
+            self.run_packets(&changed);
         } else {
-            self.run_mixed(&offers);
+            let met = Met::new(&mut self, &|cell| changed[cell]);
+            let ready = Ready::new(self.bank, (self.view, self.world), &met, Sides::Both);
+            ready.add_to(self.bank, &mut self.losses);
         }
         self.losses
     }
 
-    fn grain(&self, offer: &Offer) -> Grain {
-        if offer.weight != 1 {
-            Grain::Coarse
-        } else if offer.even {
-            Grain::Even
-        } else if offer.packets <= 1 && offer.duration_ns == 0 && !self.view.is_scaled(offer.key) {
-            Grain::Packets
-        } else {
-            Grain::Coarse
-        }
-    }
-
-    fn run_packets(&mut self, offers: &[(&Offer, Cell)]) {
+    /// Runs single packets, which need not be made ready for so little.
+    fn run_packets(&mut self, changed: &[bool]) {
         let mut buckets: Vec<Option<State>> = Vec::new();
         let mut visits = Vec::new();
-        for (offer, cell) in offers {
-            self.visits(offer, cell, &mut visits);
-            self.meet(offer, &visits, &mut buckets);
-        }
-    }
-
-    /// Takes one packet through its policers, running and candidate.
-    fn meet(&mut self, offer: &Offer, visits: &[Visit], buckets: &mut Vec<Option<State>>) {
-        let mut gone = [false; 2];
-        for visit in visits {
-            let side = usize::from(visit.candidate);
-            if gone[side] {
+        for offer in &self.bank.tally.offers {
+            let Some(cell) = self.view.position(offer.key).filter(|cell| changed[*cell]) else {
                 continue;
-            }
-            let Limiter { limit, policer, .. } = self.bank.limiter(*visit);
-            let at = visit.instance as usize;
-            if at >= buckets.len() {
-                buckets.resize(at + 1, None);
-            }
-            let state = buckets[at].get_or_insert_with(|| policer.fresh(offer.time_ns));
-            let Offer { time_ns, packets, bytes, .. } = *offer;
-            if !policer.conforms(state, Packet { time_ns, packets, bytes })
-                && limit.exceed != Exceed::Log
-            {
-                self.losses.take(
-                    offer.key,
-                    visit.candidate,
-                    visit.rule,
-                    offer.packets,
-                    offer.bytes,
-                );
-                gone[side] = true;
-            }
-        }
-    }
-
-    /// Runs offers of several grains.
-    fn run_mixed(&mut self, offers: &[(&Offer, Cell)]) {
-        let mut all: Vec<Visit> = Vec::new();
-        let mut ends: Vec<usize> = Vec::with_capacity(offers.len());
-        let mut visits = Vec::new();
-        for (offer, cell) in offers {
-            self.visits(offer, cell, &mut visits);
-            all.extend_from_slice(&visits);
-            ends.push(all.len());
-        }
-        let visits = |at: usize| {
-            let first = at.checked_sub(1).map_or(0, |before| ends[before]);
-            &all[first..ends[at]]
-        };
-        let grains = self.grains(offers, &visits);
-        // Of all offers, so that bins are the same in every scenario.
-        let start = self.bank.tally.offers.first().map_or(0, |offer| offer.time_ns);
-        let bin = |ns: i64| ns.saturating_sub(start).div_euclid(BIN_NS as i64);
-        let mut scaled: HashMap<u32, (u64, u64), foldhash::fast::FixedState> = HashMap::default();
-        let mut buckets = Vec::new();
-        // Offers are in the order of time, so a second is over when the next one begins.
-        let mut second: (i64, Vec<Group>) = (0, Vec::new());
-        let mut even_buckets = HashMap::new();
-        let mut coarse = coarse::Coarse::default();
-        for (at, (offer, _)) in offers.iter().enumerate() {
-            let visits = visits(at);
-            let Some(first) = visits.first() else { continue };
-            let grain = grains[first.instance as usize];
-            if grain == Grain::Packets {
-                self.meet(offer, visits, &mut buckets);
-                continue;
-            }
-            let weight = u64::from(offer.weight);
-            let (mut packets, mut bytes) =
-                (offer.packets.saturating_mul(weight), offer.bytes.saturating_mul(weight));
-            if self.view.is_scaled(offer.key) {
-                // Sums are scaled, so that no packet is lost to rounding.
-                let sum = scaled.entry(offer.key).or_default();
-                let before = [scale(sum.0, self.view.factor), scale(sum.1, self.view.factor)];
-                *sum = (sum.0.saturating_add(packets), sum.1.saturating_add(bytes));
-                packets = scale(sum.0, self.view.factor) - before[0];
-                bytes = scale(sum.1, self.view.factor) - before[1];
-            }
-            let group = Group { key: offer.key, visits: visits.into(), packets, bytes };
-            let place = bin(offer.time_ns);
-            match grain {
-                Grain::Even => {
-                    if place != second.0 {
-                        self.run_second(&mut second, &mut even_buckets);
-                        second.0 = place;
-                    }
-                    second.1.push(group);
-                }
-                _ => {
-                    let end = i64::try_from(offer.duration_ns).unwrap_or(i64::MAX);
-                    let last = bin(offer.time_ns.saturating_add(end.saturating_sub(1).max(0)));
-                    let last = if offer.even { place } else { last };
-                    coarse.add(offer, group, place, last);
-                }
-            }
-        }
-        self.run_second(&mut second, &mut even_buckets);
-        self.losses.is_bounded |= !coarse.is_empty();
-        coarse.settle(self);
-    }
-
-    /// Returns the grain of every bucket: those that share an offer share it.
-    fn grains<'v>(
-        &self,
-        offers: &[(&Offer, Cell)],
-        visits: &dyn Fn(usize) -> &'v [Visit],
-    ) -> Vec<Grain> {
-        let mut joined: Vec<u32> = (0..self.instances.len() as u32).collect();
-        fn root(joined: &mut [u32], mut at: u32) -> u32 {
-            while joined[at as usize] != at {
-                joined[at as usize] = joined[joined[at as usize] as usize];
-                at = joined[at as usize];
-            }
-            at
-        }
-        for at in 0..offers.len() {
-            for pair in visits(at).windows(2) {
-                let (a, b) =
-                    (root(&mut joined, pair[0].instance), root(&mut joined, pair[1].instance));
-                joined[b as usize] = a;
-            }
-        }
-        let mut of_root: Vec<Option<Grain>> = vec![None; joined.len()];
-        for (at, (offer, _)) in offers.iter().enumerate() {
-            let Some(first) = visits(at).first() else { continue };
-            let fits = visits(at).iter().all(|visit| self.bank.limiter(*visit).fits_seconds);
-            let grain = match self.grain(offer) {
-                Grain::Even if !fits => Grain::Coarse,
-                grain => grain,
             };
-            let at = root(&mut joined, first.instance) as usize;
-            of_root[at] = Some(of_root[at].map_or(grain, |known| known.with(grain)));
+            self.visits(offer, &self.view.cells[cell], &mut visits);
+            let losses = &mut self.losses;
+            // Nothing stops it.
+            let _ = ready::meet(
+                self.bank,
+                offer,
+                &visits,
+                &mut buckets,
+                &mut |key, (candidate, rule), packets, bytes| {
+                    losses.take(key, candidate, rule, packets, bytes);
+                    ControlFlow::Continue(())
+                },
+            );
         }
-        (0..joined.len() as u32)
-            .map(|at| of_root[root(&mut joined, at) as usize].unwrap_or(Grain::Packets))
-            .collect()
     }
 }
 
 /// Offers of one bin that are alike.
-struct Group {
+struct Group<'v> {
     key: u32,
-    visits: Box<[Visit]>,
+    visits: &'v [Visit],
     packets: u64,
     bytes: u64,
 }

@@ -438,12 +438,11 @@ pub struct Carry {
 /// and bytes of each. What the limit does not count is lost in the same proportion as what it
 /// does. No contributor loses more than it offered.
 pub fn share_excess(offers: &[(u64, u64)], excess: &Excess, carry: &mut Carry) -> Vec<(u64, u64)> {
-    let packets: Vec<u64> = offers.iter().map(|(packets, _)| *packets).collect();
-    let bytes: Vec<u64> = offers.iter().map(|(_, bytes)| *bytes).collect();
-    let total = |amounts: &[u64]| amounts.iter().map(|amount| u128::from(*amount)).sum::<u128>();
+    let packets = offers.iter().map(|(packets, _)| u128::from(*packets)).sum::<u128>();
+    let bytes = offers.iter().map(|(_, bytes)| u128::from(*bytes)).sum::<u128>();
     let (counted, other) = match excess.counts {
-        Counts::Packets => (total(&packets), total(&bytes)),
-        Counts::Bytes => (total(&bytes), total(&packets)),
+        Counts::Packets => (packets, bytes),
+        Counts::Bytes => (bytes, packets),
     };
     let offered = counted.saturating_mul(excess.den);
     if excess.scaled == 0 || offered == 0 {
@@ -466,6 +465,13 @@ pub fn share_excess(offers: &[(u64, u64)], excess: &Excess, carry: &mut Carry) -
         Counts::Packets => (lost_counted, lost_other),
         Counts::Bytes => (lost_other, lost_counted),
     };
+    if let [(packets, bytes)] = offers {
+        // All of it is of the only one, and at most what it offered.
+        let lost = |lost: u128, offered: u64| u64::try_from(lost).unwrap_or(u64::MAX).min(offered);
+        return vec![(lost(lost_packets, *packets), lost(lost_bytes, *bytes))];
+    }
+    let packets: Vec<u64> = offers.iter().map(|(packets, _)| *packets).collect();
+    let bytes: Vec<u64> = offers.iter().map(|(_, bytes)| *bytes).collect();
     apportion(&packets, lost_packets).into_iter().zip(apportion(&bytes, lost_bytes)).collect()
 }
 

@@ -7,10 +7,12 @@
 //! which windows, timeouts and packets of several sizes can break: the rate of the rule itself and
 //! a ladder of others are tried as well, and what contradicts is told.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::attribution::Attribution;
-use crate::bank::Bank;
+use crate::bank::{Bank, Losses, Met, Ready, World};
 use crate::change::Change;
 use crate::fate::Sets;
 use crate::impact::{Amount, Assessment, Range};
@@ -129,23 +131,112 @@ pub struct Search<'a> {
     pub views: &'a [View],
 }
 
+/// How many offers, at most, are kept ready for the next rate, of each kind of run; beyond that
+/// views are made ready anew.
+const MAX_READY: usize = 1_000_000;
+
+/// What was made ready, by view.
+struct Kept<T>(RefCell<BTreeMap<usize, Rc<T>>>);
+
+impl<T> Kept<T> {
+    fn new() -> Kept<T> {
+        Kept(RefCell::new(BTreeMap::new()))
+    }
+
+    /// Returns what is ready of a view, or makes it; `at_most` views are kept.
+    fn get(&self, view: usize, at_most: usize, make: impl FnOnce() -> T) -> Rc<T> {
+        let known = self.0.borrow().get(&view).cloned();
+        known.unwrap_or_else(|| {
+            // The old one goes first, so that there is never one more.
+            let mut kept = self.0.borrow_mut();
+            while kept.len() >= at_most.max(1) {
+                kept.pop_last();
+            }
+            drop(kept);
+            let made = Rc::new(make());
+            self.0.borrow_mut().insert(view, Rc::clone(&made));
+            made
+        })
+    }
+}
+
+/// The search for one rule's rates.
+struct OneRule<'s, 'a> {
+    search: &'s Search<'a>,
+    rule: u32,
+    judge: &'s Judge,
+    /// Keyed as written, and keyed by destination as well.
+    met: [Kept<Met>; 2],
+    alone: [Kept<Alone>; 2],
+    attack: [Kept<Attacked>; 2],
+    /// What was found so far: by view, whether it is keyed, and rate.
+    harmless: Answers,
+    enough: Answers,
+}
+
+type Answers = RefCell<BTreeMap<(usize, bool, u64, u64), bool>>;
+
+/// Returns what was found before, or finds it.
+fn once(known: &Answers, of: (usize, bool, Rate), find: impl FnOnce() -> bool) -> bool {
+    let (view, keyed, rate) = of;
+    let question = (view, keyed, rate.amount, rate.per_ns);
+    let answer = known.borrow().get(&question).copied();
+    answer.unwrap_or_else(|| {
+        let answer = find();
+        known.borrow_mut().insert(question, answer);
+        answer
+    })
+}
+
+/// The one policer of a rule, where it may harm.
+struct Alone {
+    /// For every key: whether nobody may lose of it.
+    outsiders: Vec<bool>,
+    ready: Ready,
+}
+
+/// All policers, where attack meets them that is meant.
+struct Attacked {
+    /// What is attack.
+    view: View,
+    /// For every key: whether it is attack.
+    of: Vec<bool>,
+    /// What depends on the rate, by world.
+    ready: Vec<Ready>,
+    /// What the others take, by world.
+    taken: Vec<Losses>,
+}
+
 impl Search<'_> {
     /// Finds the rates of a candidate rule's limit, which has this one.
     pub fn find(&self, rule: u32, own: Rate) -> SafeRate {
-        let unit = own.unit;
         let judge = &self.judges.candidate[rule as usize];
-        let mut harmless = self.lowest_harmless(rule, unit, 0, false);
+        OneRule {
+            search: self,
+            rule,
+            judge,
+            met: [Kept::new(), Kept::new()],
+            alone: [Kept::new(), Kept::new()],
+            attack: [Kept::new(), Kept::new()],
+            harmless: Answers::default(),
+            enough: Answers::default(),
+        }
+        .find(own)
+    }
+}
+
+impl OneRule<'_, '_> {
+    fn find(&self, own: Rate) -> SafeRate {
+        let OneRule { rule, judge, .. } = *self;
+        let (unit, views) = (own.unit, self.search.views.len());
+        let mut harmless = self.lowest_harmless(unit, 0, false);
         let must_stop = judge.must_stop.as_ref().map(|share| share.value);
         let effective = must_stop.and_then(|share| {
-            self.highest(rule, unit, &|bank, view| self.stops(judge, share, bank, view))
+            self.highest(unit, &|rate, view| self.stops(share, rate, view, false))
         });
-        let is_harmless = |rate: &Rate| {
-            let bank = self.bank.altered(rule, *rate, true, false);
-            self.views.iter().all(|view| self.is_harmless(judge, &bank, view))
-        };
+        let is_harmless = |rate: &Rate| (0..views).all(|view| self.is_harmless(*rate, view, false));
         let is_enough = |rate: &Rate, keyed: bool| {
-            let bank = self.bank.altered(rule, *rate, false, keyed);
-            let stops = |share| self.views.iter().all(|view| self.stops(judge, share, &bank, view));
+            let stops = |share| (0..views).all(|view| self.stops(share, *rate, view, keyed));
             must_stop.is_none_or(stops)
         };
         let rungs = ladder(own, harmless).into_iter().map(|step| rate(step, unit));
@@ -168,7 +259,9 @@ impl Search<'_> {
         for _ in 0..RESEARCHES {
             let Some(not) = harmful_above else { break };
             let from = step_of(per_second(not) / 1_000) + 1;
-            let Some(next) = self.lowest_harmless(rule, unit, from, false) else { break };
+            let Some(next) = self.lowest_harmless(unit, from, false) else {
+                break;
+            };
             harmless = Some(next);
             harmful_above = above(next);
         }
@@ -186,101 +279,150 @@ impl Search<'_> {
             rule,
             harmless,
             harmful_above,
-            always_harms: harmless.is_none() && self.harms(judge, rule, unit),
+            always_harms: harmless.is_none() && self.harms(unit),
             effective,
             idle_below: effective.and_then(below),
             both,
             must_stop: must_stop.is_some_and(|share| share.0 > 0),
             keyed: None,
         };
-        if !found.exists() && self.bank.could_be_keyed(rule) {
-            let keyed = self.lowest_harmless(rule, unit, 0, true);
+        if !found.exists() && self.search.bank.could_be_keyed(rule) {
+            let keyed = self.lowest_harmless(unit, 0, true);
             found.keyed = keyed.filter(|rate| is_enough(rate, true));
         }
         found
     }
 
+    /// Returns of how many views things are kept.
+    fn at_most(&self) -> usize {
+        MAX_READY / self.search.tally.offers.len().max(1)
+    }
+
+    fn met(&self, view: usize, keyed: bool) -> Rc<Met> {
+        let Search { bank, views, .. } = self.search;
+        let view_of = &views[view];
+        self.met[usize::from(keyed)].get(view, self.at_most(), || {
+            if keyed { bank.keyed(self.rule).meet(view_of) } else { bank.meet(view_of) }
+        })
+    }
+
+    /// Makes ready the one policer of the rule.
+    fn alone(&self, view: usize, keyed: bool, world: World) -> Alone {
+        let outsiders = self.outsiders(view);
+        let of_view = (&self.search.views[view], world);
+        let met = self.met(view, keyed);
+        let ready = self.search.bank.ready_alone(&met, of_view, self.rule, &outsiders);
+        Alone { outsiders, ready }
+    }
+
+    /// Makes ready what attack meets.
+    fn attacked(&self, number: usize, keyed: bool) -> Attacked {
+        let Search { bank, tally, views, .. } = self.search;
+        let mut of = vec![false; tally.len()];
+        let view = views[number].only(|key| tally.key(key).label == Label::Attack);
+        view.cells.iter().for_each(|cell| of[cell.key as usize] = true);
+        let met = self.met(number, keyed);
+        let [ready, others] = bank.ready_with(&met, &views[number], self.rule, &of);
+        let taken = others.iter().map(|others| {
+            let mut losses = Losses::default();
+            bank.add_taken(others, &of, &mut losses);
+            losses
+        });
+        Attacked { taken: taken.collect(), view, of, ready }
+    }
+
     /// Returns whether others lose for certain even at the highest rate.
-    fn harms(&self, judge: &Judge, rule: u32, unit: RateUnit) -> bool {
-        let bank = self.bank.altered(rule, rate(LAST, unit), true, false);
-        self.views.iter().any(|view| {
-            let losses = bank.simulate(view, None);
-            self.outsiders(judge, view).any(|key| !losses[0].of(key).is_empty())
+    fn harms(&self, unit: RateUnit) -> bool {
+        let bank = self.search.bank.at_rate(self.rule, rate(LAST, unit));
+        (0..self.search.views.len()).any(|view| {
+            let Alone { outsiders, ready } = self.alone(view, false, World::Least);
+            bank.takes_from(&ready, &outsiders)
         })
     }
 
     /// Returns the lowest harmless rate from this step on.
-    fn lowest_harmless(&self, rule: u32, unit: RateUnit, from: u32, keyed: bool) -> Option<Rate> {
-        let judge = &self.judges.candidate[rule as usize];
-        if judge.may_affect.all {
+    fn lowest_harmless(&self, unit: RateUnit, from: u32, keyed: bool) -> Option<Rate> {
+        if self.judge.may_affect.all {
             return Some(rate(0, unit));
         }
         // A rate that is harmless in one view is where the search goes on in the next.
         let mut step = from.min(LAST);
-        for view in self.views {
-            let harmless = |step: u32| {
-                let bank = self.bank.altered(rule, rate(step, unit), true, keyed);
-                self.is_harmless(judge, &bank, view)
-            };
-            step = first(step, &harmless)?;
+        for view in 0..self.search.views.len() {
+            step = first(step, &|step| self.is_harmless(rate(step, unit), view, keyed))?;
         }
         Some(rate(step, unit))
     }
 
-    /// Returns the highest rate of a rule at which something holds in every view.
-    fn highest(
-        &self,
-        rule: u32,
-        unit: RateUnit,
-        holds: &dyn Fn(&Bank<'_>, &View) -> bool,
-    ) -> Option<Rate> {
+    /// Returns the highest rate at which something holds in every view.
+    fn highest(&self, unit: RateUnit, holds: &dyn Fn(Rate, usize) -> bool) -> Option<Rate> {
         // Downwards: the number of a step counts from the highest rate.
         let down = |step: u32| rate(LAST - step, unit);
         let mut step = 0;
-        for view in self.views {
-            let holds_at =
-                |step: u32| holds(&self.bank.altered(rule, down(step), false, false), view);
-            step = first(step, &holds_at)?;
+        for view in 0..self.search.views.len() {
+            step = first(step, &|step| holds(down(step), view))?;
         }
         Some(down(step))
     }
 
-    /// Returns whether nobody outside `may_affect` can lose anything by the one policer of a bank.
-    fn is_harmless(&self, judge: &Judge, bank: &Bank<'_>, view: &View) -> bool {
-        let losses = bank.simulate(view, None);
-        self.outsiders(judge, view).all(|key| losses[1].of(key).is_empty())
+    /// Returns whether nobody outside `may_affect` can lose anything by the one policer.
+    fn is_harmless(&self, rate: Rate, view: usize, keyed: bool) -> bool {
+        once(&self.harmless, (view, keyed, rate), || self.harms_nobody(rate, view, keyed))
     }
 
-    /// Returns the keys of what nobody may lose by a rule.
-    fn outsiders<'s>(&'s self, judge: &'s Judge, view: &'s View) -> impl Iterator<Item = u32> + 's {
-        view.cells.iter().map(|cell| cell.key).filter(|key| {
-            let key = self.tally.key(*key);
-            key.label != Label::Attack
-                && judge
-                    .may_affect
-                    .charged(self.tally.ends.value(key.ends), self.attribution)
-                    .is_none()
-        })
+    fn harms_nobody(&self, rate: Rate, view: usize, keyed: bool) -> bool {
+        let make = || self.alone(view, keyed, World::Greatest);
+        let alone = self.alone[usize::from(keyed)].get(view, self.at_most(), make);
+        let bank = self.search.bank.at_rate(self.rule, rate);
+        !bank.takes_from(&alone.ready, &alone.outsiders)
+    }
+
+    /// Returns for every key whether it is of what nobody may lose by the rule.
+    fn outsiders(&self, view: usize) -> Vec<bool> {
+        let Search { tally, attribution, views, .. } = self.search;
+        let mut outsiders = vec![false; tally.len()];
+        for cell in &views[view].cells {
+            let key = tally.key(cell.key);
+            let ends = tally.ends.value(key.ends);
+            outsiders[cell.key as usize] = key.label != Label::Attack
+                && self.judge.may_affect.charged(ends, attribution).is_none();
+        }
+        outsiders
     }
 
     /// Returns whether enough of the attack is stopped, if there is any.
-    fn stops(&self, judge: &Judge, share: Share, bank: &Bank<'_>, view: &View) -> bool {
-        let losses = bank.simulate(view, None);
-        let attack = view.only(|key| self.tally.key(key).label == Label::Attack);
+    fn stops(&self, share: Share, rate: Rate, view: usize, keyed: bool) -> bool {
+        once(&self.enough, (view, keyed, rate), || self.stops_enough(share, rate, view, keyed))
+    }
+
+    fn stops_enough(&self, share: Share, rate: Rate, view: usize, keyed: bool) -> bool {
+        let Search { sets, change, judges, attribution, tally, .. } = *self.search;
+        let make = || self.attacked(view, keyed);
+        let attacked = self.attack[usize::from(keyed)].get(view, self.at_most(), make);
+        let bank = self.search.bank.at_rate(self.rule, rate);
+        let losses = attacked.ready.iter().zip(&attacked.taken).map(|(ready, taken)| {
+            let mut losses = taken.clone();
+            bank.add_taken(ready, &attacked.of, &mut losses);
+            losses
+        });
+        let losses: Vec<Losses> = losses.collect();
+        let [Some(least), Some(greatest)] = [losses.first(), losses.last()] else {
+            return true;
+        };
         let impact = Assessment {
-            sets: self.sets,
-            change: self.change,
-            judges: self.judges,
-            attribution: self.attribution,
-            tally: self.tally,
-            view: &attack,
-            losses: [&losses[0], &losses[1]],
+            sets,
+            change,
+            judges,
+            attribution,
+            tally,
+            view: &attacked.view,
+            losses: [least, greatest],
         }
         .assess();
+        let judge = self.judge;
         let (mut offered, mut stopped) = (Amount::default(), Range::default());
         for ((ends, bits), attack) in &impact.attack {
             let meant = judge.attack_bit.is_none_or(|bit| bits >> bit & 1 == 1);
-            if meant && judge.target.is_target(self.tally.ends.value(*ends), self.attribution) {
+            if meant && judge.target.is_target(tally.ends.value(*ends), attribution) {
                 offered.add(attack.offered);
                 stopped.add(attack.candidate);
             }

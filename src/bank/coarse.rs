@@ -7,8 +7,9 @@
 //! who loses it. What a limit does not count is bounded by the sizes that its packets may have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 
-use super::{BIN_NS, Group, Limiter, Run, Visit, World};
+use super::{BIN_NS, Bank, Group, Limiter, Sides, Take, Visit, World};
 use crate::model::Exceed;
 use crate::policer::{
     Bin, Carry, Counts as Unit, EvenBucket, Shape, greatest_loss, may_exceed, share_excess,
@@ -85,14 +86,14 @@ impl Coarse {
     }
 
     /// Adds an offer that lies somewhere in these bins.
-    pub(super) fn add(&mut self, offer: &Offer, group: Group, first: i64, last: i64) {
+    pub(super) fn add(&mut self, offer: &Offer, group: &Group<'_>, bins: (i64, i64), sides: Sides) {
         let mean = offer.bytes / offer.packets.max(1);
         let is_single = offer.packets <= 1 || offer.even;
-        for visit in &group.visits {
+        for visit in group.visits.iter().filter(|visit| sides.hold(visit)) {
             let instance = (visit.candidate, visit.rule, visit.instance);
             self.instances.entry(instance).or_default().push(Contribution {
                 key: group.key,
-                bins: (first, last),
+                bins,
                 packets: group.packets,
                 bytes: group.bytes,
                 sampled: (offer.weight > 1).then_some(offer.packets),
@@ -105,26 +106,33 @@ impl Coarse {
         }
     }
 
-    /// Takes what each rule's buckets lose in the world of a run.
-    pub(super) fn settle(self, run: &mut Run<'_, '_>) {
+    /// Takes what each rule's buckets lose in a world, and notes candidate rules of which the
+    /// recording is too coarse to tell.
+    pub(super) fn settle(
+        &self,
+        bank: &Bank<'_>,
+        world: World,
+        take: Take<'_>,
+        undecided: &mut BTreeSet<u32>,
+    ) -> ControlFlow<()> {
         // What rules before took of each key of a side.
         let mut before: HashMap<(bool, u32), (u64, u64)> = HashMap::new();
         let mut rules: BTreeMap<(bool, u32), BTreeMap<u32, (u64, u64)>> = BTreeMap::new();
-        let mut uncertain = BTreeSet::new();
         for ((candidate, rule, instance), parts) in &self.instances {
-            let visit = Visit { candidate: *candidate, rule: *rule, instance: *instance };
-            let limiter = run.bank.limiter(visit);
+            let (candidate, rule, instance) = (*candidate, *rule, *instance);
+            let visit = Visit { candidate, rule, instance, uncertain: false };
+            let limiter = bank.limiter(visit);
             if limiter.limit.exceed == Exceed::Log {
                 continue;
             }
-            let lost = match run.world {
+            let lost = match world {
                 World::Least => least(limiter, parts),
                 World::Greatest => greatest(limiter, parts),
             };
-            if run.world == World::Greatest && *candidate && !lost.is_empty() {
-                uncertain.insert(*rule);
+            if world == World::Greatest && candidate && !lost.is_empty() {
+                undecided.insert(rule);
             }
-            let sums = rules.entry((*candidate, *rule)).or_default();
+            let sums = rules.entry((candidate, rule)).or_default();
             for (key, (packets, bytes)) in lost {
                 let sum = sums.entry(key).or_default();
                 *sum = (sum.0.saturating_add(packets), sum.1.saturating_add(bytes));
@@ -134,17 +142,17 @@ impl Coarse {
             for (key, lost) in sums {
                 // What a rule lets pass the next may take: together they take no less than each.
                 let taken = before.entry((candidate, key)).or_default();
-                let (packets, bytes) = match run.world {
+                let (packets, bytes) = match world {
                     World::Least => {
                         (lost.0.saturating_sub(taken.0), lost.1.saturating_sub(taken.1))
                     }
                     World::Greatest => lost,
                 };
                 *taken = (taken.0.saturating_add(packets), taken.1.saturating_add(bytes));
-                run.losses.take(key, candidate, rule, packets, bytes);
+                take(key, (candidate, rule), packets, bytes)?;
             }
         }
-        run.losses.undecided.extend(uncertain);
+        ControlFlow::Continue(())
     }
 }
 

@@ -1,89 +1,175 @@
 //! Even traffic, as in a profile: second by second, exactly by its own definition.
 
-use std::collections::HashMap;
+use std::ops::ControlFlow;
 
-use super::{BIN_NS, Group, Limiter, Run, Visit};
+use super::{BIN_NS, Bank, Group, Limiter, Sides, Take, Visit};
 use crate::model::Exceed;
 use crate::policer::{Carry, EvenState, share_excess};
 
-impl Run<'_, '_> {
-    /// Runs one second of even traffic through both sets, and empties it.
-    pub(super) fn run_second(
-        &mut self,
-        second: &mut (i64, Vec<Group>),
-        buckets: &mut HashMap<u32, (EvenState, Carry)>,
-    ) {
-        let groups = gather(std::mem::take(&mut second.1));
-        for candidate in [false, true] {
-            self.run_bin(second.0, candidate, &groups, buckets);
-        }
+/// Seconds of even traffic, gathered and sorted.
+#[derive(Default)]
+pub(super) struct Seconds {
+    seconds: Vec<Second>,
+    /// What was offered by key, packets and bytes, second by second.
+    groups: Vec<(u32, u64, u64)>,
+    /// Which buckets are met: those of the running rules first, then by rule and instance.
+    meetings: Vec<Meeting>,
+    /// The groups that meet them, by position within their second.
+    members: Vec<u32>,
+}
+
+/// One second: which it is, and where its groups and meetings begin and end.
+struct Second {
+    bin: i64,
+    groups: (usize, usize),
+    meetings: (usize, usize),
+}
+
+/// One bucket in one second.
+struct Meeting {
+    visit: Visit,
+    /// Where its members begin and end.
+    members: (usize, usize),
+}
+
+/// The buckets of one run, and room to work in.
+pub(super) struct States {
+    buckets: Vec<Option<(EvenState, Carry)>>,
+    left: Vec<(u64, u64)>,
+    offered: Vec<(u64, u64)>,
+}
+
+impl States {
+    pub(super) fn new(instances: usize) -> States {
+        let buckets = std::iter::repeat_with(|| None).take(instances).collect();
+        States { buckets, left: Vec::new(), offered: Vec::new() }
+    }
+}
+
+impl Seconds {
+    pub(super) fn is_empty(&self) -> bool {
+        self.seconds.is_empty()
     }
 
-    fn run_bin(
+    /// Adds a second unless it is empty, empties it, and returns its number.
+    pub(super) fn add(
         &mut self,
         bin: i64,
-        candidate: bool,
-        groups: &[Group],
-        buckets: &mut HashMap<u32, (EvenState, Carry)>,
-    ) {
-        let mut left: Vec<(u64, u64)> =
-            groups.iter().map(|group| (group.packets, group.bytes)).collect();
-        let mut visits: Vec<(u32, u32, usize)> = groups
-            .iter()
-            .enumerate()
-            .flat_map(|(at, group)| {
-                let side = group.visits.iter().filter(move |visit| visit.candidate == candidate);
-                side.map(move |visit| (visit.rule, visit.instance, at))
-            })
-            .collect();
+        offers: &mut Vec<Group<'_>>,
+        sides: Sides,
+    ) -> Option<u32> {
+        if offers.is_empty() {
+            return None;
+        }
+        let (first_group, first_meeting) = (self.groups.len(), self.meetings.len());
+        let mut visits: Vec<(bool, u32, u32, u32)> = Vec::new();
+        for (number, group) in (0u32..).zip(gather(std::mem::take(offers))) {
+            self.groups.push((group.key, group.packets, group.bytes));
+            let met = group.visits.iter().filter(|one| sides.hold(one));
+            visits.extend(met.map(|one| (one.candidate, one.rule, one.instance, number)));
+        }
         visits.sort_unstable();
-        for met in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (rule, instance, _) = met[0];
-            let Limiter { limit, shape, even, .. } =
-                self.bank.limiter(Visit { candidate, rule, instance });
-            let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at)| left[*at]).collect();
-            let amount = offered
+        for met in visits.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
+            let (candidate, rule, instance, _) = met[0];
+            let first = self.members.len();
+            self.members.extend(met.iter().map(|(.., group)| *group));
+            let visit = Visit { candidate, rule, instance, uncertain: false };
+            self.meetings.push(Meeting { visit, members: (first, self.members.len()) });
+        }
+        self.seconds.push(Second {
+            bin,
+            groups: (first_group, self.groups.len()),
+            meetings: (first_meeting, self.meetings.len()),
+        });
+        Some(self.seconds.len() as u32 - 1)
+    }
+
+    /// Returns every bucket met in every second, in the order of time, with the second and with
+    /// what was offered by key.
+    pub(super) fn meetings(
+        &self,
+    ) -> impl Iterator<Item = (Visit, i64, impl Iterator<Item = (u32, u64, u64)>)> {
+        self.seconds.iter().flat_map(move |second| {
+            let meetings = &self.meetings[second.meetings.0..second.meetings.1];
+            meetings.iter().map(move |Meeting { visit, members }| {
+                let members = self.members[members.0..members.1].iter();
+                let groups = members.map(move |at| self.groups[second.groups.0 + *at as usize]);
+                (*visit, second.bin, groups)
+            })
+        })
+    }
+
+    /// Runs one second through both sets.
+    pub(super) fn run(
+        &self,
+        number: u32,
+        bank: &Bank<'_>,
+        states: &mut States,
+        take: Take<'_>,
+    ) -> ControlFlow<()> {
+        let second = &self.seconds[number as usize];
+        let groups = &self.groups[second.groups.0..second.groups.1];
+        let meetings = &self.meetings[second.meetings.0..second.meetings.1];
+        // A profile's windows begin with the profile, whenever that is.
+        let starts = second.bin.saturating_mul(BIN_NS as i64);
+        let States { buckets, left, offered } = states;
+        let all = groups.iter().map(|(_, packets, bytes)| (*packets, *bytes));
+        let mut side = None;
+        for Meeting { visit, members } in meetings {
+            if side != Some(visit.candidate) {
+                side = Some(visit.candidate);
+                left.clear();
+                left.extend(all.clone());
+            }
+            let Limiter { limit, shape, even, .. } = bank.limiter(*visit);
+            let members = &self.members[members.0..members.1];
+            let amount = members
                 .iter()
-                .map(|(packets, bytes)| u128::from(shape.counts.pick(*packets, *bytes)))
+                .map(|at| {
+                    let (packets, bytes) = left[*at as usize];
+                    u128::from(shape.counts.pick(packets, bytes))
+                })
                 .sum();
-            let (state, carry) =
-                buckets.entry(instance).or_insert_with(|| (EvenState::new(even), Carry::default()));
-            // A profile's windows begin with the profile, whenever that is.
-            let starts = bin.saturating_mul(BIN_NS as i64);
+            let (state, carry) = buckets[visit.instance as usize]
+                .get_or_insert_with(|| (EvenState::new(even), Carry::default()));
             let excess = state.offer(even, amount, starts, BIN_NS);
             if excess.is_zero() || limit.exceed == Exceed::Log {
                 continue;
             }
-            for ((_, _, at), (packets, bytes)) in
-                met.iter().zip(share_excess(&offered, &excess, carry))
+            offered.clear();
+            offered.extend(members.iter().map(|at| left[*at as usize]));
+            for (at, (packets, bytes)) in members.iter().zip(share_excess(offered, &excess, carry))
             {
-                left[*at].0 -= packets;
-                left[*at].1 -= bytes;
-                self.losses.take(groups[*at].key, candidate, rule, packets, bytes);
+                let at = *at as usize;
+                left[at].0 -= packets;
+                left[at].1 -= bytes;
+                take(groups[at].0, (visit.candidate, visit.rule), packets, bytes)?;
             }
         }
+        ControlFlow::Continue(())
     }
 }
 
-/// Adds up the offers of one bin that are alike: same key, same buckets.
-fn gather(offers: Vec<Group>) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut numbers: HashMap<(u32, Box<[u32]>), usize> = HashMap::new();
-    for offer in offers {
-        let met = offer.visits.iter().map(|visit| visit.instance).collect();
-        match numbers.entry((offer.key, met)) {
-            std::collections::hash_map::Entry::Occupied(known) => {
-                let group = &mut groups[*known.get()];
-                group.packets = group.packets.saturating_add(offer.packets);
-                group.bytes = group.bytes.saturating_add(offer.bytes);
-            }
-            std::collections::hash_map::Entry::Vacant(new) => {
-                new.insert(groups.len());
-                groups.push(offer);
-            }
+fn instances<'g>(group: &'g Group<'_>) -> impl Iterator<Item = u32> + 'g {
+    group.visits.iter().map(|visit| visit.instance)
+}
+
+/// Adds up the offers of one bin that are alike: same key, same buckets. Groups come by key, and
+/// those of one key as the first of each came.
+fn gather(offers: Vec<Group<'_>>) -> Vec<Group<'_>> {
+    let mut order: Vec<(usize, Group<'_>)> = offers.into_iter().enumerate().collect();
+    let compare = |a: &Group<'_>, b: &Group<'_>| {
+        a.key.cmp(&b.key).then_with(|| instances(a).cmp(instances(b)))
+    };
+    order.sort_by(|a, b| compare(&a.1, &b.1));
+    order.dedup_by(|next, first| {
+        let is_alike = compare(&next.1, &first.1).is_eq();
+        if is_alike {
+            first.1.packets = first.1.packets.saturating_add(next.1.packets);
+            first.1.bytes = first.1.bytes.saturating_add(next.1.bytes);
         }
-    }
-    // Offers are in the order of time; among groups of one bin, keys decide ties.
-    groups.sort_by_key(|group| group.key);
-    groups
+        is_alike
+    });
+    order.sort_unstable_by_key(|(at, group)| (group.key, *at));
+    order.into_iter().map(|(_, group)| group).collect()
 }

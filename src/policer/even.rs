@@ -34,6 +34,21 @@ impl EvenLimit {
         let window_ns = i64::try_from(window_ns).unwrap_or(i64::MAX).max(1);
         EvenLimit { shape, window: Some((window_ns, allowed, slides)), timeout_ns }
     }
+
+    /// Returns whether nothing exceeds for certain where no bin, of this length, has more than the
+    /// peak (of what the limit counts), and all bins together have so much.
+    pub fn lets_pass(&self, peak: u128, all: u128, d_ns: u64) -> bool {
+        let Shape { capacity, .. } = self.shape;
+        match self.window {
+            // What flows in during a bin is there in it; and so is what was there at first, less
+            // what has passed.
+            None => {
+                self.shape.scaled(peak) <= self.shape.refilled(d_ns)
+                    || self.shape.scaled(all) <= capacity
+            }
+            Some((_, allowed, _)) => self.shape.scaled(all) <= self.shape.scaled(allowed),
+        }
+    }
 }
 
 /// One bucket or window under even traffic.
@@ -66,7 +81,10 @@ impl EvenState {
         let blocked_ns =
             u64::try_from(self.until_ns.saturating_sub(start_ns)).unwrap_or(0).min(d_ns);
         let all = shape.scaled(amount);
-        let blocked = all.saturating_mul(u128::from(blocked_ns)) / u128::from(d_ns.max(1));
+        let blocked = match blocked_ns {
+            0 => 0,
+            _ => all.saturating_mul(u128::from(blocked_ns)) / u128::from(d_ns.max(1)),
+        };
         let rest = all - blocked;
         let exceeding = match limit.window {
             None => {
@@ -138,6 +156,24 @@ mod tests {
     fn a_fixed_window_allows_its_rate_and_starts_anew() {
         let fixed = limit(Algorithm::FixedWindow { window_ns: 3_000_000_000 }, None);
         assert_eq!(run(&fixed, &[20, 20, 20, 20, 20, 20]), [0, 10, 20, 0, 10, 20]);
+    }
+
+    #[test]
+    fn what_passes_for_certain_does_not_exceed() {
+        let window = |window_ns| Algorithm::FixedWindow { window_ns };
+        for (algorithm, peak, all) in [
+            (Algorithm::TokenBucket, 10, 1_000),
+            (Algorithm::TokenBucket, 5, 10),
+            (window(3_000_000_000), 20, 30),
+        ] {
+            let limit = limit(algorithm, None);
+            assert!(limit.lets_pass(peak, all, SECOND as u64));
+            let bins = vec![peak; (all / peak) as usize];
+            assert!(run(&limit, &bins).iter().all(|exceeding| *exceeding == 0));
+        }
+        let bucket = limit(Algorithm::TokenBucket, None);
+        assert!(!bucket.lets_pass(11, 11, SECOND as u64));
+        assert!(!limit(window(3_000_000_000), None).lets_pass(10, 31, SECOND as u64));
     }
 
     #[test]
