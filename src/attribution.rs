@@ -122,7 +122,7 @@ impl<'a> Attribution<'a> {
                 }
             }
         }
-        let a_customers = self.owners(&ends).any(|owner| owner != Owner::Nobody);
+        let a_customers = self.owners(&ends).iter().any(|owner| *owner != Owner::Nobody);
         if !a_customers
             && ends.protected.is_empty()
             && service::CONTROL_PLANE.iter().any(|service| service::belongs(*service, header))
@@ -154,11 +154,11 @@ impl<'a> Attribution<'a> {
 
     /// Returns the owners of both ends; a customer that the recording names stands for the
     /// destination.
-    pub fn owners(&self, ends: &Ends) -> impl Iterator<Item = Owner> {
+    pub fn owners(&self, ends: &Ends) -> [Owner; 2] {
         let of =
             |end: Option<EndId>| end.map_or(Owner::Nobody, |end| self.customers.end(end).owner);
         let dst = ends.named.map_or(of(ends.dst), Owner::Customer);
-        [of(ends.src), dst].into_iter()
+        [of(ends.src), dst]
     }
 
     /// Returns everyone to whom a packet is charged if no intent allows its loss: the owner of
@@ -167,6 +167,7 @@ impl<'a> Attribution<'a> {
     pub fn charged(&self, ends: &Ends) -> Vec<Party> {
         let mut parties: Vec<Party> = self
             .owners(ends)
+            .into_iter()
             .filter_map(|owner| match owner {
                 Owner::Customer(id) => Some(Party::Customer(id)),
                 Owner::Shared(id) => Some(Party::Shared(id)),
@@ -189,9 +190,9 @@ impl<'a> Attribution<'a> {
             Owner::Shared(id) => Some(Party::Shared(id)),
             Owner::Nobody => None,
         };
-        let owners: Vec<Owner> = self.owners(ends).collect();
         let protected = || protected_parties(ends).next();
-        owners.into_iter().rev().find_map(party).or_else(protected).unwrap_or(Party::Unowned)
+        let owners = self.owners(ends).into_iter();
+        owners.rev().find_map(party).or_else(protected).unwrap_or(Party::Unowned)
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod coarse;
 mod even;
+mod instances;
 mod lanes;
 mod ready;
 mod usage;
@@ -293,8 +294,7 @@ struct Run<'r, 'a> {
     bank: &'r Bank<'a>,
     view: &'r View,
     world: World,
-    /// Instances of buckets: which bucket, where.
-    instances: HashMap<(u32, Option<NameId>), u32, foldhash::fast::FixedState>,
+    instances: instances::Instances,
     /// Buckets that nobody met in the recording: of the same key at another exporter.
     rehomed: HashMap<BucketKey, u32>,
     losses: Losses,
@@ -365,17 +365,9 @@ impl<'r, 'a> Run<'r, 'a> {
             if scope == Scope::Exporter && cell.pop != tally.key(offer.key).pop {
                 bucket = self.rehome(bucket, cell.pop);
             }
-            let next = self.instances.len() as u32;
-            let instance = *self.instances.entry((bucket, place)).or_insert(next);
+            let instance = self.instances.number(bucket, place);
             visits.push(Visit { instance, ..visit });
         }
-    }
-
-    /// Returns the instances met so far, by number.
-    fn instances_in_order(&self) -> Vec<((u32, Option<NameId>), u32)> {
-        let mut all: Vec<_> = self.instances.iter().map(|(place, at)| (*place, *at)).collect();
-        all.sort_by_key(|(_, at)| *at);
-        all
     }
 
     /// Returns the bucket of the same key at the busiest exporter of a PoP.

@@ -84,7 +84,7 @@ pub fn describe(
         below_normal: usage.below_normal,
         pop: fullest.pop,
         exporter: fullest.key.exporter,
-        key: key_words(limit, &fullest.key.parts),
+        key: key_words(limit, &fullest.key.parts.values()),
         peak: rate(fullest.peak),
         legitimate_peak: rate(fullest.legitimate_peak),
         sharers,

@@ -13,6 +13,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::attribution::Ends;
+use crate::attribution::bucket::Parts;
 use crate::matcher::Step;
 use crate::model::{Label, NameId};
 use crate::service::Service;
@@ -169,7 +170,7 @@ pub struct BucketKey {
     /// The exporter, if the limit's scope is that.
     pub exporter: Option<NameId>,
     /// The values of the key's parts.
-    pub parts: Vec<u128>,
+    pub parts: Parts,
 }
 
 /// A record that meets at least one policer.

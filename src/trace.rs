@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::attribution::Attribution;
-use crate::attribution::bucket::bucket;
+use crate::attribution::bucket::{Parts, bucket};
 use crate::matcher::{BUCKET, COARSE, Matcher, Step, compile, missing_words};
 use crate::model::{
     Action, Algorithm, DefaultAction, Exceed, KeyPart, Known, NameId, Names, RateLimit, Record,
@@ -190,7 +190,7 @@ struct Limiter {
 }
 
 /// A bucket: the rule, the PoP or the exporter that it belongs to, and the values of its key.
-type Instance = (u32, Option<NameId>, Option<NameId>, Vec<u128>);
+type Instance = (u32, Option<NameId>, Option<NameId>, Parts);
 
 /// Walks records through a rule set.
 pub struct Tracer<'a> {
@@ -343,8 +343,7 @@ impl<'a> Tracer<'a> {
             return Err(OWNER);
         }
         let owners = || {
-            let Some(attribution) = self.attribution else { return Vec::new() };
-            attribution.owners(&attribution.attribute(record)).collect()
+            self.attribution.map(|attribution| attribution.owners(&attribution.attribute(record)))
         };
         let (exporter, parts) = bucket(limit, record, owners)?;
         let pop = record.pop.filter(|_| limit.scope == Scope::Pop);

@@ -95,7 +95,7 @@ impl Bank<'_> {
             }
         }
         let mut rules: BTreeMap<u32, (Usage, u32)> = BTreeMap::new();
-        for ((bucket, pop), instance) in run.instances_in_order() {
+        for (bucket, pop, instance) in run.instances.iter() {
             let filling = fillings.get_mut(instance as usize).and_then(Option::as_mut);
             let Some(filling) = filling else { continue };
             let shape = self.limits[1][filling.rule as usize].as_ref().map(|one| one.shape);
@@ -117,7 +117,9 @@ impl Bank<'_> {
                 Some((usage, at)) => {
                     usage.buckets += 1;
                     usage.below_normal += below;
-                    if peak[0] > usage.fullest.peak {
+                    // Of those that are alike, the one that was met first.
+                    let known = (usage.fullest.peak, std::cmp::Reverse(*at));
+                    if (peak[0], std::cmp::Reverse(instance)) > known {
                         (usage.fullest, *at) = (fullest(), instance);
                     }
                 }

@@ -355,9 +355,7 @@ impl<'r, 'a> Worker<'r, 'a> {
     /// Notes the buckets on the way just walked, and the way.
     fn note_path(&mut self, record: &Record, ends: u32) {
         let replay = self.replay;
-        let owners = |tally: &Tally| -> Vec<_> {
-            replay.attribution.owners(tally.ends.value(ends)).collect()
-        };
+        let owners = |tally: &Tally| Some(replay.attribution.owners(tally.ends.value(ends)));
         for (side, steps) in
             [&mut self.pair.running, &mut self.pair.candidate].into_iter().enumerate()
         {
