@@ -129,6 +129,8 @@ pub struct Search<'a> {
     pub bank: &'a Bank<'a>,
     /// The recording, and every scenario.
     pub views: &'a [View],
+    /// What was found of them for rules before.
+    pub met: Kept<Met>,
 }
 
 /// How many offers, at most, are kept ready for the next rate, of each kind of run; beyond that
@@ -136,13 +138,15 @@ pub struct Search<'a> {
 const MAX_READY: usize = 1_000_000;
 
 /// What was made ready, by view.
-struct Kept<T>(RefCell<BTreeMap<usize, Rc<T>>>);
+pub struct Kept<T>(RefCell<BTreeMap<usize, Rc<T>>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Kept(RefCell::default())
+    }
+}
 
 impl<T> Kept<T> {
-    fn new() -> Kept<T> {
-        Kept(RefCell::new(BTreeMap::new()))
-    }
-
     /// Returns what is ready of a view, or makes it; `at_most` views are kept.
     fn get(&self, view: usize, at_most: usize, make: impl FnOnce() -> T) -> Rc<T> {
         let known = self.0.borrow().get(&view).cloned();
@@ -165,8 +169,9 @@ struct OneRule<'s, 'a> {
     search: &'s Search<'a>,
     rule: u32,
     judge: &'s Judge,
+    /// Keyed by destination as well.
+    met_keyed: Kept<Met>,
     /// Keyed as written, and keyed by destination as well.
-    met: [Kept<Met>; 2],
     alone: [Kept<Alone>; 2],
     attack: [Kept<Attacked>; 2],
     /// What was found so far: by view, whether it is keyed, and rate.
@@ -215,9 +220,9 @@ impl Search<'_> {
             search: self,
             rule,
             judge,
-            met: [Kept::new(), Kept::new()],
-            alone: [Kept::new(), Kept::new()],
-            attack: [Kept::new(), Kept::new()],
+            met_keyed: Kept::default(),
+            alone: Default::default(),
+            attack: Default::default(),
             harmless: Answers::default(),
             enough: Answers::default(),
         }
@@ -301,9 +306,11 @@ impl OneRule<'_, '_> {
     fn met(&self, view: usize, keyed: bool) -> Rc<Met> {
         let Search { bank, views, .. } = self.search;
         let view_of = &views[view];
-        self.met[usize::from(keyed)].get(view, self.at_most(), || {
-            if keyed { bank.keyed(self.rule).meet(view_of) } else { bank.meet(view_of) }
-        })
+        if keyed {
+            let make = || bank.keyed(self.rule).meet(view_of);
+            return self.met_keyed.get(view, self.at_most(), make);
+        }
+        self.search.met.get(view, self.at_most(), || bank.meet(view_of))
     }
 
     /// Makes ready the one policer of the rule.

@@ -83,7 +83,7 @@ pub(crate) fn limit(numbers: &mut Numbers, times: u64) -> RuleSet {
 }
 
 /// Aggregates packets into flow records by source, ended after so long.
-fn flows(packets: &[Record], active_ns: i64) -> Vec<Record> {
+pub(crate) fn flows(packets: &[Record], active_ns: i64) -> Vec<Record> {
     let mut open: BTreeMap<u128, Record> = BTreeMap::new();
     let mut done: Vec<Record> = Vec::new();
     for packet in packets {

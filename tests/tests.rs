@@ -16,6 +16,7 @@ mod limits;
 mod lint;
 mod matching;
 mod places;
+mod rates;
 mod reach;
 mod readme;
 mod recorded;

@@ -84,18 +84,34 @@ impl Seconds {
         Some(self.seconds.len() as u32 - 1)
     }
 
-    /// Returns every bucket met in every second, in the order of time, with the second and with
-    /// what was offered by key.
+    /// Returns every bucket met in every second, by bucket and then in the order of time, with the
+    /// second and with what was offered by key.
     pub(super) fn meetings(
         &self,
+        instances: usize,
     ) -> impl Iterator<Item = (Visit, i64, impl Iterator<Item = (u32, u64, u64)>)> {
-        self.seconds.iter().flat_map(move |second| {
-            let meetings = &self.meetings[second.meetings.0..second.meetings.1];
-            meetings.iter().map(move |Meeting { visit, members }| {
-                let members = self.members[members.0..members.1].iter();
-                let groups = members.map(move |at| self.groups[second.groups.0 + *at as usize]);
-                (*visit, second.bin, groups)
-            })
+        // Where the next meeting of each bucket goes.
+        let mut next = vec![0; instances + 1];
+        for meeting in &self.meetings {
+            next[meeting.visit.instance as usize + 1] += 1;
+        }
+        for at in 1..next.len() {
+            next[at] += next[at - 1];
+        }
+        let mut order = vec![(0u32, 0u32); self.meetings.len()];
+        for (number, second) in (0u32..).zip(&self.seconds) {
+            for at in second.meetings.0..second.meetings.1 {
+                let place = &mut next[self.meetings[at].visit.instance as usize];
+                order[*place] = (number, at as u32);
+                *place += 1;
+            }
+        }
+        order.into_iter().map(move |(second, meeting)| {
+            let second = &self.seconds[second as usize];
+            let Meeting { visit, members } = &self.meetings[meeting as usize];
+            let members = self.members[members.0..members.1].iter();
+            let groups = members.map(move |at| self.groups[second.groups.0 + *at as usize]);
+            (*visit, second.bin, groups)
         })
     }
 

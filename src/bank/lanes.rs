@@ -37,12 +37,9 @@ struct Bin {
 
 impl Lanes {
     /// Makes lanes of seconds, none of whose groups meets two buckets of a side.
-    pub(super) fn new(seconds: &Seconds) -> Lanes {
+    pub(super) fn new(seconds: &Seconds, instances: usize) -> Lanes {
         let mut lanes = Lanes::default();
-        let mut meetings: Vec<_> = seconds.meetings().collect();
-        // By bucket; the seconds of each are in the order of time.
-        meetings.sort_by_key(|(visit, ..)| visit.instance);
-        for (visit, bin, groups) in meetings {
+        for (visit, bin, groups) in seconds.meetings(instances) {
             let first = lanes.offers.len();
             let mut sum = (0, 0);
             for (key, packets, bytes) in groups {

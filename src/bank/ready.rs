@@ -173,7 +173,7 @@ impl Ready {
         }
         steps.extend(seconds.add(second.0, &mut second.1, sides).map(Step::Second));
         if are_apart {
-            lanes = Lanes::new(&seconds);
+            lanes = Lanes::new(&seconds, met.instances);
             seconds = Seconds::default();
             steps.retain(|step| matches!(step, Step::Packet(_)));
         }

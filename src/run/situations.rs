@@ -10,7 +10,7 @@ use crate::fate::Sets;
 use crate::impact::{Assessment, Impact};
 use crate::judge::Judges;
 use crate::model::{Action, Exceed};
-use crate::safe_rate::{SafeRate, Search};
+use crate::safe_rate::{Kept, SafeRate, Search};
 use crate::scenario::{Moves, Scenario, View};
 use crate::sharing::{self, Sharing};
 use crate::tally::Tally;
@@ -87,7 +87,8 @@ pub(super) fn judge(
     }
     let mut limits = Limits::default();
     let Some(first) = views.first() else { return (situations, limits) };
-    let search = Search { sets, change, judges, attribution, tally, bank: &bank, views: &views };
+    let (views, met) = (views.as_slice(), Kept::default());
+    let search = Search { sets, change, judges, attribution, tally, bank: &bank, views, met };
     for usage in bank.usage(first) {
         let Action::RateLimit(limit) = &sets.sets[1].rules[usage.rule as usize].action.value else {
             continue;
