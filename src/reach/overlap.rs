@@ -1,7 +1,7 @@
 //! Which rules may take a packet of a domain: a sieve by addresses before the exact test.
 //!
-//! Rules that name destinations are found by those, others that name sources by those, and the
-//! rest are always looked at.
+//! Rules that name destinations are found by those, others that name sources by those, others
+//! again that name ports by those, and the rest are always looked at.
 
 use super::space::{HeaderSet, Key, Union};
 use crate::model::Family;
@@ -9,41 +9,53 @@ use crate::model::Family;
 /// The sieve for one family.
 #[derive(Debug, Default)]
 pub(super) struct Overlap {
-    dst: Intervals,
-    src: Intervals,
+    /// By destination, source, destination port and source port.
+    by: [Intervals; 4],
     rest: Vec<u32>,
+}
+
+/// Returns the hulls of what a set allows of the fields that the sieve looks at; of addresses all
+/// ranges. Nothing where it allows all.
+fn ranges(set: &HeaderSet, place: usize, family: Family) -> Option<Vec<(u128, u128)>> {
+    let ranges = match place {
+        0 => set.addresses(Key::Dst).to_vec(),
+        1 => set.addresses(Key::Src).to_vec(),
+        2 => vec![set.dst_ports()],
+        _ => vec![set.src_ports()],
+    };
+    let most = if place < 2 { family.max() } else { u16::MAX.into() };
+    (ranges != [(0, most)]).then_some(ranges)
 }
 
 impl Overlap {
     pub(super) fn new(unions: &[Union], family: Family) -> Overlap {
-        let (mut dst, mut src, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-        let all = [(0, family.max())];
-        for (rule, union) in unions.iter().enumerate() {
-            let rule = rule as u32;
-            let names = |key: Key| union.wide().iter().all(|set| set.addresses(key) != all);
-            let ranges = |key: Key, into: &mut Vec<(u128, u128, u32)>| {
+        let mut by: [Vec<(u128, u128, u32)>; 4] = Default::default();
+        let mut rest = Vec::new();
+        for (rule, union) in (0u32..).zip(unions) {
+            let named = by.iter_mut().enumerate().find_map(|(place, by)| {
                 let sets = union.wide().iter();
-                into.extend(sets.flat_map(|set| {
-                    set.addresses(key).iter().map(|(first, last)| (*first, *last, rule))
-                }));
-            };
-            if names(Key::Dst) {
-                ranges(Key::Dst, &mut dst);
-            } else if names(Key::Src) {
-                ranges(Key::Src, &mut src);
-            } else {
-                rest.push(rule);
+                let all: Option<Vec<_>> = sets.map(|set| ranges(set, place, family)).collect();
+                Some((by, all?))
+            });
+            match named {
+                Some((by, all)) => {
+                    by.extend(all.into_iter().flatten().map(|(first, last)| (first, last, rule)));
+                }
+                None => rest.push(rule),
             }
         }
-        Overlap { dst: Intervals::new(dst), src: Intervals::new(src), rest }
+        Overlap { by: by.map(Intervals::new), rest }
     }
 
     /// Returns the rules that may meet a domain, in order.
     pub(super) fn rules(&self, domain: &[HeaderSet]) -> Vec<u32> {
         let mut found = self.rest.clone();
-        for (key, intervals) in [(Key::Dst, &self.dst), (Key::Src, &self.src)] {
-            for (first, last) in domain.iter().flat_map(|piece| piece.addresses(key)) {
-                intervals.meet(*first, *last, &mut found);
+        for (place, intervals) in self.by.iter().enumerate().filter(|(_, by)| !by.is_empty()) {
+            for piece in domain {
+                let all = || vec![(0, u128::MAX)];
+                for (first, last) in ranges(piece, place, piece.family()).unwrap_or_else(all) {
+                    intervals.meet(first, last, &mut found);
+                }
             }
         }
         found.sort_unstable();
@@ -77,6 +89,10 @@ impl Intervals {
         }
         fill(&sorted, &mut ends);
         Intervals { sorted, ends }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
     }
 
     /// Adds the rules of the ranges that meet one.

@@ -343,6 +343,18 @@ impl HeaderSet {
         self.key(key).ranges()
     }
 
+    /// Returns the least and the greatest destination port, zero where there is none.
+    pub(super) fn dst_ports(&self) -> (u128, u128) {
+        let (first, last) = self.dst_port.hull();
+        (first.into(), last.into())
+    }
+
+    /// Returns the least and the greatest source port, zero where there is none.
+    pub(super) fn src_ports(&self) -> (u128, u128) {
+        let (first, last) = self.src_port.hull();
+        (first.into(), last.into())
+    }
+
     /// Returns the addresses at an end.
     pub(super) fn key(&self, key: Key) -> &Ranges<u128> {
         match key {
