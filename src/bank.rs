@@ -7,9 +7,10 @@
 
 mod coarse;
 mod even;
+mod held;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::matcher::ends_walk;
@@ -53,12 +54,32 @@ pub struct Losses {
     pub undecided: BTreeSet<u32>,
     /// Whether some bucket's loss is only bounded.
     is_bounded: bool,
+    /// Keys with a bucket that holds, or may hold, more in the candidate set than in the running
+    /// one; known only in the world of the greatest loss.
+    fuller: Keys,
+    /// The same with less.
+    emptier: Keys,
 }
+
+/// Keys of the tally.
+type Keys = HashSet<u32, foldhash::fast::FixedState>;
 
 impl Losses {
     /// Returns what policers took from the records of a key, by rule.
     pub fn of(&self, key: u32) -> &[Taken] {
         self.by_key.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns whether some bucket of a key may hold more in the candidate set than in the running
+    /// one.
+    pub fn is_fuller(&self, key: u32) -> bool {
+        self.fuller.contains(&key)
+    }
+
+    /// Returns whether some bucket of a key may hold less in the candidate set than in the running
+    /// one.
+    pub fn is_emptier(&self, key: u32) -> bool {
+        self.emptier.contains(&key)
     }
 
     fn take(&mut self, key: u32, candidate: bool, rule: u32, packets: u64, bytes: u64) {
@@ -94,6 +115,20 @@ pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> [Vec<(u32, bool)>; 2] {
     [side(&pair.running, sets[0]), side(&pair.candidate, sets[1])]
 }
 
+/// Returns whether both paths hold the same rules (same match, same action) in the same order, so
+/// that the same becomes of the record whatever it is, as far as buckets hold the same.
+pub fn same_walk(pair: &Pair, sets: [&RuleSet; 2]) -> bool {
+    let action =
+        |side: usize, step: &crate::matcher::Step| &sets[side].rules[step.rule as usize].action;
+    pair.running.len() == pair.candidate.len()
+        && sets[0].default.action == sets[1].default.action
+        && pair
+            .running
+            .iter()
+            .zip(&pair.candidate)
+            .all(|(a, b)| a.matches == b.matches && action(0, a) == action(1, b))
+}
+
 /// What a bank of buckets is made of.
 #[derive(Clone)]
 pub struct Bank<'a> {
@@ -104,6 +139,8 @@ pub struct Bank<'a> {
     /// The candidate rule whose limit is keyed by destination though it is not written so.
     keyed: Option<u32>,
     policers: Vec<[Vec<(u32, bool)>; 2]>,
+    /// Whether both paths of each pair are the same.
+    same: Vec<bool>,
     /// The busiest exporter of every PoP: a drained exporter's buckets go there.
     busiest: BTreeMap<NameId, NameId>,
     /// Whether traffic of different PoPs can meet in one bucket.
@@ -156,6 +193,8 @@ struct Visit {
     candidate: bool,
     rule: u32,
     instance: u32,
+    /// Whether the offer may not come here.
+    uncertain: bool,
 }
 
 impl<'a> Bank<'a> {
@@ -172,6 +211,7 @@ impl<'a> Bank<'a> {
         });
         let policers: Vec<_> =
             tally.pairs.values().iter().map(|pair| policers(pair, sets)).collect();
+        let same = tally.pairs.values().iter().map(|pair| same_walk(pair, sets)).collect();
         let mut busiest: BTreeMap<NameId, (u64, NameId)> = BTreeMap::new();
         for ((pop, exporter), packets) in &tally.exporters {
             let known = busiest.entry(*pop).or_insert((*packets, *exporter));
@@ -186,6 +226,7 @@ impl<'a> Bank<'a> {
             is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain),
             limits,
             policers,
+            same,
             only: None,
             keyed: None,
             busiest: busiest.into_iter().map(|(pop, (_, exporter))| (pop, exporter)).collect(),
@@ -254,7 +295,11 @@ impl<'a> Bank<'a> {
     }
 
     fn limiter(&self, visit: Visit) -> &Limiter {
-        self.limits[usize::from(visit.candidate)][visit.rule as usize]
+        self.limiter_of(visit.candidate, visit.rule)
+    }
+
+    fn limiter_of(&self, candidate: bool, rule: u32) -> &Limiter {
+        self.limits[usize::from(candidate)][rule as usize]
             .as_ref()
             .expect("a visit is made only of rules with a limit")
     }
@@ -320,7 +365,7 @@ impl<'r, 'a> Run<'r, 'a> {
             if bucket == NO_BUCKET || (*uncertain && self.world == World::Least) {
                 continue;
             }
-            let visit = Visit { candidate, rule: *rule, instance: 0 };
+            let visit = Visit { candidate, rule: *rule, instance: 0, uncertain: *uncertain };
             let scope = bank.limiter(visit).limit.scope;
             let place = match scope {
                 Scope::Pop => cell.pop,
@@ -369,6 +414,12 @@ impl<'r, 'a> Run<'r, 'a> {
                     self.losses.by_key.insert(cell.key, taken.clone());
                 }
             }
+            let unchanged = |keys: &Keys| {
+                let cells = self.view.cells.iter().zip(&changed).filter(|(_, changed)| !**changed);
+                cells.map(|(cell, _)| cell.key).filter(|key| keys.contains(key)).collect()
+            };
+            self.losses.fuller = unchanged(&known.fuller);
+            self.losses.emptier = unchanged(&known.emptier);
             self.losses.undecided.clone_from(&known.undecided);
             self.losses.is_bounded = known.is_bounded;
         }
@@ -383,6 +434,9 @@ impl<'r, 'a> Run<'r, 'a> {
             self.run_packets(&offers);
         } else {
             self.run_mixed(&offers);
+        }
+        if self.world == World::Greatest {
+            self.compare(&offers);
         }
         self.losses
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{BIN_NS, Group, Limiter, Run, Visit};
+use super::{BIN_NS, Group, Limiter, Run};
 use crate::model::Exceed;
 use crate::policer::{Carry, EvenState, share_excess};
 
@@ -39,8 +39,7 @@ impl Run<'_, '_> {
         visits.sort_unstable();
         for met in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (rule, instance, _) = met[0];
-            let Limiter { limit, shape, even, .. } =
-                self.bank.limiter(Visit { candidate, rule, instance });
+            let Limiter { limit, shape, even, .. } = self.bank.limiter_of(candidate, rule);
             let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at)| left[*at]).collect();
             let amount = offered
                 .iter()
