@@ -39,8 +39,8 @@ pub mod search;
 pub mod space;
 pub mod walk;
 
-pub use crowd::Crowded;
 pub use order::Order;
+pub use rules::Crowded;
 
 /// What a proof may cost: steps of the search for all questions together, and for each. A step is
 /// less than a microsecond, so that even a set of thousands of wide overlapping rules ends in

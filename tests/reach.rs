@@ -488,16 +488,23 @@ struct Expected {
     exposed: BTreeSet<(u32, Option<u32>)>,
 }
 
+/// Why packets of several owners may share a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    Receivers,
+    Senders,
+}
+
 struct Twin<'w> {
     world: &'w World,
     attribution: Attribution<'w>,
     packets: Vec<(Record, Ends, Way, Way)>,
     /// Limits that others newly enter, by pair.
-    crowded: BTreeSet<(usize, usize)>,
+    crowded: BTreeSet<(usize, usize, Why)>,
     /// For every candidate limit: the addresses of all that its match takes, at both ends.
     addresses: HashMap<usize, [BTreeSet<(Family, u128, EndId)>; 2]>,
     /// What is known of whose packets share buckets: by limit and addresses.
-    shared: RefCell<HashMap<(usize, Family, u128, u128), bool>>,
+    shared: RefCell<HashMap<(usize, Family, u128, u128), Option<Why>>>,
 }
 
 impl<'w> Twin<'w> {
@@ -545,18 +552,17 @@ impl<'w> Twin<'w> {
     }
 
     /// Returns the pairs of limits of which the candidate's buckets are newly entered by packets
-    /// that may share them with another owner's.
-    fn crowded(&self) -> BTreeSet<(usize, usize)> {
+    /// that may share them with another owner's, and why they may.
+    fn crowded(&self) -> BTreeSet<(usize, usize, Why)> {
         let mut found = BTreeSet::new();
         let running = self.world.sets[0].rules.len();
         for (record, ends, before, after) in &self.packets {
             for own in &after.limits {
                 for old in (0..running).filter(|old| self.limit(0, *old).is_some()) {
-                    if !found.contains(&(*own, old))
-                        && self.enters(*own, old, before, after)
-                        && self.shares(*own, record, ends)
+                    if self.enters(*own, old, before, after)
+                        && let Some(why) = self.shares(*own, record, ends)
                     {
-                        found.insert((*own, old));
+                        found.insert((*own, old, why));
                     }
                 }
             }
@@ -576,9 +582,15 @@ impl<'w> Twin<'w> {
             || before.limits.iter().filter(|front| **front < old).any(|front| is_gone(&front))
     }
 
-    /// Returns whether a packet's bucket may hold another owner's, for all that addresses tell:
+    /// Returns whether a packet is in a bucket that others newly enter.
+    fn is_crowded(&self, own: usize, old: usize, record: &Record, ends: &Ends) -> bool {
+        let why = self.shares(own, record, ends);
+        why.is_some_and(|why| self.crowded.contains(&(own, old, why)))
+    }
+
+    /// Returns why a packet's bucket may hold another owner's, for all that addresses tell:
     /// address by address, of all that the rule's match takes.
-    fn shares(&self, own: usize, record: &Record, ends: &Ends) -> bool {
+    fn shares(&self, own: usize, record: &Record, ends: &Ends) -> Option<Why> {
         let header = &record.header;
         let known = (own, header.family, header.src, header.dst);
         if let Some(shares) = self.shared.borrow().get(&known) {
@@ -589,7 +601,7 @@ impl<'w> Twin<'w> {
         shares
     }
 
-    fn looks_shared(&self, own: usize, record: &Record, ends: &Ends) -> bool {
+    fn looks_shared(&self, own: usize, record: &Record, ends: &Ends) -> Option<Why> {
         let limit = self.limit(1, own).expect("a limit");
         let customers = &self.world.customers;
         let by_customer = limit.per.contains(&KeyPart::Customer);
@@ -632,7 +644,10 @@ impl<'w> Twin<'w> {
         let [src, dst] = [ends.src, ends.dst].map(|end| customers.end(end.expect("known")));
         let to_several = sharers(dst) || (self.has_homeless() && self.is_free(dst));
         let from_several = dst.owner == Owner::Nobody && (sharers(src) || differs(src, false));
-        to_several || differs(dst, true) || from_several
+        if to_several || differs(dst, true) {
+            return Some(Why::Receivers);
+        }
+        from_several.then_some(Why::Senders)
     }
 
     /// Returns the key of a packet's bucket, and whose the packet is.
@@ -701,7 +716,7 @@ impl<'w> Twin<'w> {
                 let (key, owner) = self.bucket(own, record, ends);
                 let is_crowded =
                     entered.get(&key).is_some_and(|owners| owners.iter().any(|one| *one != owner));
-                let is_found = self.crowded.contains(&(own, old)) && self.shares(own, record, ends);
+                let is_found = self.is_crowded(own, old, record, ends);
                 assert!(is_found || !is_crowded, "{own} {old} {record:?}");
                 counts[usize::from(!is_crowded)] += usize::from(is_found);
             }
@@ -716,7 +731,7 @@ impl<'w> Twin<'w> {
             let limit = self.limit(1, *own).expect("a limit");
             let known = before.limits.iter().any(|old| {
                 limit.is_as_generous_as(self.limit(0, *old).expect("a limit"))
-                    && !(self.crowded.contains(&(*own, *old)) && self.shares(*own, record, ends))
+                    && !self.is_crowded(*own, *old, record, ends)
             });
             if before.harm < Harm::Dropped && !known {
                 found.push(Some(*own as u32));

@@ -192,6 +192,33 @@ fn an_unknown_bucket_is_not_the_same_once_others_enter_it() {
     assert_eq!(verdict(&old, &old.replace("id: web", "id: w2"), &client("", "")), "pass");
 }
 
+#[test]
+fn what_may_be_in_any_bucket_may_be_in_that_of_a_neighbour() {
+    let trust = "match: {dst: 10.0.0.0/30}, action: accept";
+    let (old, new) = (shared(trust), shared(""));
+    let client = client(", unknown: [src]", "");
+    assert_eq!(verdict(&old, &new, &client), "cannot_judge");
+    // In both sets alike, and in the running set only.
+    let other = "\n  - {id: n, match: {dst: 10.0.0.9, protocol: tcp}, action: drop}";
+    assert_eq!(verdict(&new, &(new.clone() + other), &client), "pass");
+    assert_eq!(verdict(&new, &old, &client), "pass");
+}
+
+#[test]
+fn a_limit_that_may_be_in_front_holds_nothing_back_for_certain() {
+    let flows = client(", unknown: [dst_port]", "");
+    let front = |port: u16| {
+        format!(
+            "\n  - {{id: f, match: {{dst: 10.0.0.0/30, dst_port: {port}}}, \
+             action: {{rate_limit: {{rate: 50 kbps}}}}, intent: {{target: [a]}}}}"
+        )
+    };
+    let of_all = shared("");
+    // Whether a's traffic was held back decides whether b newly loses anything.
+    assert_eq!(verdict(&(front(53) + &of_all), &of_all, &flows), "cannot_judge");
+    assert_eq!(verdict(&(front(53) + &of_all), &(front(54) + &of_all), &flows), "cannot_judge");
+}
+
 //------------ Buckets that others newly enter -----------------------------------
 
 /// Judges without anything recorded of the rules; returns who is reached beyond intent.
@@ -212,6 +239,8 @@ fn reached(inventory: &str, running: &str, candidate: &str) -> Vec<String> {
     let beyond = rows.iter().filter(|row| row["reached"] == true && row["intended"] == false);
     let mut ids: Vec<String> =
         beyond.map(|row| row["id"].as_str().expect("an id").to_owned()).collect();
+    // The protocols between routers are not customers.
+    ids.retain(|id| id != "(control-plane)");
     ids.sort();
     ids
 }

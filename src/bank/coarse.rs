@@ -23,6 +23,8 @@ const SIZES: (u64, u64) = (20, 1_500);
 pub(super) struct Coarse {
     /// By rule (running first), then by instance.
     instances: BTreeMap<(bool, u32, u32), Vec<Contribution>>,
+    /// By rule: what may be in any of its buckets.
+    strays: BTreeMap<(bool, u32), Vec<Contribution>>,
 }
 
 /// What one record, or several alike, offer to a bucket.
@@ -38,6 +40,22 @@ struct Contribution {
     sizes: (u64, u64),
     /// Which buckets before this one may take some of it; zero is none.
     fronts: u64,
+}
+
+impl Contribution {
+    fn new(offer: &Offer, group: &Group, bins: (i64, i64), fronts: u64) -> Contribution {
+        let mean = offer.bytes / offer.packets.max(1);
+        let is_single = offer.packets <= 1 || offer.even;
+        Contribution {
+            key: group.key,
+            bins,
+            packets: group.packets,
+            bytes: group.bytes,
+            sampled: (offer.weight > 1).then_some(offer.packets),
+            sizes: if is_single { (mean, mean) } else { (mean.min(SIZES.0), mean.max(SIZES.1)) },
+            fronts,
+        }
+    }
 }
 
 /// What is known of the traffic of one bin.
@@ -86,29 +104,30 @@ impl Coarse {
         self.instances.is_empty()
     }
 
+    /// Adds an offer that may come to any bucket of these rules.
+    pub(super) fn add_stray(
+        &mut self,
+        offer: &Offer,
+        group: &Group,
+        rules: &[(bool, u32)],
+        bins: (i64, i64),
+    ) {
+        for rule in rules {
+            let one = Contribution::new(offer, group, bins, 0);
+            self.strays.entry(*rule).or_default().push(one);
+        }
+    }
+
     /// Adds an offer that lies somewhere in these bins.
     pub(super) fn add(&mut self, offer: &Offer, group: Group, first: i64, last: i64) {
-        let mean = offer.bytes / offer.packets.max(1);
-        let is_single = offer.packets <= 1 || offer.even;
         let mut fronts = [0u64; 2];
         for visit in &group.visits {
             let front = &mut fronts[usize::from(visit.candidate)];
             let before = *front;
             *front = before.wrapping_mul(0x9e37_79b9_7f4a_7c15) + u64::from(visit.instance) + 1;
             let instance = (visit.candidate, visit.rule, visit.instance);
-            self.instances.entry(instance).or_default().push(Contribution {
-                key: group.key,
-                bins: (first, last),
-                packets: group.packets,
-                bytes: group.bytes,
-                sampled: (offer.weight > 1).then_some(offer.packets),
-                sizes: if is_single {
-                    (mean, mean)
-                } else {
-                    (mean.min(SIZES.0), mean.max(SIZES.1))
-                },
-                fronts: before,
-            });
+            let one = Contribution::new(offer, &group, (first, last), before);
+            self.instances.entry(instance).or_default().push(one);
         }
     }
 
@@ -125,7 +144,10 @@ impl Coarse {
             }
             let lost = match run.world {
                 World::Least => least(limiter, parts),
-                World::Greatest => greatest(limiter, parts),
+                World::Greatest => {
+                    let strays = self.strays.get(&(*candidate, *rule));
+                    greatest(limiter, parts, strays.map_or(&[], Vec::as_slice))
+                }
             };
             if run.world == World::Greatest && *candidate && !lost.is_empty() {
                 uncertain.insert(*rule);
@@ -278,10 +300,11 @@ fn other(
     }
 }
 
-fn greatest(limiter: &Limiter, parts: &[Contribution]) -> Lost {
+/// What each key may lose at most; strays may come as well, and are charged elsewhere.
+fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[Contribution]) -> Lost {
     let shape = &limiter.shape;
     let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
-    for one in parts {
+    for one in parts.iter().chain(strays) {
         for bin in one.bins.0..=one.bins.1 {
             sums.entry(bin).or_default().add(one, shape.counts);
         }

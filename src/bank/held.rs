@@ -17,6 +17,8 @@ use crate::tally::Offer;
 struct Route {
     key: u32,
     sides: [Box<[Stop]>; 2],
+    /// Limits of which it may meet any bucket.
+    strays: Box<[(bool, u32)]>,
     /// Whether both paths are the same, so that what may come to a bucket comes to both.
     same: bool,
 }
@@ -42,6 +44,19 @@ impl Run<'_, '_> {
         let mut differs = vec![Differs::default(); self.instances.len()];
         let mut partners: HashMap<u32, u32> = HashMap::new();
         let both = Differs { fuller: true, emptier: true };
+        // What may come to any bucket comes to the same one under the same rules only.
+        let apart = routes.iter().filter(|route| !route.same);
+        let entered: HashSet<(bool, u32)> =
+            apart.flat_map(|route| route.strays.iter().copied()).collect();
+        for route in &routes {
+            for (candidate, side) in [false, true].into_iter().zip(&route.sides) {
+                for stop in side.iter().filter(|stop| entered.contains(&(candidate, stop.rule))) {
+                    let differs = &mut differs[stop.instance as usize];
+                    differs.fuller |= candidate;
+                    differs.emptier |= !candidate;
+                }
+            }
+        }
         for route in &routes {
             let [running, candidate] = &route.sides;
             for place in 0..running.len().max(candidate.len()) {
@@ -126,7 +141,9 @@ impl Run<'_, '_> {
                 own.map(stop).collect::<Box<[Stop]>>()
             };
             let same = self.bank.same[cell.pair as usize];
-            let route = Route { key: offer.key, sides: [side(false), side(true)], same };
+            let sides = [side(false), side(true)];
+            let strays = self.strays.as_slice().into();
+            let route = Route { key: offer.key, sides, strays, same };
             if known.insert(route.clone()) {
                 routes.push(route);
             }

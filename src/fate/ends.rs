@@ -53,16 +53,19 @@ pub(super) struct Open<'p> {
     implied: &'p [(usize, usize)],
     /// For every unknown: whether every candidate limit on it lets pass what a running one does.
     alike: Vec<bool>,
-    /// What a limit challenges it does not drop, nor does a rule behind it: the unknowns of all
-    /// limits, and, if any challenge, of those that drop or challenge, and of those that do
-    /// nothing else.
-    degrees: Vec<Vec<bool>>,
+    /// Which limits are met, besides none of them: all, and, if some challenge, those of each kind.
+    /// What one challenges no other drops.
+    choices: Vec<Option<Kind>>,
 }
 
 /// Which unknowns hold on the way to an end.
 struct Held {
     end: usize,
+    /// Those that the ends are.
+    certain: Vec<usize>,
+    /// Those of limits before it, and of which limits.
     limits: Vec<usize>,
+    kind: Option<Kind>,
 }
 
 impl<'p> Open<'p> {
@@ -109,35 +112,26 @@ impl<'p> Open<'p> {
             one
         };
         let sides = [side(0, &pair.running), side(1, &pair.candidate)];
-        let (alike, degrees) = Default::default();
-        let mut open = Open { sets, sides, implied, alike, degrees };
+        let mut open = Open { sets, sides, implied, alike: Vec::new(), choices: vec![None] };
         open.alike = (0..count).map(|bit| open.is_alike(bit)).collect();
-        let has = |bit: usize, is: fn(Kind) -> bool| open.kinds_of(bit).any(is);
-        let degree = |holds: &dyn Fn(usize) -> bool| (0..count).map(holds).collect::<Vec<bool>>();
-        let drops = |kind: Kind| kind == Kind::Lost;
-        let challenges = |kind: Kind| kind != Kind::Lost;
-        let mut degrees = vec![degree(&|_| true)];
-        if (0..count).any(|bit| has(bit, challenges)) {
-            degrees.push(degree(&|bit| has(bit, drops)));
-            degrees.push(degree(&|bit| !has(bit, challenges)));
-            degrees.push(degree(&|bit| has(bit, challenges)));
-            degrees.push(degree(&|bit| !has(bit, drops)));
+        if [0, 1].iter().any(|side| open.has_challenges(*side)) {
+            open.choices = vec![None, Some(Kind::Lost), Some(Kind::Challenged)];
         }
-        open.degrees = degrees;
         open
     }
 
-    /// Returns what the limits on an unknown match do to what exceeds them.
-    fn kinds_of(&self, bit: usize) -> impl Iterator<Item = Kind> + '_ {
-        self.sides.iter().zip(self.sets.sets).flat_map(move |(side, set)| {
-            let places = side.limits.iter().filter(move |place| side.bits[**place] == Some(bit));
-            places.filter_map(|place| {
-                match &set.rules[side.steps[*place].rule as usize].action.value {
-                    Action::RateLimit(limit) => exceed(limit).map(|(kind, _)| kind),
-                    _ => None,
-                }
-            })
-        })
+    /// Returns what the limit at a place of a path does to what exceeds it.
+    fn kind_at(&self, side: usize, place: usize) -> Option<Kind> {
+        let rule = self.sides[side].steps[place].rule as usize;
+        match &self.sets.sets[side].rules[rule].action.value {
+            Action::RateLimit(limit) => exceed(limit).map(|(kind, _)| kind),
+            _ => None,
+        }
+    }
+
+    fn has_challenges(&self, side: usize) -> bool {
+        let mut places = self.sides[side].limits.iter();
+        places.any(|place| self.kind_at(side, *place) != Some(Kind::Lost))
     }
 
     /// Returns whether every candidate limit on an unknown match lets pass what a running limit on
@@ -187,43 +181,38 @@ impl<'p> Open<'p> {
             };
             self.sides[at].limits_before(ends[at]).filter(is_free).collect::<Vec<usize>>()
         });
-        let both = |bit: &usize| self.alike[*bit] && free.iter().all(|own| own.contains(bit));
+        let is_simple = self.choices.len() == 1;
+        let both =
+            |bit: &usize| is_simple && self.alike[*bit] && free.iter().all(|own| own.contains(bit));
         let (shared, own): (Vec<usize>, Vec<usize>) = free[1].iter().partition(|bit| both(bit));
         let gone: Vec<usize> =
             free[0].iter().copied().filter(|bit| !shared.contains(bit)).collect();
         let mut found = Vec::new();
-        let mut push = |running: Vec<usize>, candidate: Vec<usize>| {
-            let walk = |side: usize, limits: Vec<usize>| {
-                let limits = held.iter().copied().chain(limits).collect();
-                self.walk(side, &Held { end: ends[side], limits })
+        let mut push = |running: Vec<usize>, old: Option<Kind>, new_ones: Vec<usize>, new| {
+            let walk = |side: usize, limits: Vec<usize>, kind: Option<Kind>| {
+                self.walk(side, &Held { end: ends[side], certain: held.clone(), limits, kind })
             };
-            found.push((walk(0, running), walk(1, candidate)));
+            found.push((walk(0, running, old), walk(1, new_ones, new)));
         };
         // What both meet alike hides least of a difference where neither meets it, unless their
         // buckets hold something else.
-        let [shared, own, gone] = [&shared, &own, &gone].map(|bits| self.choices(bits));
-        for both in &shared {
-            for before in &gone {
-                for after in &own {
-                    push([both.as_slice(), before].concat(), [both.as_slice(), after].concat());
+        for both in [&[][..], &shared] {
+            for before in [&[][..], &gone] {
+                for after in [&[][..], &own] {
+                    for old in &self.choices {
+                        for new in &self.choices {
+                            push([both, before].concat(), *old, [both, after].concat(), *new);
+                        }
+                    }
                 }
             }
         }
         for bit in &free[1] {
-            push(if both(bit) { vec![*bit] } else { Vec::new() }, vec![*bit]);
+            push(if both(bit) { vec![*bit] } else { Vec::new() }, None, vec![*bit], None);
         }
         found.sort();
         found.dedup();
         walks.append(&mut found);
-    }
-
-    /// Returns none of some unknowns, and all of them, by degree.
-    fn choices(&self, bits: &[usize]) -> Vec<Vec<usize>> {
-        let all = self.degrees.iter().map(|degree| of_degree(bits, degree));
-        let mut choices: Vec<Vec<usize>> = [Vec::new()].into_iter().chain(all).collect();
-        choices.sort();
-        choices.dedup();
-        choices
     }
 
     fn walk(&self, side: usize, held: &Held) -> Walk {
@@ -231,7 +220,10 @@ impl<'p> Open<'p> {
         let end = own.ends[held.end];
         self.sets.walk(side, own.steps, &|place: usize| {
             let is_limit = || own.limits.binary_search(&place).is_ok();
-            let holds = own.bits[place].is_some_and(|bit| held.limits.contains(&bit));
+            let is_of_kind = || held.kind.is_none() || held.kind == self.kind_at(side, place);
+            let holds = own.bits[place].is_some_and(|bit| {
+                held.certain.contains(&bit) || (held.limits.contains(&bit) && is_of_kind())
+            });
             place == end || (holds && is_limit())
         })
     }
@@ -251,7 +243,7 @@ impl<'p> Open<'p> {
     }
 
     /// Returns the ways of one side, end by end: with no limit that is unknown, with all of them,
-    /// by degree, and at the last end with each.
+    /// by kind, and at the last end with each.
     fn alone(&self, side: usize) -> Vec<Vec<Walk>> {
         let own = &self.sides[side];
         let mut ends = Vec::new();
@@ -262,23 +254,19 @@ impl<'p> Open<'p> {
             }
             let is_open = |bit: &usize| !own.passes_over(*bit, end);
             let free: Vec<usize> = own.limits_before(end).filter(is_open).collect();
-            let walk = |limits: &[usize]| {
-                let limits = bit.iter().chain(limits).copied().collect();
-                self.walk(side, &Held { end, limits })
+            let walk = |limits: &[usize], kind: Option<Kind>| {
+                let (certain, limits) = (bit.into_iter().collect(), limits.to_vec());
+                self.walk(side, &Held { end, certain, limits, kind })
             };
-            let mut walks = vec![walk(&[])];
-            walks.extend(self.degrees.iter().map(|degree| walk(&of_degree(&free, degree))));
+            let mut walks = vec![walk(&[], None)];
+            walks.extend(self.choices.iter().map(|kind| walk(&free, *kind)));
             if end + 1 == own.ends.len() {
-                walks.extend(free.iter().map(|bit| walk(&[*bit])));
+                walks.extend(free.iter().map(|bit| walk(&[*bit], None)));
             }
             ends.push(walks);
         }
         ends
     }
-}
-
-fn of_degree(bits: &[usize], degree: &[bool]) -> Vec<usize> {
-    bits.iter().copied().filter(|bit| degree[*bit]).collect()
 }
 
 /// Returns, for each kind of end, the walk that meets the fewest limits, and those to the end

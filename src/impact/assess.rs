@@ -1,7 +1,11 @@
 //! From a tally to the impact: every key under every way that its records leave open, judged,
 //! charged and summed.
 
+mod ranges;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use ranges::{Charges, minus, most, ranges, widen};
 
 use super::{
     Amount, Attack, Blame, Cause, Fall, Group, GroupId, Hits, Impact, Less, Range, SMALL_GROUP,
@@ -62,9 +66,6 @@ struct NewLosses {
     /// Drops only: what counts within it.
     drops: Vec<RuleLoss>,
 }
-
-/// Amounts by who is charged and why.
-type Charges = BTreeMap<(Party, Cause), Amount>;
 
 /// What is charged if a key fares in one way: at least, and at most.
 #[derive(Default)]
@@ -531,47 +532,6 @@ fn size(losses: &[RuleLoss]) -> (u64, u64) {
     (total(|loss| loss.packets), total(|loss| loss.bytes))
 }
 
-/// Returns what is certain and what is possible, over all ways: for everybody at least what the
-/// way costs that costs it least, and by every cause at most what any way costs. Packets and bytes
-/// each by themselves: the way with the fewest of the one may not be that of the other.
-fn ranges<'c>(
-    ways: impl Iterator<Item = &'c [Charges; 2]> + Clone,
-) -> BTreeMap<(Party, Cause), Range> {
-    let mut ranges: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
-    for (who, amount) in ways.clone().flat_map(|[_, many]| many) {
-        let greatest = &mut ranges.entry(*who).or_default().greatest;
-        *greatest = most(*greatest, *amount);
-    }
-    let parties: BTreeSet<Party> = ranges.keys().map(|(party, _)| *party).collect();
-    for party in parties {
-        let own = |[few, _]: &'c [Charges; 2]| {
-            few.iter().filter(|((charged, _), _)| *charged == party).collect::<Vec<_>>()
-        };
-        let cheapest = |of: fn(&Amount) -> u64| {
-            let cost = |charges: &Vec<(&(Party, Cause), &Amount)>| {
-                charges.iter().map(|(_, amount)| of(amount)).fold(0, u64::saturating_add)
-            };
-            ways.clone().map(own).min_by_key(cost).unwrap_or_default()
-        };
-        for (who, amount) in cheapest(|amount| amount.packets) {
-            let least = &mut ranges.entry(*who).or_default().least;
-            (least.raw, least.packets) = (amount.raw, amount.packets);
-        }
-        for (who, amount) in cheapest(|amount| amount.bytes) {
-            ranges.entry(*who).or_default().least.bytes = amount.bytes;
-        }
-    }
-    ranges
-}
-
-fn most(a: Amount, b: Amount) -> Amount {
-    Amount { raw: a.raw.max(b.raw), packets: a.packets.max(b.packets), bytes: a.bytes.max(b.bytes) }
-}
-
-fn least(a: Amount, b: Amount) -> Amount {
-    Amount { raw: a.raw.min(b.raw), packets: a.packets.min(b.packets), bytes: a.bytes.min(b.bytes) }
-}
-
 fn counts_as_lost(loss: &RuleLoss) -> bool {
     loss.kind != Kind::Cleaned
 }
@@ -605,23 +565,6 @@ fn lost<'l>(losses: impl Iterator<Item = &'l RuleLoss>, of: Amount) -> Amount {
         sum.add(portion(loss, of));
         sum
     })
-}
-
-fn minus(a: Amount, b: Amount) -> Amount {
-    Amount {
-        raw: a.raw.saturating_sub(b.raw),
-        packets: a.packets.saturating_sub(b.packets),
-        bytes: a.bytes.saturating_sub(b.bytes),
-    }
-}
-
-fn widen(range: &mut Option<Range>, few: Amount, many: Amount) {
-    *range = Some(match *range {
-        Some(known) => {
-            Range { least: least(known.least, few), greatest: most(known.greatest, many) }
-        }
-        None => Range { least: few, greatest: many },
-    });
 }
 
 /// Joins the groups of fewer than [`SMALL_GROUP`] raw records of one party and PoP. A lone small

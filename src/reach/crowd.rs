@@ -6,10 +6,8 @@
 //! who sends it. Which packets share buckets is told by the parts of the key that are addresses;
 //! what two packets of one bucket can be otherwise is not looked at.
 
-use std::collections::BTreeMap;
-
 use super::land::{Ranges, between};
-use super::rules::{Both, FAMILIES, at, meet};
+use super::rules::{Both, Compiled, FAMILIES, at, meet};
 use super::search::{Answer, Budget, Question, solve};
 use super::space::{HeaderSet, Key};
 use crate::inventory::customers::{Customers, End, EndId, Owner};
@@ -17,10 +15,6 @@ use crate::matcher::ends_walk;
 use crate::model::{
     Action, AddressRange, AddressSet, Family, Harm, InfrastructureId, Inventory, KeyPart, RateLimit,
 };
-
-/// For every candidate limit and running limit: whether the buckets of packets to somebody's
-/// addresses are crowded, and not only those of packets to nobody's.
-pub type Crowded = BTreeMap<(u32, u32), bool>;
 
 /// The addresses at one end of a limit's packets, by family.
 #[derive(Clone, Default)]
@@ -39,23 +33,39 @@ struct Shares {
     src: Ends,
 }
 
+/// Why several owners share a bucket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It holds packets to several.
+    Receivers,
+    /// It holds packets to nobody, from several.
+    Senders,
+}
+
+const WHYS: [Why; 2] = [Why::Receivers, Why::Senders];
+
 impl Shares {
-    /// Returns the packets of a set that may share a bucket with another owner's.
-    fn common(&self, set: &HeaderSet) -> Vec<HeaderSet> {
+    /// Returns the packets of a set that may share a bucket with another owner's: for where they
+    /// go, or, to nobody, for where they come from.
+    fn common(&self, set: &HeaderSet, why: Why) -> Option<HeaderSet> {
         let at = at(set.family());
-        let to_shared = between(set, Some(&self.dst.shared[at]), None);
-        let to_nobody = between(set, Some(&self.dst.nobodys[at]), Some(&self.src.shared[at]));
-        to_shared.into_iter().chain(to_nobody).collect()
+        match why {
+            Why::Receivers => between(set, Some(&self.dst.shared[at]), None),
+            Why::Senders => between(set, Some(&self.dst.nobodys[at]), Some(&self.src.shared[at])),
+        }
     }
 
-    /// Returns the packets of a set that share no bucket with another owner's.
-    fn parted(&self, set: &HeaderSet) -> Vec<HeaderSet> {
+    /// Returns the packets of a set that share no bucket with another owner's, or none of those
+    /// that are entered.
+    fn parted(&self, set: &HeaderSet, entered: &[Why]) -> Vec<HeaderSet> {
         let at = at(set.family());
+        let rest = WHYS.into_iter().filter(|why| !entered.contains(why));
         let to_owner = between(set, Some(&self.dst.owned[at]), None);
         let mut alone = [&self.src.owned[at][..], &self.src.nobodys[at]].concat();
         alone.sort_unstable();
         let to_nobody = between(set, Some(&self.dst.nobodys[at]), Some(&alone));
-        to_owner.into_iter().chain(to_nobody).collect()
+        let rest = rest.filter_map(|why| self.common(set, why));
+        to_owner.into_iter().chain(to_nobody).chain(rest).collect()
     }
 
     /// Returns whether buckets of packets to somebody's addresses are shared.
@@ -80,18 +90,36 @@ impl Both<'_> {
             return;
         }
         let running = limits(self.running.set.rules.iter().map(|rule| &rule.action.value));
+        let count = self.candidate.set.rules.len();
+        let concerned: Vec<usize> = (0..count).filter(|rule| self.change.concerns(*rule)).collect();
         for rule in limits(self.candidate.set.rules.iter().map(|rule| &rule.action.value)) {
             let Action::RateLimit(limit) = self.candidate.action(rule) else { continue };
-            let mut shares = None;
-            for before in &running {
-                let meets = FAMILIES.into_iter().any(|family| {
-                    let sets = self.running.of(*before, family).wide();
+            // Where the change is about none of a limit's packets, they come as they came.
+            let is_near = |side: &Compiled<'_>, other: &usize| {
+                FAMILIES.into_iter().any(|family| {
                     let own = self.candidate.of(rule, family).wide();
+                    let sets = side.of(*other, family).wide();
                     own.iter().any(|piece| sets.iter().any(|set| set.meets(piece)))
-                });
-                if !meets || !self.is_as_generous(rule, *before) {
-                    continue;
-                }
+                })
+            };
+            if !self.disturbed.iter().any(|other| is_near(&self.running, other))
+                && !concerned.iter().any(|other| is_near(&self.candidate, other))
+            {
+                continue;
+            }
+            let mut near: Vec<usize> = FAMILIES
+                .into_iter()
+                .flat_map(|family| {
+                    let own = self.candidate.of(rule, family).wide();
+                    self.running.meeting(0..self.running.set.rules.len(), own)
+                })
+                .filter(|before| running.binary_search(before).is_ok())
+                .filter(|before| self.is_as_generous(rule, *before))
+                .collect();
+            near.sort_unstable();
+            near.dedup();
+            let mut shares = None;
+            for before in &near {
                 let fronts = self.lost_fronts(rule, *before, &running);
                 let all = |family| self.candidate.of(rule, family).wide().to_vec();
                 // Mostly nothing enters at all.
@@ -103,18 +131,25 @@ impl Both<'_> {
                 }
                 let shares: &Shares =
                     shares.get_or_insert_with(|| self.shares(rule, limit, customers, inventory));
-                let common = |family| -> Vec<HeaderSet> {
-                    all(family).iter().flat_map(|set| shares.common(set)).collect()
-                };
-                if !FAMILIES.into_iter().any(|family| enters(family, common(family), budget)) {
+                let mut entered = Vec::new();
+                for why in WHYS {
+                    let common = |family| -> Vec<HeaderSet> {
+                        all(family).iter().filter_map(|set| shares.common(set, why)).collect()
+                    };
+                    if FAMILIES.into_iter().any(|family| enters(family, common(family), budget)) {
+                        entered.push(why);
+                    }
+                }
+                if entered.is_empty() {
                     continue;
                 }
                 let parted = FAMILIES.map(|family| {
-                    let sets = self.running.of(*before, family).narrow();
-                    sets.iter().flat_map(|set| shares.parted(set)).collect::<Vec<HeaderSet>>()
+                    let sets = self.running.of(*before, family).narrow().iter();
+                    sets.flat_map(|set| shares.parted(set, &entered)).collect::<Vec<HeaderSet>>()
                 });
                 let pair = (rule as u32, *before as u32);
-                self.crowded.insert(pair, shares.has_owned(customers));
+                let to_owners = entered.contains(&Why::Receivers) && shares.has_owned(customers);
+                self.crowded.insert(pair, to_owners);
                 self.parted.insert(pair, parted);
             }
         }

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::crowd::Crowded;
 use super::overlap::Overlap;
 use super::search::{Answer, Budget, Entry, Question, solve};
 use super::space::{HeaderSet, Pops, Union, compile, possible};
 use crate::change::Change;
 use crate::matcher::ends_walk;
 use crate::model::{Action, DefaultAction, Family, Harm, Inventory, Match, RuleSet, Term};
+
+/// For every candidate limit and running limit: whether the buckets of packets to somebody's
+/// addresses are crowded, and not only those of packets to nobody's.
+pub type Crowded = BTreeMap<(u32, u32), bool>;
 
 /// Both families, in the order of reports.
 pub(super) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -97,7 +100,7 @@ pub(super) struct Both<'a> {
     /// For those: what of a running limit's packets shares no bucket with others', by family.
     pub(super) parted: BTreeMap<(u32, u32), [Vec<HeaderSet>; 2]>,
     /// Running rules that the change removes, edits or moves.
-    disturbed: Vec<usize>,
+    pub(super) disturbed: Vec<usize>,
 }
 
 /// The newly harmed packets of one rule and family, as a question.
