@@ -495,6 +495,12 @@ enum Why {
     Senders,
 }
 
+/// Addresses, and what stands there.
+type Addresses = BTreeSet<(Family, u128, EndId)>;
+
+/// The packets of a limit between two addresses.
+type Between = (usize, Family, u128, u128);
+
 struct Twin<'w> {
     world: &'w World,
     attribution: Attribution<'w>,
@@ -502,9 +508,9 @@ struct Twin<'w> {
     /// Limits that others newly enter, by pair.
     crowded: BTreeSet<(usize, usize, Why)>,
     /// For every candidate limit: the addresses of all that its match takes, at both ends.
-    addresses: HashMap<usize, [BTreeSet<(Family, u128, EndId)>; 2]>,
+    addresses: HashMap<usize, [Addresses; 2]>,
     /// What is known of whose packets share buckets: by limit and addresses.
-    shared: RefCell<HashMap<(usize, Family, u128, u128), Option<Why>>>,
+    shared: RefCell<HashMap<Between, Option<Why>>>,
 }
 
 impl<'w> Twin<'w> {
@@ -525,7 +531,7 @@ impl<'w> Twin<'w> {
             })
             .collect();
         let (crowded, shared) = Default::default();
-        let mut addresses: HashMap<usize, [BTreeSet<(Family, u128, EndId)>; 2]> = HashMap::new();
+        let mut addresses: HashMap<usize, [Addresses; 2]> = HashMap::new();
         for (at, rule) in world.sets[1].rules.iter().enumerate() {
             if rule.action.value.harm() != Harm::Limited {
                 continue;
@@ -944,7 +950,7 @@ fn case(seed: u64) -> usize {
         [Extra::None, Extra::Flags, Extra::Fragments, Extra::Length, Extra::Pop, Extra::Direction]
             [dice.roll(6)];
     let texts = pair(&mut dice, extra);
-    let homeless = texts.iter().any(|text| text.contains("cdn")) || seed % 2 == 0;
+    let homeless = texts.iter().any(|text| text.contains("cdn")) || seed.is_multiple_of(2);
     let world = World::new(&texts, homeless);
     let reached = world.find();
     let shown = || format!("case {seed}\nrunning:\n{}candidate:\n{}", texts[0], texts[1]);
