@@ -16,6 +16,10 @@ use crate::model::{
     Action, AddressRange, AddressSet, Family, Harm, InfrastructureId, Inventory, KeyPart, RateLimit,
 };
 
+/// Of how many pairs of limits it is looked at which of their buckets are entered: that costs
+/// memory with the number of owners.
+const MAX_ASKED: usize = 256;
+
 /// The addresses at one end of a limit's packets, by family.
 #[derive(Clone, Default)]
 struct Ends {
@@ -90,6 +94,7 @@ impl Both<'_> {
             return;
         }
         let running = limits(self.running.set.rules.iter().map(|rule| &rule.action.value));
+        let mut asked = 0;
         let count = self.candidate.set.rules.len();
         let concerned: Vec<usize> = (0..count).filter(|rule| self.change.concerns(*rule)).collect();
         for rule in limits(self.candidate.set.rules.iter().map(|rule| &rule.action.value)) {
@@ -129,6 +134,14 @@ impl Both<'_> {
                 if !FAMILIES.into_iter().any(|family| enters(family, all(family), budget)) {
                     continue;
                 }
+                let pair = (rule as u32, *before as u32);
+                // Beyond that, all of its buckets count as entered: more may be reached for that,
+                // never less.
+                asked += 1;
+                if asked > MAX_ASKED {
+                    self.crowded.insert(pair, true);
+                    continue;
+                }
                 let shares: &Shares =
                     shares.get_or_insert_with(|| self.shares(rule, limit, customers, inventory));
                 let mut entered = Vec::new();
@@ -147,7 +160,6 @@ impl Both<'_> {
                     let sets = self.running.of(*before, family).narrow().iter();
                     sets.flat_map(|set| shares.parted(set, &entered)).collect::<Vec<HeaderSet>>()
                 });
-                let pair = (rule as u32, *before as u32);
                 let to_owners = entered.contains(&Why::Receivers) && shares.has_owned(customers);
                 self.crowded.insert(pair, to_owners);
                 self.parted.insert(pair, parted);
