@@ -193,6 +193,11 @@ impl<'a> Attribution<'a> {
         let protected = || protected_parties(ends).next();
         owners.into_iter().rev().find_map(party).or_else(protected).unwrap_or(Party::Unowned)
     }
+
+    /// Returns whether the destination of a packet is somebody's, for all that is known.
+    pub fn is_to_somebody(&self, ends: &Ends) -> bool {
+        ends.dst.is_some_and(|dst| self.customers.end(dst).owner != Owner::Nobody)
+    }
 }
 
 /// Returns what is charged besides the owners.

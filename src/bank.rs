@@ -7,15 +7,17 @@
 
 mod coarse;
 mod even;
+mod held;
+mod mixed;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::matcher::ends_walk;
-use crate::model::{Action, Algorithm, Exceed, NameId, Rate, RateLimit, RuleSet, Scope};
+use crate::model::{Action, Algorithm, Exceed, Harm, NameId, Rate, RateLimit, RuleSet, Scope};
 use crate::policer::{EvenLimit, Packet, Policer, Shape, State, compile};
-use crate::scenario::{Arrives, Cell, View, scale};
+use crate::scenario::{Arrives, Cell, View};
 use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
 
 pub use usage::{Fullest, Usage};
@@ -53,12 +55,32 @@ pub struct Losses {
     pub undecided: BTreeSet<u32>,
     /// Whether some bucket's loss is only bounded.
     is_bounded: bool,
+    /// Keys with a bucket that holds, or may hold, more in the candidate set than in the running
+    /// one; known only in the world of the greatest loss.
+    fuller: Keys,
+    /// The same with less.
+    emptier: Keys,
 }
+
+/// Keys of the tally.
+type Keys = HashSet<u32, foldhash::fast::FixedState>;
 
 impl Losses {
     /// Returns what policers took from the records of a key, by rule.
     pub fn of(&self, key: u32) -> &[Taken] {
         self.by_key.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns whether some bucket of a key may hold more in the candidate set than in the running
+    /// one.
+    pub fn is_fuller(&self, key: u32) -> bool {
+        self.fuller.contains(&key)
+    }
+
+    /// Returns whether some bucket of a key may hold less in the candidate set than in the running
+    /// one.
+    pub fn is_emptier(&self, key: u32) -> bool {
+        self.emptier.contains(&key)
     }
 
     fn take(&mut self, key: u32, candidate: bool, rule: u32, packets: u64, bytes: u64) {
@@ -87,11 +109,27 @@ pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> [Vec<(u32, bool)>; 2] {
             if matches!(action, Action::RateLimit(_)) {
                 found.push((step.rule, may_have_ended || !step.certain()));
             }
-            may_have_ended |= ends_walk(action) && !step.certain();
+            // What a limit may have taken may not come to the next.
+            let acts = action.harm() == Harm::Limited;
+            may_have_ended |= (ends_walk(action) || acts) && !step.certain();
         }
         found
     };
     [side(&pair.running, sets[0]), side(&pair.candidate, sets[1])]
+}
+
+/// Returns whether both paths hold the same rules (same match, same action) in the same order, so
+/// that the same becomes of the record whatever it is, as far as buckets hold the same.
+pub fn same_walk(pair: &Pair, sets: [&RuleSet; 2]) -> bool {
+    let action =
+        |side: usize, step: &crate::matcher::Step| &sets[side].rules[step.rule as usize].action;
+    pair.running.len() == pair.candidate.len()
+        && sets[0].default.action == sets[1].default.action
+        && pair
+            .running
+            .iter()
+            .zip(&pair.candidate)
+            .all(|(a, b)| a.matches == b.matches && action(0, a) == action(1, b))
 }
 
 /// What a bank of buckets is made of.
@@ -104,6 +142,8 @@ pub struct Bank<'a> {
     /// The candidate rule whose limit is keyed by destination though it is not written so.
     keyed: Option<u32>,
     policers: Vec<[Vec<(u32, bool)>; 2]>,
+    /// Whether both paths of each pair are the same.
+    same: Vec<bool>,
     /// The busiest exporter of every PoP: a drained exporter's buckets go there.
     busiest: BTreeMap<NameId, NameId>,
     /// Whether traffic of different PoPs can meet in one bucket.
@@ -156,6 +196,8 @@ struct Visit {
     candidate: bool,
     rule: u32,
     instance: u32,
+    /// Whether the offer may not come here.
+    uncertain: bool,
 }
 
 impl<'a> Bank<'a> {
@@ -172,6 +214,7 @@ impl<'a> Bank<'a> {
         });
         let policers: Vec<_> =
             tally.pairs.values().iter().map(|pair| policers(pair, sets)).collect();
+        let same = tally.pairs.values().iter().map(|pair| same_walk(pair, sets)).collect();
         let mut busiest: BTreeMap<NameId, (u64, NameId)> = BTreeMap::new();
         for ((pop, exporter), packets) in &tally.exporters {
             let known = busiest.entry(*pop).or_insert((*packets, *exporter));
@@ -186,6 +229,7 @@ impl<'a> Bank<'a> {
             is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain),
             limits,
             policers,
+            same,
             only: None,
             keyed: None,
             busiest: busiest.into_iter().map(|(pop, (_, exporter))| (pop, exporter)).collect(),
@@ -254,7 +298,11 @@ impl<'a> Bank<'a> {
     }
 
     fn limiter(&self, visit: Visit) -> &Limiter {
-        self.limits[usize::from(visit.candidate)][visit.rule as usize]
+        self.limiter_of(visit.candidate, visit.rule)
+    }
+
+    fn limiter_of(&self, candidate: bool, rule: u32) -> &Limiter {
+        self.limits[usize::from(candidate)][rule as usize]
             .as_ref()
             .expect("a visit is made only of rules with a limit")
     }
@@ -271,6 +319,8 @@ struct Run<'r, 'a> {
     instances: HashMap<(u32, Option<NameId>), u32, foldhash::fast::FixedState>,
     /// Buckets that nobody met in the recording: of the same key at another exporter.
     rehomed: HashMap<BucketKey, u32>,
+    /// The limits of which the offer just looked at may meet any bucket, running or candidate.
+    strays: Vec<(bool, u32)>,
     losses: Losses,
 }
 
@@ -293,14 +343,15 @@ impl Grain {
 
 impl<'r, 'a> Run<'r, 'a> {
     fn new(bank: &'r Bank<'a>, view: &'r View, world: World) -> Run<'r, 'a> {
-        let (instances, rehomed, losses) = Default::default();
-        Run { bank, view, world, instances, rehomed, losses }
+        let (instances, rehomed, strays, losses) = Default::default();
+        Run { bank, view, world, instances, rehomed, strays, losses }
     }
 
     /// Finds the buckets that an offer meets in this world: the running ones, then the
     /// candidate's, each in the order of rules.
     fn visits(&mut self, offer: &Offer, cell: &Cell, visits: &mut Vec<Visit>) {
         visits.clear();
+        self.strays.clear();
         let bank = self.bank;
         let tally = bank.tally;
         let [running, of_candidate] = &bank.policers[cell.pair as usize];
@@ -317,10 +368,14 @@ impl<'r, 'a> Run<'r, 'a> {
                 let others = running.len() + of_candidate.len();
                 bucket = tally.buckets_met[first + others + place.unwrap_or(0)];
             }
-            if bucket == NO_BUCKET || (*uncertain && self.world == World::Least) {
+            if bucket == NO_BUCKET {
+                self.strays.push((candidate, *rule));
                 continue;
             }
-            let visit = Visit { candidate, rule: *rule, instance: 0 };
+            if *uncertain && self.world == World::Least {
+                continue;
+            }
+            let visit = Visit { candidate, rule: *rule, instance: 0, uncertain: *uncertain };
             let scope = bank.limiter(visit).limit.scope;
             let place = match scope {
                 Scope::Pop => cell.pop,
@@ -369,20 +424,31 @@ impl<'r, 'a> Run<'r, 'a> {
                     self.losses.by_key.insert(cell.key, taken.clone());
                 }
             }
+            let unchanged = |keys: &Keys| {
+                let cells = self.view.cells.iter().zip(&changed).filter(|(_, changed)| !**changed);
+                cells.map(|(cell, _)| cell.key).filter(|key| keys.contains(key)).collect()
+            };
+            self.losses.fuller = unchanged(&known.fuller);
+            self.losses.emptier = unchanged(&known.emptier);
             self.losses.undecided.clone_from(&known.undecided);
             self.losses.is_bounded = known.is_bounded;
         }
         let plain = |offer: &Offer| self.grain(offer) == Grain::Packets;
         let all_plain = tally.offers.iter().all(plain);
+        // What may be in any bucket may be in every one, if as much as possible is.
+        let strays = self.world == World::Greatest && tally.buckets_met.contains(&NO_BUCKET);
         let offers = tally.offers.iter().filter_map(|offer| {
             let at = self.view.position(offer.key)?;
             changed[at].then(|| (offer, self.view.cells[at]))
         });
         let offers: Vec<(&Offer, Cell)> = offers.collect();
-        if all_plain {
+        if all_plain && !strays {
             self.run_packets(&offers);
         } else {
             self.run_mixed(&offers);
+        }
+        if self.world == World::Greatest {
+            self.compare(&offers);
         }
         self.losses
     }
@@ -433,112 +499,10 @@ impl<'r, 'a> Run<'r, 'a> {
                     offer.packets,
                     offer.bytes,
                 );
-                gone[side] = true;
+                // What this one only may have met may come to the next as well.
+                gone[side] = !visit.uncertain;
             }
         }
-    }
-
-    /// Runs offers of several grains.
-    fn run_mixed(&mut self, offers: &[(&Offer, Cell)]) {
-        let mut all: Vec<Visit> = Vec::new();
-        let mut ends: Vec<usize> = Vec::with_capacity(offers.len());
-        let mut visits = Vec::new();
-        for (offer, cell) in offers {
-            self.visits(offer, cell, &mut visits);
-            all.extend_from_slice(&visits);
-            ends.push(all.len());
-        }
-        let visits = |at: usize| {
-            let first = at.checked_sub(1).map_or(0, |before| ends[before]);
-            &all[first..ends[at]]
-        };
-        let grains = self.grains(offers, &visits);
-        // Of all offers, so that bins are the same in every scenario.
-        let start = self.bank.tally.offers.first().map_or(0, |offer| offer.time_ns);
-        let bin = |ns: i64| ns.saturating_sub(start).div_euclid(BIN_NS as i64);
-        let mut scaled: HashMap<u32, (u64, u64), foldhash::fast::FixedState> = HashMap::default();
-        let mut buckets = Vec::new();
-        // Offers are in the order of time, so a second is over when the next one begins.
-        let mut second: (i64, Vec<Group>) = (0, Vec::new());
-        let mut even_buckets = HashMap::new();
-        let mut coarse = coarse::Coarse::default();
-        for (at, (offer, _)) in offers.iter().enumerate() {
-            let visits = visits(at);
-            let Some(first) = visits.first() else { continue };
-            let grain = grains[first.instance as usize];
-            if grain == Grain::Packets {
-                self.meet(offer, visits, &mut buckets);
-                continue;
-            }
-            let weight = u64::from(offer.weight);
-            let (mut packets, mut bytes) =
-                (offer.packets.saturating_mul(weight), offer.bytes.saturating_mul(weight));
-            if self.view.is_scaled(offer.key) {
-                // Sums are scaled, so that no packet is lost to rounding.
-                let sum = scaled.entry(offer.key).or_default();
-                let before = [scale(sum.0, self.view.factor), scale(sum.1, self.view.factor)];
-                *sum = (sum.0.saturating_add(packets), sum.1.saturating_add(bytes));
-                packets = scale(sum.0, self.view.factor) - before[0];
-                bytes = scale(sum.1, self.view.factor) - before[1];
-            }
-            let group = Group { key: offer.key, visits: visits.into(), packets, bytes };
-            let place = bin(offer.time_ns);
-            match grain {
-                Grain::Even => {
-                    if place != second.0 {
-                        self.run_second(&mut second, &mut even_buckets);
-                        second.0 = place;
-                    }
-                    second.1.push(group);
-                }
-                _ => {
-                    let end = i64::try_from(offer.duration_ns).unwrap_or(i64::MAX);
-                    let last = bin(offer.time_ns.saturating_add(end.saturating_sub(1).max(0)));
-                    let last = if offer.even { place } else { last };
-                    coarse.add(offer, group, place, last);
-                }
-            }
-        }
-        self.run_second(&mut second, &mut even_buckets);
-        self.losses.is_bounded |= !coarse.is_empty();
-        coarse.settle(self);
-    }
-
-    /// Returns the grain of every bucket: those that share an offer share it.
-    fn grains<'v>(
-        &self,
-        offers: &[(&Offer, Cell)],
-        visits: &dyn Fn(usize) -> &'v [Visit],
-    ) -> Vec<Grain> {
-        let mut joined: Vec<u32> = (0..self.instances.len() as u32).collect();
-        fn root(joined: &mut [u32], mut at: u32) -> u32 {
-            while joined[at as usize] != at {
-                joined[at as usize] = joined[joined[at as usize] as usize];
-                at = joined[at as usize];
-            }
-            at
-        }
-        for at in 0..offers.len() {
-            for pair in visits(at).windows(2) {
-                let (a, b) =
-                    (root(&mut joined, pair[0].instance), root(&mut joined, pair[1].instance));
-                joined[b as usize] = a;
-            }
-        }
-        let mut of_root: Vec<Option<Grain>> = vec![None; joined.len()];
-        for (at, (offer, _)) in offers.iter().enumerate() {
-            let Some(first) = visits(at).first() else { continue };
-            let fits = visits(at).iter().all(|visit| self.bank.limiter(*visit).fits_seconds);
-            let grain = match self.grain(offer) {
-                Grain::Even if !fits => Grain::Coarse,
-                grain => grain,
-            };
-            let at = root(&mut joined, first.instance) as usize;
-            of_root[at] = Some(of_root[at].map_or(grain, |known| known.with(grain)));
-        }
-        (0..joined.len() as u32)
-            .map(|at| of_root[root(&mut joined, at) as usize].unwrap_or(Grain::Packets))
-            .collect()
     }
 }
 

@@ -122,6 +122,7 @@ impl Run {
             judges: &judges,
             inventory: &inventory,
             customers: &customers,
+            clean: &clean,
         }
         .compile();
         let crowded = proof.crowded().clone();

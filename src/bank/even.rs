@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{BIN_NS, Group, Limiter, Run, Visit};
+use super::{BIN_NS, Group, Limiter, Run};
 use crate::model::Exceed;
 use crate::policer::{Carry, EvenState, share_excess};
 
@@ -28,20 +28,19 @@ impl Run<'_, '_> {
     ) {
         let mut left: Vec<(u64, u64)> =
             groups.iter().map(|group| (group.packets, group.bytes)).collect();
-        let mut visits: Vec<(u32, u32, usize)> = groups
+        let mut visits: Vec<(u32, u32, usize, bool)> = groups
             .iter()
             .enumerate()
             .flat_map(|(at, group)| {
                 let side = group.visits.iter().filter(move |visit| visit.candidate == candidate);
-                side.map(move |visit| (visit.rule, visit.instance, at))
+                side.map(move |visit| (visit.rule, visit.instance, at, visit.uncertain))
             })
             .collect();
         visits.sort_unstable();
         for met in visits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (rule, instance, _) = met[0];
-            let Limiter { limit, shape, even, .. } =
-                self.bank.limiter(Visit { candidate, rule, instance });
-            let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at)| left[*at]).collect();
+            let (rule, instance, ..) = met[0];
+            let Limiter { limit, shape, even, .. } = self.bank.limiter_of(candidate, rule);
+            let offered: Vec<(u64, u64)> = met.iter().map(|(_, _, at, _)| left[*at]).collect();
             let amount = offered
                 .iter()
                 .map(|(packets, bytes)| u128::from(shape.counts.pick(*packets, *bytes)))
@@ -54,11 +53,14 @@ impl Run<'_, '_> {
             if excess.is_zero() || limit.exceed == Exceed::Log {
                 continue;
             }
-            for ((_, _, at), (packets, bytes)) in
+            for ((_, _, at, uncertain), (packets, bytes)) in
                 met.iter().zip(share_excess(&offered, &excess, carry))
             {
-                left[*at].0 -= packets;
-                left[*at].1 -= bytes;
+                // What this one only may have met may come to the next as well.
+                if !uncertain {
+                    left[*at].0 -= packets;
+                    left[*at].1 -= bytes;
+                }
                 self.losses.take(groups[*at].key, candidate, rule, packets, bytes);
             }
         }

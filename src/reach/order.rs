@@ -1,6 +1,8 @@
 //! The order of one rule set: rules that no packet reaches, and rules without which every packet
 //! would fare the same.
 
+use std::collections::BTreeSet;
+
 use super::budget;
 use super::rules::{Compiled, FAMILIES, named_pops};
 use super::search::{Answer, Budget, Question, solve};
@@ -8,6 +10,9 @@ use super::space::Pops;
 
 use crate::matcher::ends_walk;
 use crate::model::{Action, Family, Harm, RuleSet};
+
+/// What is redirected where makes no difference to who comes first.
+static NO_NAMES: BTreeSet<String> = BTreeSet::new();
 
 /// What the order of a rule set makes of its rules.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +35,7 @@ impl Order {
     /// Looks at every rule of a set.
     pub fn of(set: &RuleSet) -> Order {
         let pops = Pops::new(named_pops(set));
-        let compiled = Compiled::new(set, &pops);
+        let compiled = Compiled::new(set, &pops, &NO_NAMES);
         let mut budget = budget();
         let mut order = Order::default();
         for rule in 0..set.rules.len() {
