@@ -161,7 +161,7 @@ impl Run {
             Needs::Rules => Reached::default(),
             Needs::Inventory | Needs::Traffic => proof.find(),
         };
-        let order = if nothing { Order::default() } else { Order::of(&candidate) };
+        let order = if nothing { Order::default() } else { Order::of(&candidate, &change) };
         let evidence = Evidence {
             given,
             running: &running,

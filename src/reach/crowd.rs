@@ -7,7 +7,7 @@
 //! what two packets of one bucket can be otherwise is not looked at.
 
 use super::land::{Ranges, between};
-use super::rules::{Both, Compiled, FAMILIES, at, meet};
+use super::rules::{Both, FAMILIES, at, meet};
 use super::search::{Answer, Budget, Question, solve};
 use super::space::{HeaderSet, Key};
 use crate::inventory::customers::{Customers, End, EndId, Owner};
@@ -95,22 +95,24 @@ impl Both<'_> {
         }
         let running = limits(self.running.set.rules.iter().map(|rule| &rule.action.value));
         let mut asked = 0;
-        let count = self.candidate.set.rules.len();
-        let concerned: Vec<usize> = (0..count).filter(|rule| self.change.concerns(*rule)).collect();
+        let touched = FAMILIES.map(|family| self.touched(family));
         for rule in limits(self.candidate.set.rules.iter().map(|rule| &rule.action.value)) {
             let Action::RateLimit(limit) = self.candidate.action(rule) else { continue };
-            // Where the change is about none of a limit's packets, they come as they came.
-            let is_near = |side: &Compiled<'_>, other: &usize| {
-                FAMILIES.into_iter().any(|family| {
-                    let own = self.candidate.of(rule, family).wide();
-                    let sets = side.of(*other, family).wide();
-                    own.iter().any(|piece| sets.iter().any(|set| set.meets(piece)))
-                })
-            };
-            if !self.disturbed.iter().any(|other| is_near(&self.running, other))
-                && !concerned.iter().any(|other| is_near(&self.candidate, other))
+            // What the change is not about comes as it came: into an old limit nothing newly
+            // enters but packets that a changed rule takes, or took.
+            if let Some(before) = self.change.running_of[rule]
+                && !self.change.concerns(rule)
+                && self.is_as_generous(rule, before)
             {
-                continue;
+                let fronts = self.lost_fronts(rule, before, &running);
+                let is_entered = FAMILIES.into_iter().any(|family| {
+                    let own = self.candidate.of(rule, family).wide();
+                    let domain = meet(own, &touched[at(family)]);
+                    !domain.is_empty() && self.enter(rule, before, &fronts, family, domain, budget)
+                });
+                if !is_entered {
+                    continue;
+                }
             }
             let mut near: Vec<usize> = FAMILIES
                 .into_iter()
@@ -165,6 +167,14 @@ impl Both<'_> {
                 self.parted.insert(pair, parted);
             }
         }
+    }
+
+    /// Returns the packets that the rules of the change take, or took.
+    fn touched(&self, family: Family) -> Vec<HeaderSet> {
+        let concerned = (0..self.candidate.set.rules.len()).filter(|at| self.change.concerns(*at));
+        let now = concerned.map(|rule| self.candidate.of(rule, family).wide());
+        let before = self.disturbed.iter().map(|rule| self.running.of(*rule, family).wide());
+        now.chain(before).flatten().cloned().collect()
     }
 
     /// Returns the running limits in front of another that may hold back less of what comes to a

@@ -12,6 +12,57 @@ pub(super) struct Overlap {
     /// By destination, source, destination port and source port.
     by: [Intervals; 4],
     rest: Vec<u32>,
+    /// Of every rule a little of all its sets, close together: most rules are told apart by it
+    /// without looking at them.
+    outlines: Vec<Outline>,
+}
+
+/// What a set, or some, at most hold of a few fields.
+#[derive(Clone, Copy, Debug)]
+struct Outline {
+    /// The highest 64 bits of source addresses.
+    src: (u64, u64),
+    dst_port: (u16, u16),
+    src_port: (u16, u16),
+    /// A bit for TCP, for UDP, and for all others.
+    protocols: u8,
+}
+
+impl Outline {
+    fn of(set: &HeaderSet) -> Outline {
+        let (width, (first, last)) = (set.family().max().count_ones(), set.key(Key::Src).hull());
+        let high = |address: u128| (address << (128 - width) >> 64) as u64;
+        let ports = |(first, last): (u128, u128)| (first as u16, last as u16);
+        Outline {
+            src: (high(first), high(last)),
+            dst_port: ports(set.dst_ports()),
+            src_port: ports(set.src_ports()),
+            protocols: set.protocols(),
+        }
+    }
+
+    fn with(self, other: Outline) -> Outline {
+        fn hull<T: Ord>(a: (T, T), b: (T, T)) -> (T, T) {
+            (a.0.min(b.0), a.1.max(b.1))
+        }
+        Outline {
+            src: hull(self.src, other.src),
+            dst_port: hull(self.dst_port, other.dst_port),
+            src_port: hull(self.src_port, other.src_port),
+            protocols: self.protocols | other.protocols,
+        }
+    }
+
+    /// Returns whether sets with these outlines may have a header in common.
+    fn may_meet(&self, other: &Outline) -> bool {
+        fn meet<T: Ord>(a: &(T, T), b: &(T, T)) -> bool {
+            a.0 <= b.1 && b.0 <= a.1
+        }
+        meet(&self.src, &other.src)
+            && meet(&self.dst_port, &other.dst_port)
+            && meet(&self.src_port, &other.src_port)
+            && self.protocols & other.protocols != 0
+    }
 }
 
 /// Returns the hulls of what a set allows of the fields that the sieve looks at; of addresses all
@@ -44,12 +95,35 @@ impl Overlap {
                 None => rest.push(rule),
             }
         }
-        Overlap { by: by.map(Intervals::new), rest }
+        // Rules without sets are in no list.
+        const NOTHING: Outline =
+            Outline { src: (1, 0), dst_port: (1, 0), src_port: (1, 0), protocols: 0 };
+        let outline = |union: &Union| {
+            union.wide().iter().map(Outline::of).reduce(Outline::with).unwrap_or(NOTHING)
+        };
+        let outlines = unions.iter().map(outline).collect();
+        Overlap { by: by.map(Intervals::new), rest, outlines }
+    }
+
+    /// Returns how many rules may meet a domain, or more: those by other fields are counted whole.
+    pub(super) fn count(&self, domain: &[HeaderSet]) -> u64 {
+        let mut found = self.rest.len();
+        for (place, intervals) in self.by.iter().enumerate() {
+            let is_open = domain.iter().any(|piece| ranges(piece, place, piece.family()).is_none());
+            found += if is_open { intervals.sorted.len() } else { 0 };
+        }
+        found as u64
     }
 
     /// Returns the rules that may meet a domain, in order.
     pub(super) fn rules(&self, domain: &[HeaderSet]) -> Vec<u32> {
-        let mut found = self.rest.clone();
+        let domain_outlines: Vec<Outline> = domain.iter().map(Outline::of).collect();
+        let may_meet = |rule: &u32| {
+            let own = &self.outlines[*rule as usize];
+            domain_outlines.iter().any(|outline| own.may_meet(outline))
+        };
+        let mut found: Vec<u32> = self.rest.iter().copied().filter(may_meet).collect();
+        let always = found.len();
         for (place, intervals) in self.by.iter().enumerate().filter(|(_, by)| !by.is_empty()) {
             for piece in domain {
                 let all = || vec![(0, u128::MAX)];
@@ -58,6 +132,11 @@ impl Overlap {
                 }
             }
         }
+        let mut at = 0;
+        found.retain(|rule| {
+            at += 1;
+            at <= always || may_meet(rule)
+        });
         found.sort_unstable();
         found.dedup();
         found
