@@ -122,6 +122,9 @@ fn judge(
         least.add(range.least);
         greatest.add(range.greatest);
     }
+    // Of one packet every cause may be possible, but it is lost only once.
+    greatest.packets = greatest.packets.min(traffic.offered.packets);
+    greatest.bytes = greatest.bytes.min(traffic.offered.bytes);
     if sampled && !least.is_zero() {
         let (low, high) = wilson(least.raw, traffic.offered.raw);
         if low > limit.as_f64() {

@@ -194,6 +194,11 @@ impl<'a> Attribution<'a> {
         let owners = self.owners(ends).into_iter();
         owners.rev().find_map(party).or_else(protected).unwrap_or(Party::Unowned)
     }
+
+    /// Returns whether the destination of a packet is somebody's, for all that is known.
+    pub fn is_to_somebody(&self, ends: &Ends) -> bool {
+        ends.dst.is_some_and(|dst| self.customers.end(dst).owner != Owner::Nobody)
+    }
 }
 
 /// Returns what is charged besides the owners.

@@ -7,17 +7,18 @@
 
 mod coarse;
 mod even;
+mod held;
 mod instances;
 mod lanes;
 mod ready;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::matcher::ends_walk;
-use crate::model::{Action, Algorithm, NameId, Rate, RateLimit, RuleSet, Scope};
+use crate::model::{Action, Algorithm, Harm, NameId, Rate, RateLimit, RuleSet, Scope};
 use crate::policer::{EvenLimit, Policer, Shape, State, compile};
 use crate::scenario::{Arrives, Cell, View};
 use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
@@ -58,12 +59,32 @@ pub struct Losses {
     pub undecided: BTreeSet<u32>,
     /// Whether some bucket's loss is only bounded.
     is_bounded: bool,
+    /// Keys with a bucket that holds, or may hold, more in the candidate set than in the running
+    /// one; known only in the world of the greatest loss.
+    fuller: Keys,
+    /// The same with less.
+    emptier: Keys,
 }
+
+/// Keys of the tally.
+type Keys = HashSet<u32, foldhash::fast::FixedState>;
 
 impl Losses {
     /// Returns what policers took from the records of a key, by rule.
     pub fn of(&self, key: u32) -> &[Taken] {
         self.by_key.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns whether some bucket of a key may hold more in the candidate set than in the running
+    /// one.
+    pub fn is_fuller(&self, key: u32) -> bool {
+        self.fuller.contains(&key)
+    }
+
+    /// Returns whether some bucket of a key may hold less in the candidate set than in the running
+    /// one.
+    pub fn is_emptier(&self, key: u32) -> bool {
+        self.emptier.contains(&key)
     }
 
     fn take(&mut self, key: u32, candidate: bool, rule: u32, packets: u64, bytes: u64) {
@@ -95,11 +116,27 @@ pub fn policers(pair: &Pair, sets: [&RuleSet; 2]) -> OnTheWay {
             if matches!(action, Action::RateLimit(_)) {
                 found.push((step.rule, may_have_ended || !step.certain()));
             }
-            may_have_ended |= ends_walk(action) && !step.certain();
+            // What a limit may have taken may not come to the next.
+            let acts = action.harm() == Harm::Limited;
+            may_have_ended |= (ends_walk(action) || acts) && !step.certain();
         }
         found
     };
     [side(&pair.running, sets[0]), side(&pair.candidate, sets[1])]
+}
+
+/// Returns whether both paths hold the same rules (same match, same action) in the same order, so
+/// that the same becomes of the record whatever it is, as far as buckets hold the same.
+pub fn same_walk(pair: &Pair, sets: [&RuleSet; 2]) -> bool {
+    let action =
+        |side: usize, step: &crate::matcher::Step| &sets[side].rules[step.rule as usize].action;
+    pair.running.len() == pair.candidate.len()
+        && sets[0].default.action == sets[1].default.action
+        && pair
+            .running
+            .iter()
+            .zip(&pair.candidate)
+            .all(|(a, b)| a.matches == b.matches && action(0, a) == action(1, b))
 }
 
 /// What a bank of buckets is made of.
@@ -110,6 +147,8 @@ pub struct Bank<'a> {
     /// The candidate rule whose limit is keyed by destination though it is not written so.
     keyed: Option<u32>,
     policers: Arc<[OnTheWay]>,
+    /// Whether both paths of each pair are the same.
+    same: Arc<[bool]>,
     /// The busiest exporter of every PoP: a drained exporter's buckets go there.
     busiest: BTreeMap<NameId, NameId>,
     /// Whether traffic of different PoPs can meet in one bucket.
@@ -166,6 +205,10 @@ struct Visit {
     uncertain: bool,
 }
 
+/// A limit of which an offer may meet any bucket, as its own is not known: whether it is a
+/// candidate's, and its rule.
+type Stray = (bool, u32);
+
 impl<'a> Bank<'a> {
     /// Makes the banks of both sets.
     pub fn new(tally: &'a Tally, sets: [&'a RuleSet; 2]) -> Bank<'a> {
@@ -180,6 +223,7 @@ impl<'a> Bank<'a> {
         });
         let policers: Vec<_> =
             tally.pairs.values().iter().map(|pair| policers(pair, sets)).collect();
+        let same = tally.pairs.values().iter().map(|pair| same_walk(pair, sets)).collect();
         let mut busiest: BTreeMap<NameId, (u64, NameId)> = BTreeMap::new();
         for ((pop, exporter), packets) in &tally.exporters {
             let known = busiest.entry(*pop).or_insert((*packets, *exporter));
@@ -194,6 +238,7 @@ impl<'a> Bank<'a> {
             is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain),
             limits,
             policers: policers.into(),
+            same,
             keyed: None,
             busiest: busiest.into_iter().map(|(pop, (_, exporter))| (pop, exporter)).collect(),
         }
@@ -264,7 +309,11 @@ impl<'a> Bank<'a> {
     }
 
     fn limiter(&self, visit: Visit) -> &Limiter {
-        self.limits[usize::from(visit.candidate)][visit.rule as usize]
+        self.limiter_of(visit.candidate, visit.rule)
+    }
+
+    fn limiter_of(&self, candidate: bool, rule: u32) -> &Limiter {
+        self.limits[usize::from(candidate)][rule as usize]
             .as_ref()
             .expect("a visit is made only of rules with a limit")
     }
@@ -297,6 +346,8 @@ struct Run<'r, 'a> {
     instances: instances::Instances,
     /// Buckets that nobody met in the recording: of the same key at another exporter.
     rehomed: HashMap<BucketKey, u32>,
+    /// The limits of which the offer just looked at may meet any bucket, running or candidate.
+    strays: Vec<Stray>,
     losses: Losses,
 }
 
@@ -332,14 +383,15 @@ impl Grain {
 
 impl<'r, 'a> Run<'r, 'a> {
     fn new(bank: &'r Bank<'a>, view: &'r View, world: World) -> Run<'r, 'a> {
-        let (instances, rehomed, losses) = Default::default();
-        Run { bank, view, world, instances, rehomed, losses }
+        let (instances, rehomed, strays, losses) = Default::default();
+        Run { bank, view, world, instances, rehomed, strays, losses }
     }
 
     /// Finds the buckets that an offer meets in this world: the running ones, then the
     /// candidate's, each in the order of rules.
     fn visits(&mut self, offer: &Offer, cell: &Cell, visits: &mut Vec<Visit>) {
         visits.clear();
+        self.strays.clear();
         let bank = self.bank;
         let tally = bank.tally;
         let [running, of_candidate] = &bank.policers[cell.pair as usize];
@@ -353,7 +405,11 @@ impl<'r, 'a> Run<'r, 'a> {
                 let others = running.len() + of_candidate.len();
                 bucket = tally.buckets_met[first + others + place.unwrap_or(0)];
             }
-            if bucket == NO_BUCKET || (*uncertain && self.world == World::Least) {
+            if bucket == NO_BUCKET {
+                self.strays.push((candidate, *rule));
+                continue;
+            }
+            if *uncertain && self.world == World::Least {
                 continue;
             }
             let visit = Visit { candidate, rule: *rule, instance: 0, uncertain: *uncertain };
@@ -397,14 +453,23 @@ impl<'r, 'a> Run<'r, 'a> {
                     self.losses.by_key.insert(cell.key, taken.clone());
                 }
             }
+            let unchanged = |keys: &Keys| {
+                let cells = self.view.cells.iter().zip(&changed).filter(|(_, changed)| !**changed);
+                cells.map(|(cell, _)| cell.key).filter(|key| keys.contains(key)).collect()
+            };
+            self.losses.fuller = unchanged(&known.fuller);
+            self.losses.emptier = unchanged(&known.emptier);
             self.losses.undecided.clone_from(&known.undecided);
             self.losses.is_bounded = known.is_bounded;
         }
         let plain = |offer: &Offer| Grain::of(offer, self.view) == Grain::Packets;
-        if tally.offers.iter().all(plain) {
+        if self.world == World::Least && tally.offers.iter().all(plain) {
             self.run_packets(&changed);
         } else {
             let met = Met::new(&mut self, &|cell| changed[cell]);
+            if self.world == World::Greatest {
+                self.compare(&met);
+            }
             let ready = Ready::new(self.bank, (self.view, self.world), &met, Sides::Both);
             ready.add_to(self.bank, &mut self.losses);
         }

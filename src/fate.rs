@@ -3,11 +3,14 @@
 //!
 //! Every rule match that a record cannot tell is one Boolean, the same for both rule sets: the
 //! same packet has the same flags on both sides. All assignments are tried up to
-//! [`MAX_UNKNOWNS`]; beyond that each side is bounded by its own best and worst.
+//! [`MAX_UNKNOWNS`]; beyond that every pair of ends that can come together is, with the fewest and
+//! the most limits before them.
 
-use std::collections::BTreeSet;
+mod ends;
 
-use crate::bank::Taken;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bank::{Taken, same_walk};
 use crate::matcher::{BUCKET, Step};
 use crate::model::{Action, DefaultAction, Exceed, Harm, RateLimit, RuleSet};
 use crate::tally::Pair;
@@ -77,64 +80,56 @@ pub struct Sets<'a> {
     pub sets: [&'a RuleSet; 2],
     /// Names of redirects with `effect: clean`.
     pub clean: &'a BTreeSet<String>,
-    /// Candidate limits whose buckets packets newly enter that did not meet these running limits.
-    pub crowded: &'a BTreeSet<(u32, u32)>,
+    /// Candidate limits whose buckets packets of others newly enter, compared with these running
+    /// limits; and whether they do so where packets to somebody's addresses are.
+    pub crowded: &'a BTreeMap<(u32, u32), bool>,
+}
+
+/// The ways that a record leaves open.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// Running and candidate together; at least one, without repetition.
+    pub walks: Vec<(Walk, Walk)>,
+    /// Whether there were too many: any running way may come with any of the candidate's.
+    pub is_mixed: bool,
 }
 
 impl Sets<'_> {
-    /// Returns the ways that a record leaves open, running and candidate together; at least one,
-    /// without repetition.
-    pub fn walks(&self, pair: &Pair) -> Vec<(Walk, Walk)> {
+    /// Returns the ways that a record leaves open.
+    pub fn ways(&self, pair: &Pair) -> Ways {
         let names = [&pair.running, &pair.candidate].map(|steps| steps.as_slice());
         let names = [0, 1].map(|side| self.unknowns(side, names));
         let unknown: BTreeSet<Unknown> = names.iter().flatten().flatten().copied().collect();
         let unknown: Vec<Unknown> = unknown.into_iter().collect();
-        let walk = |side: usize, steps: &[Step], holds: &dyn Fn(usize) -> bool| {
-            self.walk(side, steps, holds)
-        };
-        let mut walks = Vec::new();
-        if unknown.len() <= MAX_UNKNOWNS {
-            let bits = [0, 1].map(|side: usize| {
-                let bit = |one: &Option<Unknown>| {
-                    one.and_then(|one| unknown.iter().position(|known| *known == one))
-                };
-                names[side].iter().map(bit).collect::<Vec<Option<usize>>>()
-            });
-            let implied = self.implied(pair, &bits);
+        let bits = names.map(|names| {
+            let bit = |one: Option<Unknown>| one.and_then(|one| unknown.binary_search(&one).ok());
+            names.into_iter().map(bit).collect::<Vec<Option<usize>>>()
+        });
+        let implied = self.implied(pair, &bits);
+        let mut ways = if unknown.len() <= MAX_UNKNOWNS {
+            let mut walks = Vec::new();
             for assignment in 0..1u32 << unknown.len() {
                 let is_set = |bit: usize| assignment >> bit & 1 == 1;
                 if implied.iter().any(|(if_set, then)| is_set(*if_set) && !is_set(*then)) {
                     continue;
                 }
                 let side = |side: usize, steps: &[Step]| {
-                    walk(side, steps, &|at: usize| bits[side][at].is_some_and(is_set))
+                    self.walk(side, steps, &|at: usize| bits[side][at].is_some_and(is_set))
                 };
                 walks.push((side(0, &pair.running), side(1, &pair.candidate)));
             }
-        } else if self.same_walk(pair) {
-            // Whatever the record is, both sets do the same with it: one way stands for all.
-            walks.push((walk(0, &pair.running, &|_| true), walk(1, &pair.candidate, &|_| true)));
+            Ways { walks, is_mixed: false }
         } else {
-            let sides = |side: usize, steps: &[Step]| {
-                let all = self.open_walks(side, steps);
-                let best = all.iter().min_by_key(|walk| (walk.harm, walk.end)).cloned();
-                let worst = all.iter().max_by_key(|walk| (walk.harm, walk.end)).cloned();
-                [best, worst].into_iter().flatten().collect::<Vec<Walk>>()
-            };
-            for running in sides(0, &pair.running) {
-                for candidate in sides(1, &pair.candidate) {
-                    walks.push((running.clone(), candidate));
-                }
-            }
-        }
-        walks.sort();
-        walks.dedup();
-        walks
+            ends::Open::new(self, pair, &bits, &implied, unknown.len()).ways()
+        };
+        ways.walks.sort();
+        ways.walks.dedup();
+        ways
     }
 
     /// Returns what a record does not tell about each step of one side. Equal matches are one
-    /// unknown; what a bucket takes is one for equal limits on the same match only: a packet that
-    /// one limit lets go on may exceed another.
+    /// unknown; what a bucket takes is one for equal limits on the same match only, whose buckets
+    /// nobody newly enters: a packet that one limit lets go on may exceed another.
     fn unknowns(&self, side: usize, steps: [&[Step]; 2]) -> Vec<Option<Unknown>> {
         let action = |side: usize, step: &Step| &self.sets[side].rules[step.rule as usize].action;
         let name = |step: &Step| {
@@ -148,6 +143,7 @@ impl Sets<'_> {
                 old.missing & BUCKET != 0
                     && old.matches == step.matches
                     && action(0, old).value == action(side, step).value
+                    && (side == 0 || !self.crowded.contains_key(&(step.rule, old.rule)))
             });
             Some(match equal {
                 Some(old) => Unknown::Bucket(0, old.rule),
@@ -173,6 +169,7 @@ impl Sets<'_> {
                 if let (Some(new_bit), Some(old_bit)) = (new_bit, old_bit)
                     && let (Some(after), Some(before)) = (limit(1, new), limit(0, old))
                     && new.matches == old.matches
+                    && !self.crowded.contains_key(&(new.rule, old.rule))
                     && after.is_as_generous_as(before)
                 {
                     implied.push((*new_bit, *old_bit));
@@ -185,38 +182,7 @@ impl Sets<'_> {
     /// Returns whether both paths hold the same rules (same match, same action) in the same
     /// order, so that the same becomes of the record whatever it is.
     pub fn same_walk(&self, pair: &Pair) -> bool {
-        let action = |side: usize, step: &Step| &self.sets[side].rules[step.rule as usize].action;
-        pair.running.len() == pair.candidate.len()
-            && self.sets[0].default.action == self.sets[1].default.action
-            && pair
-                .running
-                .iter()
-                .zip(&pair.candidate)
-                .all(|(a, b)| a.matches == b.matches && action(0, a) == action(1, b))
-    }
-
-    /// Returns every way to end at one of the steps that may end the walk, or at the default:
-    /// with all policers before it, and with none.
-    fn open_walks(&self, side: usize, steps: &[Step]) -> Vec<Walk> {
-        let mut walks = Vec::new();
-        for at in 0..=steps.len() {
-            for limits in [false, true] {
-                let is_limit = |step: &Step| {
-                    let action = &self.sets[side].rules[step.rule as usize].action.value;
-                    matches!(action, Action::RateLimit(_))
-                };
-                let open: Vec<Step> = steps
-                    .iter()
-                    .enumerate()
-                    .filter(|(place, step)| {
-                        step.certain() || *place == at || (limits && *place < at && is_limit(step))
-                    })
-                    .map(|(_, step)| Step { missing: step.missing & BUCKET, ..*step })
-                    .collect();
-                walks.push(self.walk(side, &open, &|_| true));
-            }
-        }
-        walks
+        same_walk(pair, self.sets)
     }
 
     fn walk(&self, side: usize, steps: &[Step], holds: &dyn Fn(usize) -> bool) -> Walk {
@@ -296,10 +262,16 @@ impl Sets<'_> {
 
     /// Returns the candidate rules (none is the default) by which a packet newly meets harm:
     /// the end of its walk if that is worse than before, and every policer that is not at least
-    /// as generous as one it met before, or whose buckets others newly enter.
-    pub fn newly_met(&self, running: &Walk, candidate: &Walk) -> Vec<Option<u32>> {
+    /// as generous as one it met before, or whose buckets others newly enter. The destination of
+    /// the packet is somebody's, or nobody's.
+    pub fn newly_met(
+        &self,
+        running: &Walk,
+        candidate: &Walk,
+        to_somebody: bool,
+    ) -> Vec<Option<u32>> {
         let mut met = Vec::new();
-        for rule in self.stricter_limits(running, candidate) {
+        for rule in self.stricter_limits(running, candidate, to_somebody) {
             if running.harm < Harm::Dropped {
                 met.push(Some(rule));
             }
@@ -308,40 +280,51 @@ impl Sets<'_> {
             let harm = match kind {
                 Kind::Lost => Harm::Dropped,
                 Kind::Challenged => Harm::Challenged,
-                Kind::Redirected | Kind::Cleaned => Harm::Redirected,
+                Kind::Cleaned => Harm::Cleaned,
+                Kind::Redirected => Harm::Redirected,
             };
-            if harm > running.harm && !met.contains(&rule) {
+            if harm.is_worse_than(running.harm) && !met.contains(&rule) {
                 met.push(rule);
             }
         }
         met
     }
 
-    fn stricter_limits(&self, running: &Walk, candidate: &Walk) -> Vec<u32> {
+    /// Returns whether a candidate limit lets pass what a running one does: it is at least as
+    /// generous, and no others newly enter its buckets.
+    fn is_no_stricter(&self, candidate: u32, running: u32) -> bool {
+        !self.crowded.contains_key(&(candidate, running)) && self.is_as_generous(candidate, running)
+    }
+
+    fn is_as_generous(&self, candidate: u32, running: u32) -> bool {
         let limit =
             |side: usize, rule: u32| match &self.sets[side].rules[rule as usize].action.value {
                 Action::RateLimit(limit) => Some(limit),
                 _ => None,
             };
+        limit(1, candidate)
+            .zip(limit(0, running))
+            .is_some_and(|(after, before)| after.is_as_generous_as(before))
+    }
+
+    fn stricter_limits(&self, running: &Walk, candidate: &Walk, to_somebody: bool) -> Vec<u32> {
+        let is_no_stricter = |rule: u32, old: u32| {
+            let crowded = self.crowded.get(&(rule, old));
+            crowded.is_none_or(|to_owners| to_somebody && !to_owners)
+                && self.is_as_generous(rule, old)
+        };
         // A packet that a rule stopped after its policers was not let through by them.
         let mut before: Vec<u32> = running.limits.clone();
         candidate
             .limits
             .iter()
             .copied()
-            .filter(|rule| {
-                let Some(after) = limit(1, *rule) else { return false };
-                let as_strict = before.iter().position(|old| {
-                    !self.crowded.contains(&(*rule, *old))
-                        && limit(0, *old).is_some_and(|old| after.is_as_generous_as(old))
-                });
-                match as_strict {
-                    Some(at) => {
-                        before.remove(at);
-                        false
-                    }
-                    None => true,
+            .filter(|rule| match before.iter().position(|old| is_no_stricter(*rule, *old)) {
+                Some(at) => {
+                    before.remove(at);
+                    false
                 }
+                None => true,
             })
             .collect()
     }
@@ -352,7 +335,7 @@ fn stops(action: &Action, clean: &BTreeSet<String>) -> Option<(Kind, Harm)> {
     match action {
         Action::Drop | Action::Reject => Some((Kind::Lost, Harm::Dropped)),
         Action::Challenge => Some((Kind::Challenged, Harm::Challenged)),
-        Action::Redirect { to } if clean.contains(to) => Some((Kind::Cleaned, Harm::Redirected)),
+        Action::Redirect { to } if clean.contains(to) => Some((Kind::Cleaned, Harm::Cleaned)),
         Action::Redirect { .. } => Some((Kind::Redirected, Harm::Redirected)),
         Action::Accept | Action::Log | Action::Mark { .. } | Action::RateLimit(_) => None,
     }

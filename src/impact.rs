@@ -148,20 +148,25 @@ impl Traffic {
 
     /// Returns the sum of what is newly lost without being allowed.
     pub fn newly_lost(&self) -> Range {
-        sum(&self.collateral)
+        self.sum(&self.collateral)
     }
 
     /// Returns the sum of what is newly dropped and allowed to be.
     pub fn newly_dropped(&self) -> Range {
-        sum(&self.intended)
+        self.sum(&self.intended)
     }
-}
 
-fn sum(ranges: &BTreeMap<Cause, Range>) -> Range {
-    ranges.values().fold(Range::default(), |mut sum, range| {
-        sum.add(*range);
+    /// Returns the sum by all causes: of one packet several may be possible, but it is lost only
+    /// once.
+    fn sum(&self, ranges: &BTreeMap<Cause, Range>) -> Range {
+        let mut sum = Range::default();
+        ranges.values().for_each(|range| sum.add(*range));
+        let most = &mut sum.greatest;
+        most.raw = most.raw.min(self.offered.raw);
+        most.packets = most.packets.min(self.offered.packets);
+        most.bytes = most.bytes.min(self.offered.bytes);
         sum
-    })
+    }
 }
 
 /// One (party, PoP, service), window by window.

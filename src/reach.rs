@@ -26,6 +26,7 @@ use crate::model::{Family, Harm, InfrastructureId, Inventory, Rule, RuleSet};
 use crate::packet_text::Packet;
 
 mod charge;
+mod crowd;
 mod discovery;
 mod fields;
 mod land;
@@ -39,6 +40,7 @@ pub mod space;
 pub mod walk;
 
 pub use order::Order;
+pub use rules::Crowded;
 
 /// What a proof may cost: steps of the search for all questions together, and for each. A step is
 /// less than a microsecond, so that even a set of thousands of wide overlapping rules ends in
@@ -147,6 +149,8 @@ pub struct Reach<'a> {
     pub inventory: &'a Inventory,
     /// The compiled table.
     pub customers: &'a Customers,
+    /// Names of redirects with `effect: clean`.
+    pub clean: &'a BTreeSet<String>,
 }
 
 /// What is compared, compiled.
@@ -160,17 +164,18 @@ impl<'a> Reach<'a> {
     /// Compiles both rule sets, and finds the buckets that others newly enter.
     pub fn compile(self) -> Proof<'a> {
         let mut budget = budget();
-        let mut both = Both::new([self.running, self.candidate], self.change, self.inventory);
+        let mut both =
+            Both::new([self.running, self.candidate], self.change, self.inventory, self.clean);
         both.find_crowded(self.customers, self.inventory, &mut budget);
         Proof { reach: self, both, budget }
     }
 }
 
 impl Proof<'_> {
-    /// Returns the candidate limits whose buckets packets newly enter that did not meet these
-    /// running limits: meeting the one is worse than having met the other, though its figures may
-    /// be as generous.
-    pub fn crowded(&self) -> &BTreeSet<(u32, u32)> {
+    /// Returns the candidate limits whose buckets packets of others newly enter, compared with
+    /// these running limits: meeting the one is worse than having met the other, though its
+    /// figures may be as generous.
+    pub fn crowded(&self) -> &Crowded {
         &self.both.crowded
     }
 

@@ -122,6 +122,7 @@ impl Run {
             judges: &judges,
             inventory: &inventory,
             customers: &customers,
+            clean: &clean,
         }
         .compile();
         let crowded = proof.crowded().clone();
@@ -160,7 +161,7 @@ impl Run {
             Needs::Rules => Reached::default(),
             Needs::Inventory | Needs::Traffic => proof.find(),
         };
-        let order = if nothing { Order::default() } else { Order::of(&candidate) };
+        let order = if nothing { Order::default() } else { Order::of(&candidate, &change) };
         let evidence = Evidence {
             given,
             running: &running,

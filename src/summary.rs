@@ -44,7 +44,7 @@ pub fn change(
     }
 }
 
-/// Lists what intents of rules that exist on both sides newly allow.
+/// Lists what intents of rules that exist on both sides newly allow, and that of the default.
 fn widened(evidence: &Evidence<'_>) -> Vec<String> {
     let words = |list: &[crate::model::Spanned<String>]| {
         list.iter().map(|word| word.value.clone()).collect::<BTreeSet<String>>()
@@ -54,11 +54,17 @@ fn widened(evidence: &Evidence<'_>) -> Vec<String> {
         let reach = intent.may_reach.as_deref().unwrap_or(affect);
         [words(&intent.target), words(affect), words(reach)]
     };
+    let rules = evidence.change.running_of.iter().enumerate().filter_map(|(after, before)| {
+        let (old, new) = (&evidence.running.rules[(*before)?], &evidence.candidate.rules[after]);
+        Some((new.id.as_str(), old.intent.as_ref()?, new.intent.as_ref()?))
+    });
+    let default = [evidence.running, evidence.candidate].map(|set| set.default.intent.as_ref());
+    let default = match default {
+        [Some(old), Some(new)] => Some(("default", old, new)),
+        _ => None,
+    };
     let mut widened = Vec::new();
-    for (after, before) in evidence.change.running_of.iter().enumerate() {
-        let Some(before) = before else { continue };
-        let (old, new) = (&evidence.running.rules[*before], &evidence.candidate.rules[after]);
-        let (Some(old), Some(intent)) = (&old.intent, &new.intent) else { continue };
+    for (id, old, intent) in rules.chain(default) {
         let mut more: BTreeSet<String> = BTreeSet::new();
         for (before, after) in allowed(old).into_iter().zip(allowed(intent)) {
             more.extend(after.difference(&before).cloned());
@@ -80,7 +86,7 @@ fn widened(evidence: &Evidence<'_>) -> Vec<String> {
             notes.push("must_stop lowered".to_owned());
         }
         if !notes.is_empty() {
-            widened.push(format!("{}: {}", new.id, notes.join(", ")));
+            widened.push(format!("{id}: {}", notes.join(", ")));
         }
     }
     widened

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use blastgate::model::{
     Direction, Family, Known, Label, Layers, Names, PacketHeader, Record, RuleSet, SourceId,
 };
-use blastgate::scenario::Scenario;
+use blastgate::scenario::{Effect, Scenario, Which};
 
 use crate::common;
 use crate::scenarios::attack_bounds;
@@ -186,4 +186,114 @@ fn sampling_errors_of_single_seconds_cancel_out() {
         // Ten samples a second tell little of each second, and much of the minute.
         assert!(least * 5 >= offered * 4, "{least} of {offered}");
     }
+}
+
+//------------ Newly lost --------------------------------------------------------
+
+const NEIGHBOURS: &str = "
+version: 1
+customers:
+  - {id: acme, prefixes: [10.0.0.0/30]}
+  - {id: hospital, prefixes: [10.0.0.4/30]}
+";
+
+/// What may stand in front of the shared limit, in one set or in both.
+const FRONTS: &[&str] = &[
+    "",
+    "  - {id: f, match: {dst: 10.0.0.0/30}, action: accept}\n",
+    "  - {id: f, match: {dst: 10.0.0.0/30}, action: drop}\n",
+    "  - {id: f, match: {dst: 10.0.0.0/30}, action: {rate_limit: {rate: 100 kbps, burst: 1500 B}}}\n",
+    "  - {id: f, match: {dst: 10.0.0.4/30, src: 10.0.0.102}, action: accept}\n",
+];
+
+/// Returns what the neighbour newly loses, at least and at most, in packets and in bytes.
+fn newly_lost(
+    sets: [&RuleSet; 2],
+    names: &Arc<Names>,
+    records: Vec<Record>,
+    scenario: Scenario,
+) -> [[u64; 2]; 2] {
+    let (inventory, impact) = common::assess(NEIGHBOURS, sets, names, records, scenario);
+    let mut bounds = [[0; 2]; 2];
+    let own = |party: &blastgate::attribution::Party| party.name(&inventory) == "hospital";
+    for group in impact.groups.iter().filter(|group| own(&group.id.party)) {
+        let lost = group.total.newly_lost();
+        bounds[0][0] += lost.least.packets;
+        bounds[0][1] += lost.greatest.packets;
+        bounds[1][0] += lost.least.bytes;
+        bounds[1][1] += lost.greatest.bytes;
+    }
+    bounds
+}
+
+/// A minute of two neighbours, and rule sets that differ in what stands in front of their limit.
+fn neighbours(numbers: &mut Numbers, names: &Names) -> (Vec<Record>, [RuleSet; 2]) {
+    let mut packets = minute(numbers, names);
+    for packet in &mut packets {
+        packet.label = Label::None;
+        // Who sends to whom, so that a flow is between two ends.
+        packet.header.dst = 0x0a00_0001 + if packet.header.src % 3 == 0 { 4 } else { 0 };
+    }
+    let rate = 50 + numbers.below(900);
+    let burst = 1_500 + numbers.below(100_000);
+    let sets = [0, 1].map(|_| {
+        let front = FRONTS[numbers.below(FRONTS.len() as u64) as usize];
+        common::rules(&format!(
+            "version: 1\nrules:\n{front}  - {{id: l, match: {{dst: 10.0.0.0/29}}, \
+             action: {{rate_limit: {{rate: {rate} kBps, burst: {burst} B}}}}}}\n"
+        ))
+    });
+    (packets, sets)
+}
+
+#[test]
+fn what_a_neighbour_newly_loses_lies_inside_the_bounds_of_flow_records_and_scales() {
+    let mut numbers = Numbers(23);
+    let (mut harmed, mut unharmed) = (0, 0);
+    for case in 0..60 {
+        let names = Arc::new(Names::new());
+        let (packets, [running, candidate]) = neighbours(&mut numbers, &names);
+        let sets = [&running, &candidate];
+        let truth = newly_lost(sets, &names, packets.clone(), Scenario::recorded());
+        for active_ns in [500_000_000, 15_000_000_000] {
+            let found = newly_lost(sets, &names, flows(&packets, active_ns), Scenario::recorded());
+            assert!(is_inside(&truth, &found), "case {case}, {active_ns} ns: {truth:?} {found:?}");
+            harmed += usize::from(truth[0][0] > 0);
+            unharmed += usize::from(found == [[0; 2]; 2]);
+        }
+        let doubled: Vec<Record> = packets.iter().flat_map(|packet| [*packet; 2]).collect();
+        let truth = newly_lost(sets, &names, doubled, Scenario::recorded());
+        let double = Scenario {
+            name: "double".to_owned(),
+            effect: Effect::Scale { factor: 2_000_000, which: Which::default() },
+        };
+        let found = newly_lost(sets, &names, packets, double);
+        assert!(is_inside(&truth, &found), "case {case}, doubled: {truth:?} {found:?}");
+    }
+    println!("{harmed} of 120 harmed, {unharmed} certainly not");
+    assert!(harmed > 20 && unharmed > 20);
+}
+
+#[test]
+fn what_a_neighbour_newly_loses_lies_inside_the_bounds_of_samples() {
+    let mut numbers = Numbers(29);
+    let (mut inside, mut all) = (0, 0);
+    for _ in 0..30 {
+        let names = Arc::new(Names::new());
+        let (packets, [running, candidate]) = neighbours(&mut numbers, &names);
+        let sets = [&running, &candidate];
+        let truth = newly_lost(sets, &names, packets.clone(), Scenario::recorded());
+        for one_in in [2u32, 10] {
+            let sample: Vec<Record> = packets
+                .iter()
+                .filter(|_| numbers.below(u64::from(one_in)) == 0)
+                .map(|packet| Record { weight: one_in, ..*packet })
+                .collect();
+            let found = newly_lost(sets, &names, sample, Scenario::recorded());
+            all += 1;
+            inside += usize::from(is_inside(&truth, &found));
+        }
+    }
+    println!("{inside} of {all} samples: the truth is inside the bounds");
+    assert!(inside * 100 >= all * 95, "{inside} of {all}");
 }

@@ -179,6 +179,7 @@ pub(crate) fn assess(
         judges: &judges,
         inventory: &inventory,
         customers: &customers,
+        clean: &clean,
     };
     let proof = reach.compile();
     let impact = Assessment {

@@ -8,7 +8,7 @@ use blastgate::bank::{Bank, Losses, Taken, World};
 use blastgate::judge;
 use blastgate::matcher::compile;
 use blastgate::model::{
-    Diagnostic, Inventory, Label, NameId, Names, Rate, RateUnit, ReadCounts, Record, RuleSet,
+    Diagnostic, Inventory, Known, Label, NameId, Names, Rate, RateUnit, ReadCounts, Record, RuleSet,
 };
 use blastgate::replay::{Input, Replay, keyed, limits};
 use blastgate::scenario::{Moves, Scenario, View};
@@ -97,6 +97,13 @@ fn recordings(numbers: &mut Numbers, names: &Names) -> Vec<(Vec<Record>, bool)> 
         let source = packet.header.src;
         packet.label = if source % 3 == 0 { Label::Attack } else { Label::None };
         packet.header.dst_port = if source % 2 == 0 { 443 } else { 53 };
+    }
+    // Those whose ports nobody knows may meet what asks for one, and be in any bucket of what is
+    // keyed by it.
+    if numbers.below(3) == 0 {
+        for packet in packets.iter_mut().filter(|packet| packet.header.src % 7 == 0) {
+            packet.header.known = packet.header.known.without(Known::PORTS);
+        }
     }
     let sampled = |packet: &Record| Record { weight: 10, ..*packet };
     let few = || packets.iter().take(50);

@@ -25,4 +25,5 @@ mod scenarios;
 mod tcpdump;
 mod trace;
 mod twin;
+mod unknown;
 mod witnesses;

@@ -226,6 +226,7 @@ impl Batch {
             judges: &judges,
             inventory: &inventory,
             customers: &customers,
+            clean: &BTreeSet::new(),
         };
         let reached = proof.compile().find();
         assert!(reached.undecided.is_empty(), "pair {pair}");

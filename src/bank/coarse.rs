@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
-use super::{BIN_NS, Bank, Group, Limiter, Sides, Take, Visit, World};
+use super::{BIN_NS, Bank, Group, Limiter, Sides, Stray, Take, World};
 use crate::model::Exceed;
 use crate::policer::{
     Bin, Carry, Counts as Unit, EvenBucket, Shape, greatest_loss, may_exceed, share_excess,
@@ -24,6 +24,8 @@ const SIZES: (u64, u64) = (20, 1_500);
 pub(super) struct Coarse {
     /// By rule (running first), then by instance.
     instances: BTreeMap<(bool, u32, u32), Vec<Contribution>>,
+    /// By rule: what may be in any of its buckets.
+    strays: BTreeMap<Stray, Vec<Contribution>>,
 }
 
 /// What one record, or several alike, offer to a bucket.
@@ -37,6 +39,24 @@ struct Contribution {
     sampled: Option<u64>,
     /// The smallest and the largest single packet, in bytes.
     sizes: (u64, u64),
+    /// Which buckets before this one may take some of it; zero is none.
+    fronts: u64,
+}
+
+impl Contribution {
+    fn new(offer: &Offer, group: &Group<'_>, bins: (i64, i64), fronts: u64) -> Contribution {
+        let mean = offer.bytes / offer.packets.max(1);
+        let is_single = offer.packets <= 1 || offer.even;
+        Contribution {
+            key: group.key,
+            bins,
+            packets: group.packets,
+            bytes: group.bytes,
+            sampled: (offer.weight > 1).then_some(offer.packets),
+            sizes: if is_single { (mean, mean) } else { (mean.min(SIZES.0), mean.max(SIZES.1)) },
+            fronts,
+        }
+    }
 }
 
 /// What is known of the traffic of one bin.
@@ -85,24 +105,31 @@ impl Coarse {
         self.instances.is_empty()
     }
 
+    /// Adds an offer that may come to any bucket of these rules.
+    pub(super) fn add_stray(
+        &mut self,
+        offer: &Offer,
+        group: &Group<'_>,
+        rules: impl Iterator<Item = Stray>,
+        bins: (i64, i64),
+    ) {
+        for rule in rules {
+            let one = Contribution::new(offer, group, bins, 0);
+            self.strays.entry(rule).or_default().push(one);
+        }
+    }
+
     /// Adds an offer that lies somewhere in these bins.
     pub(super) fn add(&mut self, offer: &Offer, group: &Group<'_>, bins: (i64, i64), sides: Sides) {
-        let mean = offer.bytes / offer.packets.max(1);
-        let is_single = offer.packets <= 1 || offer.even;
+        let mut fronts = [0u64; 2];
         for visit in group.visits.iter().filter(|visit| sides.hold(visit)) {
+            let front = &mut fronts[usize::from(visit.candidate)];
+            let before = *front;
+            let spread = before.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            *front = spread.wrapping_add(u64::from(visit.instance) + 1);
             let instance = (visit.candidate, visit.rule, visit.instance);
-            self.instances.entry(instance).or_default().push(Contribution {
-                key: group.key,
-                bins,
-                packets: group.packets,
-                bytes: group.bytes,
-                sampled: (offer.weight > 1).then_some(offer.packets),
-                sizes: if is_single {
-                    (mean, mean)
-                } else {
-                    (mean.min(SIZES.0), mean.max(SIZES.1))
-                },
-            });
+            let one = Contribution::new(offer, group, bins, before);
+            self.instances.entry(instance).or_default().push(one);
         }
     }
 
@@ -118,16 +145,18 @@ impl Coarse {
         // What rules before took of each key of a side.
         let mut before: HashMap<(bool, u32), (u64, u64)> = HashMap::new();
         let mut rules: BTreeMap<(bool, u32), BTreeMap<u32, (u64, u64)>> = BTreeMap::new();
-        for ((candidate, rule, instance), parts) in &self.instances {
-            let (candidate, rule, instance) = (*candidate, *rule, *instance);
-            let visit = Visit { candidate, rule, instance, uncertain: false };
-            let limiter = bank.limiter(visit);
+        for ((candidate, rule, _), parts) in &self.instances {
+            let (candidate, rule) = (*candidate, *rule);
+            let limiter = bank.limiter_of(candidate, rule);
             if limiter.limit.exceed == Exceed::Log {
                 continue;
             }
             let lost = match world {
                 World::Least => least(limiter, parts),
-                World::Greatest => greatest(limiter, parts),
+                World::Greatest => {
+                    let strays = self.strays.get(&(candidate, rule));
+                    greatest(limiter, parts, strays.map_or(&[], Vec::as_slice))
+                }
             };
             if world == World::Greatest && candidate && !lost.is_empty() {
                 undecided.insert(rule);
@@ -165,7 +194,13 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
         // How windows and timeouts fall on the packets is anybody's guess.
         return Lost::new();
     }
-    let mut order: Vec<&Contribution> = parts.iter().collect();
+    // What buckets before this one take does not come here. Where they are before all of it, they
+    // and this one take together no less than each; else only what comes for certain counts.
+    let fronts = parts.first().map_or(0, |one| one.fronts);
+    let alike = parts.iter().all(|one| one.fronts == fronts);
+    let certain = |one: &&Contribution| alike || one.fronts == 0;
+    let parts: Vec<&Contribution> = parts.iter().filter(certain).collect();
+    let mut order = parts.clone();
     order.sort_by_key(|one| (one.bins, one.key));
     let mut bucket = EvenBucket::full(shape);
     let mut carry = Carry::default();
@@ -205,7 +240,7 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
     }
     let counted = |lost: &(u64, u64)| shape.counts.pick(lost.0, lost.1);
     let sum: u128 = lost.values().map(|lost| u128::from(counted(lost))).sum();
-    let whole = least_of_all(shape, parts);
+    let whole = least_of_all(shape, &parts);
     if whole > sum && sum > 0 {
         for (key, lost) in &mut lost {
             let offered = counted(&offered_by[key]);
@@ -214,7 +249,7 @@ fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
             *lost = shape.counts.pick((raised, lost.1), (lost.0, raised));
         }
     }
-    let sizes = sizes(parts);
+    let sizes = sizes(parts.iter().copied());
     for (key, lost) in &mut lost {
         let counted = shape.counts.pick(lost.0, lost.1);
         let (few, _) = other(shape.counts, counted, offered_by[key], sizes);
@@ -229,7 +264,7 @@ const WHOLE: f64 = 3.290_526_731_491_895;
 
 /// Returns the least that samples of a bucket have lost together: what was there, less what the
 /// bucket can have let pass in all that time. Sampling errors of single seconds cancel out in it.
-fn least_of_all(shape: &Shape, parts: &[Contribution]) -> u128 {
+fn least_of_all(shape: &Shape, parts: &[&Contribution]) -> u128 {
     let mut sum = Sum::default();
     parts.iter().for_each(|one| sum.add(one, shape.counts));
     let first = parts.iter().map(|one| one.bins.0).min().unwrap_or(0);
@@ -239,12 +274,9 @@ fn least_of_all(shape: &Shape, parts: &[Contribution]) -> u128 {
 }
 
 /// Returns the smallest and the largest packet of all.
-fn sizes(parts: &[Contribution]) -> (u64, u64) {
-    let all = || parts.iter().map(|one| one.sizes);
-    (
-        all().map(|(least, _)| least).min().unwrap_or(0),
-        all().map(|(_, most)| most).max().unwrap_or(0),
-    )
+fn sizes<'c>(parts: impl Iterator<Item = &'c Contribution>) -> (u64, u64) {
+    let sizes = parts.map(|one| one.sizes);
+    sizes.reduce(|known, one| (known.0.min(one.0), known.1.max(one.1))).unwrap_or_default()
 }
 
 /// Returns how many packets at least and at most are lost with so many bytes of an offer, if bytes
@@ -277,10 +309,11 @@ fn other(
     }
 }
 
-fn greatest(limiter: &Limiter, parts: &[Contribution]) -> Lost {
+/// What each key may lose at most; strays may come as well, and are charged elsewhere.
+fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[Contribution]) -> Lost {
     let shape = &limiter.shape;
     let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
-    for one in parts {
+    for one in parts.iter().chain(strays) {
         for bin in one.bins.0..=one.bins.1 {
             sums.entry(bin).or_default().add(one, shape.counts);
         }
@@ -314,7 +347,7 @@ fn greatest(limiter: &Limiter, parts: &[Contribution]) -> Lost {
             *sum = (sum.0.saturating_add(one.packets), sum.1.saturating_add(one.bytes));
         }
     }
-    let sizes = sizes(parts);
+    let sizes = sizes(parts.iter());
     for offered in lost.values_mut() {
         let counted = shape.counts.pick(offered.0, offered.1);
         let counted = u64::try_from(all).unwrap_or(u64::MAX).min(counted);

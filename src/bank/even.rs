@@ -14,8 +14,8 @@ pub(super) struct Seconds {
     groups: Vec<(u32, u64, u64)>,
     /// Which buckets are met: those of the running rules first, then by rule and instance.
     meetings: Vec<Meeting>,
-    /// The groups that meet them, by position within their second.
-    members: Vec<u32>,
+    /// The groups that meet them.
+    members: Vec<Member>,
 }
 
 /// One second: which it is, and where its groups and meetings begin and end.
@@ -30,6 +30,15 @@ struct Meeting {
     visit: Visit,
     /// Where its members begin and end.
     members: (usize, usize),
+}
+
+/// A group that meets a bucket.
+#[derive(Clone, Copy)]
+struct Member {
+    /// By position within its second.
+    group: u32,
+    /// Whether it may not meet it.
+    uncertain: bool,
 }
 
 /// The buckets of one run, and room to work in.
@@ -62,19 +71,22 @@ impl Seconds {
             return None;
         }
         let (first_group, first_meeting) = (self.groups.len(), self.meetings.len());
-        let mut visits: Vec<(bool, u32, u32, u32)> = Vec::new();
+        let mut visits: Vec<(Visit, u32)> = Vec::new();
         for (number, group) in (0u32..).zip(gather(std::mem::take(offers))) {
             self.groups.push((group.key, group.packets, group.bytes));
             let met = group.visits.iter().filter(|one| sides.hold(one));
-            visits.extend(met.map(|one| (one.candidate, one.rule, one.instance, number)));
+            visits.extend(met.map(|one| (*one, number)));
         }
-        visits.sort_unstable();
-        for met in visits.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
-            let (candidate, rule, instance, _) = met[0];
+        let bucket = |visit: &Visit| (visit.candidate, visit.rule, visit.instance);
+        visits.sort_unstable_by_key(|(visit, group)| (bucket(visit), *group));
+        for met in visits.chunk_by(|a, b| bucket(&a.0) == bucket(&b.0)) {
             let first = self.members.len();
-            self.members.extend(met.iter().map(|(.., group)| *group));
-            let visit = Visit { candidate, rule, instance, uncertain: false };
-            self.meetings.push(Meeting { visit, members: (first, self.members.len()) });
+            let member = |(visit, group): &(Visit, u32)| Member {
+                group: *group,
+                uncertain: visit.uncertain,
+            };
+            self.members.extend(met.iter().map(member));
+            self.meetings.push(Meeting { visit: met[0].0, members: (first, self.members.len()) });
         }
         self.seconds.push(Second {
             bin,
@@ -110,7 +122,7 @@ impl Seconds {
             let second = &self.seconds[second as usize];
             let Meeting { visit, members } = &self.meetings[meeting as usize];
             let members = self.members[members.0..members.1].iter();
-            let groups = members.map(move |at| self.groups[second.groups.0 + *at as usize]);
+            let groups = members.map(move |one| self.groups[second.groups.0 + one.group as usize]);
             (*visit, second.bin, groups)
         })
     }
@@ -141,8 +153,8 @@ impl Seconds {
             let members = &self.members[members.0..members.1];
             let amount = members
                 .iter()
-                .map(|at| {
-                    let (packets, bytes) = left[*at as usize];
+                .map(|one| {
+                    let (packets, bytes) = left[one.group as usize];
                     u128::from(shape.counts.pick(packets, bytes))
                 })
                 .sum();
@@ -153,12 +165,15 @@ impl Seconds {
                 continue;
             }
             offered.clear();
-            offered.extend(members.iter().map(|at| left[*at as usize]));
-            for (at, (packets, bytes)) in members.iter().zip(share_excess(offered, &excess, carry))
+            offered.extend(members.iter().map(|one| left[one.group as usize]));
+            for (one, (packets, bytes)) in members.iter().zip(share_excess(offered, &excess, carry))
             {
-                let at = *at as usize;
-                left[at].0 -= packets;
-                left[at].1 -= bytes;
+                let at = one.group as usize;
+                // What this one only may have met may come to the next as well.
+                if !one.uncertain {
+                    left[at].0 -= packets;
+                    left[at].1 -= bytes;
+                }
                 take(groups[at].0, (visit.candidate, visit.rule), packets, bytes)?;
             }
         }
@@ -166,11 +181,11 @@ impl Seconds {
     }
 }
 
-fn instances<'g>(group: &'g Group<'_>) -> impl Iterator<Item = u32> + 'g {
-    group.visits.iter().map(|visit| visit.instance)
+fn instances<'g>(group: &'g Group<'_>) -> impl Iterator<Item = (u32, bool)> + 'g {
+    group.visits.iter().map(|visit| (visit.instance, visit.uncertain))
 }
 
-/// Adds up the offers of one bin that are alike: same key, same buckets. Groups come by key, and
+/// Adds up the offers of one bin that are alike: same key, same buckets, as certain. Groups come by key, and
 /// those of one key as the first of each came.
 fn gather(offers: Vec<Group<'_>>) -> Vec<Group<'_>> {
     let mut order: Vec<(usize, Group<'_>)> = offers.into_iter().enumerate().collect();

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::coarse::Coarse;
 use super::even::{Seconds, States};
 use super::lanes::Lanes;
-use super::{BIN_NS, Bank, Grain, Group, Limiter, Losses, Run, Sides, Take, Visit, World};
+use super::{BIN_NS, Bank, Grain, Group, Limiter, Losses, Run, Sides, Stray, Take, Visit, World};
 use crate::model::Exceed;
 use crate::policer::{Packet, State};
 use crate::scenario::{View, scale};
@@ -14,26 +14,46 @@ use crate::tally::Offer;
 
 /// Which buckets the offers of a scenario meet, in whatever world.
 pub struct Met {
-    /// The offers that meet any, by position in the tally, and where their visits end.
+    /// The offers that meet or may meet any, by position in the tally, and where their visits end.
     offers: Vec<(u32, u32)>,
     visits: Vec<Visit>,
     instances: usize,
+    /// The limits of which offers may meet any bucket, by position of the offer in the tally.
+    strays: Vec<(u32, Stray)>,
 }
 
 impl Met {
     pub(super) fn new(run: &mut Run<'_, '_>, wanted: &dyn Fn(usize) -> bool) -> Met {
         let (mut offers, mut all, mut visits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut strays = Vec::new();
         for (at, offer) in (0u32..).zip(&run.bank.tally.offers) {
             let Some(cell) = run.view.position(offer.key).filter(|cell| wanted(*cell)) else {
                 continue;
             };
             run.visits(offer, &run.view.cells[cell], &mut visits);
-            if !visits.is_empty() {
+            strays.extend(run.strays.iter().map(|stray| (at, *stray)));
+            if !visits.is_empty() || !run.strays.is_empty() {
                 all.extend_from_slice(&visits);
                 offers.push((at, all.len() as u32));
             }
         }
-        Met { offers, visits: all, instances: run.instances.len() }
+        Met { offers, visits: all, instances: run.instances.len(), strays }
+    }
+
+    /// Returns how many instances of buckets are met.
+    pub(super) fn instances(&self) -> usize {
+        self.instances
+    }
+
+    /// Returns every offer, by position, with its visits and its strays.
+    pub(super) fn with_strays(&self) -> impl Iterator<Item = (usize, &[Visit], &[(u32, Stray)])> {
+        let mut rest = self.strays.as_slice();
+        self.iter().map(move |(offer, visits)| {
+            let own = rest.iter().take_while(|(of, _)| *of as usize == offer).count();
+            let (strays, others) = rest.split_at(own);
+            rest = others;
+            (offer, visits, strays)
+        })
     }
 
     /// Returns every offer, by position, with its visits.
@@ -46,13 +66,15 @@ impl Met {
         })
     }
 
-    /// Returns only what some test of an offer and a visit keeps, with instances numbered anew.
-    fn only(&self, keeps: &dyn Fn(usize, &Visit) -> bool) -> Met {
+    /// Returns only what some tests of visits and of strays keep, with instances numbered anew.
+    fn only(&self, keeps: &dyn Fn(&Visit) -> bool, strays: &dyn Fn(Stray) -> bool) -> Met {
         let mut numbers = vec![u32::MAX; self.instances];
-        let mut kept = Met { offers: Vec::new(), visits: Vec::new(), instances: 0 };
-        for (offer, visits) in self.iter() {
-            let before = kept.visits.len();
-            for visit in visits.iter().filter(|visit| keeps(offer, visit)) {
+        let mut kept =
+            Met { offers: Vec::new(), visits: Vec::new(), instances: 0, strays: Vec::new() };
+        for (offer, visits, may_stray) in self.with_strays() {
+            let before = (kept.visits.len(), kept.strays.len());
+            kept.strays.extend(may_stray.iter().filter(|(_, stray)| strays(*stray)));
+            for visit in visits.iter().filter(|visit| keeps(visit)) {
                 let number = &mut numbers[visit.instance as usize];
                 if *number == u32::MAX {
                     *number = kept.instances as u32;
@@ -60,7 +82,7 @@ impl Met {
                 }
                 kept.visits.push(Visit { instance: *number, ..*visit });
             }
-            if kept.visits.len() > before {
+            if (kept.visits.len(), kept.strays.len()) != before {
                 kept.offers.push((offer as u32, kept.visits.len() as u32));
             }
         }
@@ -80,9 +102,9 @@ impl Met {
         }
         let mut of_key: HashMap<u32, u32> = HashMap::new();
         for (offer, visits) in self.iter() {
-            let before =
-                by_key.then(|| *of_key.entry(offers[offer].key).or_insert(visits[0].instance));
-            let mut last = before.unwrap_or(visits[0].instance);
+            let Some(Visit { instance: first, .. }) = visits.first() else { continue };
+            let before = by_key.then(|| *of_key.entry(offers[offer].key).or_insert(*first));
+            let mut last = before.unwrap_or(*first);
             for visit in visits {
                 let (a, b) = (root(&mut joined, last), root(&mut joined, visit.instance));
                 joined[b as usize] = a;
@@ -114,14 +136,16 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Makes a run ready, of the visits that are there in its world.
+    /// Makes a run ready, of the visits that are there in its world. What may be in any bucket may
+    /// be in every one, if as much as possible is.
     pub(super) fn new(
         bank: &Bank<'_>,
         (view, world): (&View, World),
         met: &Met,
         sides: Sides,
     ) -> Ready {
-        let met = met.only(&|_, visit| world == World::Greatest || !visit.uncertain);
+        let is_greatest = world == World::Greatest;
+        let met = met.only(&|visit| is_greatest || !visit.uncertain, &|_| is_greatest);
         let offers = &bank.tally.offers;
         let grains = grains(bank, view, &met);
         // Of all offers, so that bins are the same in every scenario.
@@ -133,12 +157,14 @@ impl Ready {
         let mut are_apart = true;
         // Offers are in the order of time, so a second is over when the next one begins.
         let mut second: (i64, Vec<Group<'_>>) = (0, Vec::new());
-        for (number, (at, visits)) in (0u32..).zip(met.iter()) {
+        for (number, (at, visits, strays)) in (0u32..).zip(met.with_strays()) {
             let offer = &offers[at];
-            let grain = grains[visits[0].instance as usize];
-            if grain == Grain::Packets {
+            let grain = visits.first().map(|first| grains[first.instance as usize]);
+            if grain == Some(Grain::Packets) {
                 steps.push(Step::Packet(number));
-                continue;
+                if strays.is_empty() {
+                    continue;
+                }
             }
             let weight = u64::from(offer.weight);
             let (mut packets, mut bytes) =
@@ -153,8 +179,13 @@ impl Ready {
             }
             let group = Group { key: offer.key, visits, packets, bytes };
             let place = bin(offer.time_ns);
+            let end = i64::try_from(offer.duration_ns).unwrap_or(i64::MAX);
+            let last = bin(offer.time_ns.saturating_add(end.saturating_sub(1).max(0)));
+            let bins = (place, if offer.even { place } else { last });
+            coarse.add_stray(offer, &group, strays.iter().map(|(_, stray)| *stray), bins);
             match grain {
-                Grain::Even => {
+                None | Some(Grain::Packets) => {}
+                Some(Grain::Even) => {
                     let of = |side| visits.iter().filter(|one| one.candidate == side).count();
                     are_apart &= of(true) <= 1 && (sides == Sides::Candidate || of(false) <= 1);
                     if place != second.0 {
@@ -163,12 +194,7 @@ impl Ready {
                     }
                     second.1.push(group);
                 }
-                _ => {
-                    let end = i64::try_from(offer.duration_ns).unwrap_or(i64::MAX);
-                    let last = bin(offer.time_ns.saturating_add(end.saturating_sub(1).max(0)));
-                    let last = if offer.even { place } else { last };
-                    coarse.add(offer, &group, (place, last), sides);
-                }
+                Some(Grain::Coarse) => coarse.add(offer, &group, bins, sides),
             }
         }
         steps.extend(seconds.add(second.0, &mut second.1, sides).map(Step::Second));
@@ -245,24 +271,30 @@ pub(super) fn meet<'v>(
             && limit.exceed != Exceed::Log
         {
             take(offer.key, (visit.candidate, visit.rule), offer.packets, offer.bytes)?;
-            gone[side] = true;
+            // What this one only may have met may come to the next as well.
+            gone[side] = !visit.uncertain;
         }
     }
     ControlFlow::Continue(())
 }
 
-/// Returns the grain of every bucket: those that share an offer share it.
+/// Returns the grain of every bucket: those that share an offer share it. Limits of which some
+/// offer may meet any bucket have coarse ones.
 fn grains(bank: &Bank<'_>, view: &View, met: &Met) -> Vec<Grain> {
     let offers = &bank.tally.offers;
     let roots = met.roots(offers, false);
+    let entered: BTreeSet<Stray> = met.strays.iter().map(|(_, stray)| *stray).collect();
+    let is_entered = |visit: &Visit| entered.contains(&(visit.candidate, visit.rule));
     let mut of_root: Vec<Option<Grain>> = vec![None; met.instances];
     for (at, visits) in met.iter() {
+        let Some(first) = visits.first() else { continue };
         let fits = visits.iter().all(|visit| bank.limiter(*visit).fits_seconds);
         let grain = match Grain::of(&offers[at], view) {
+            _ if !entered.is_empty() && visits.iter().any(is_entered) => Grain::Coarse,
             Grain::Even if !fits => Grain::Coarse,
             grain => grain,
         };
-        let known = &mut of_root[roots[visits[0].instance as usize] as usize];
+        let known = &mut of_root[roots[first.instance as usize] as usize];
         *known = Some(known.map_or(grain, |known| known.with(grain)));
     }
     roots.iter().map(|root| of_root[*root as usize].unwrap_or(Grain::Packets)).collect()
@@ -291,7 +323,9 @@ impl Bank<'_> {
                 matters[visit.instance as usize] = true;
             }
         }
-        let kept = met.only(&|_, visit| its(visit) && matters[visit.instance as usize]);
+        let kept = met.only(&|visit| its(visit) && matters[visit.instance as usize], &|stray| {
+            stray == (true, rule)
+        });
         Ready::new(self, (view, world), &kept, Sides::Candidate)
     }
 
@@ -304,17 +338,19 @@ impl Bank<'_> {
         let roots = met.roots(offers, coarse);
         let (mut matters, mut depends) = (vec![false; met.instances], vec![false; met.instances]);
         for (offer, visits) in met.iter() {
-            let root = roots[visits[0].instance as usize] as usize;
+            let Some(first) = visits.first() else { continue };
+            let root = roots[first.instance as usize] as usize;
             matters[root] |= of[offers[offer].key as usize];
             depends[root] |= visits.iter().any(|visit| visit.candidate && visit.rule == rule);
         }
         let worlds: &[World] =
             if coarse || self.is_open { &[World::Least, World::Greatest] } else { &[World::Least] };
         [true, false].map(|wanted| {
-            let kept = met.only(&|_, visit| {
+            let is_kept = |visit: &Visit| {
                 let root = roots[visit.instance as usize] as usize;
                 matters[root] && depends[root] == wanted
-            });
+            };
+            let kept = met.only(&is_kept, &|_| true);
             let ready = |world: &World| Ready::new(self, (view, *world), &kept, Sides::Candidate);
             worlds.iter().map(ready).collect()
         })

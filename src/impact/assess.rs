@@ -1,7 +1,11 @@
 //! From a tally to the impact: every key under every way that its records leave open, judged,
 //! charged and summed.
 
+mod ranges;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use ranges::{Charges, minus, most, ranges, widen};
 
 use super::{
     Amount, Attack, Blame, Cause, Fall, Group, GroupId, Hits, Impact, Less, Range, SMALL_GROUP,
@@ -10,7 +14,7 @@ use super::{
 use crate::attribution::{Attribution, Ends, Party, protected_parties};
 use crate::bank::{Losses, Taken};
 use crate::change::Change;
-use crate::fate::{End, Kind, RuleLoss, Sets, Walk};
+use crate::fate::{End, Kind, RuleLoss, Sets, Walk, Ways};
 use crate::judge::Judges;
 use crate::matcher::COARSE;
 use crate::model::{Label, NameId};
@@ -44,8 +48,13 @@ struct Entry<'e> {
     ends: &'e Ends,
     amount: Amount,
     walks: &'e [(Walk, Walk)],
+    /// Running rules that may come with any of the ways of the candidate.
+    mixed: &'e [u32],
     taken: [&'e [Taken]; 2],
     same_walk: bool,
+    /// Whether its buckets may hold more, or less, in the candidate set.
+    is_fuller: bool,
+    is_emptier: bool,
     missing: u16,
 }
 
@@ -57,9 +66,6 @@ struct NewLosses {
     /// Drops only: what counts within it.
     drops: Vec<RuleLoss>,
 }
-
-/// Amounts by who is charged and why.
-type Charges = BTreeMap<(Party, Cause), Amount>;
 
 /// What is charged if a key fares in one way: at least, and at most.
 #[derive(Default)]
@@ -86,8 +92,8 @@ impl Assessment<'_> {
             undecided_limits: self.losses[1].undecided.clone(),
             ..Impact::default()
         };
-        let walks: Vec<Vec<(Walk, Walk)>> =
-            self.tally.pairs.values().iter().map(|pair| self.sets.walks(pair)).collect();
+        let ways: Vec<(Ways, Vec<u32>)> =
+            self.tally.pairs.values().iter().map(|pair| self.ways(pair)).collect();
         let same_walks: Vec<bool> =
             self.tally.pairs.values().iter().map(|pair| self.sets.same_walk(pair)).collect();
         let mut groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
@@ -96,7 +102,7 @@ impl Assessment<'_> {
             let amount = Amount::from(cell.counts);
             let pair = self.tally.pairs.value(cell.pair);
             let ends = self.tally.ends.value(key.ends);
-            let walks = &walks[cell.pair as usize];
+            let (Ways { walks, .. }, mixed) = &ways[cell.pair as usize];
             impact.offered.add(amount);
             impact.labelled |= key.label != Label::None;
             if self.attribution.charged(ends) != [Party::Unowned] {
@@ -115,8 +121,21 @@ impl Assessment<'_> {
             let taken = self.losses.map(|losses| losses.of(cell.key));
             let same_walk = same_walks[cell.pair as usize];
             let missing = missing(pair);
-            let entry =
-                Entry { key, pop: cell.pop, ends, amount, walks, taken, same_walk, missing };
+            let pop = cell.pop;
+            let [_, most] = self.losses;
+            let entry = Entry {
+                key,
+                pop,
+                ends,
+                amount,
+                walks,
+                mixed,
+                taken,
+                same_walk,
+                is_fuller: most.is_fuller(cell.key),
+                is_emptier: most.is_emptier(cell.key),
+                missing,
+            };
             if key.label == Label::Attack {
                 let attack = impact.attack.entry((key.ends, key.attack)).or_default();
                 self.count_attack(attack, &entry);
@@ -127,6 +146,30 @@ impl Assessment<'_> {
         }
         impact.groups = join_small(groups);
         impact
+    }
+
+    /// Returns the ways that a pair of paths leaves open, those that are alike to everyone as one;
+    /// and the running rules that may come with any of the candidate's ways.
+    fn ways(&self, pair: &Pair) -> (Ways, Vec<u32>) {
+        let mut ways = self.sets.ways(pair);
+        for (running, candidate) in &mut ways.walks {
+            if let End::Passes(Some(rule)) = running.end
+                && !self.change.disturbs(rule as usize)
+            {
+                running.end = End::Passes(None);
+            }
+            if let End::Passes(Some(rule)) = candidate.end
+                && !self.change.concerns(rule as usize)
+            {
+                candidate.end = End::Passes(None);
+            }
+        }
+        ways.walks.sort();
+        ways.walks.dedup();
+        let rules = pair.running.iter().map(|step| step.rule);
+        let mixed = rules.filter(|rule| ways.is_mixed && self.change.disturbs(*rule as usize));
+        let mixed = mixed.collect();
+        (ways, mixed)
     }
 
     //-------- Attack
@@ -144,26 +187,41 @@ impl Assessment<'_> {
         };
         let (mut running, mut candidate, mut kept) = (None, None, None);
         let mut fall: Option<Fall> = None;
-        let mut worst: Option<(Less, &(Walk, Walk))> = None;
+        let mut through: BTreeMap<Blame, Amount> = BTreeMap::new();
+        let mut worst: Option<(Less, Blame)> = None;
+        // Where buckets hold the same, the worlds of both sets are the same; where they hold more
+        // in the candidate set, they take no less there.
+        let apart: &[(usize, usize)] = match entry.same_walk && !entry.is_emptier {
+            true => &[(0, 0), (1, 1)],
+            false => &[(0, 1), (1, 0)],
+        };
         for ways in walks {
-            let mut in_world = |world: usize| {
-                let before = stopped(0, &ways.0, world);
-                let after = stopped(1, &ways.1, world);
-                widen(&mut running, before, before);
-                widen(&mut candidate, after, after);
+            let before = [0, 1].map(|world| stopped(0, &ways.0, world));
+            let after = [0, 1].map(|world| stopped(1, &ways.1, world));
+            for world in [0, 1] {
+                widen(&mut running, before[world], before[world]);
+                widen(&mut candidate, after[world], after[world]);
                 let losses =
                     self.sets.losses(0, &ways.0, taken[world], amount.packets, amount.bytes);
                 let rest = lost(losses.iter().filter(left_alone), amount);
                 widen(&mut kept, rest, rest);
-                let less = |a: u64, b: u64| i128::from(a) - i128::from(b);
-                (less(before.packets, after.packets), less(before.bytes, after.bytes))
-            };
-            for here in [in_world(0), in_world(1)] {
+            }
+            let less = |a: u64, b: u64| i128::from(a) - i128::from(b);
+            for (old, new) in apart {
+                let (before, after) = (before[*old], after[*new]);
+                let here = (less(before.packets, after.packets), less(before.bytes, after.bytes));
                 let known = fall.get_or_insert(Fall { least: here, greatest: here });
-                known.least = known.least.min(here);
-                known.greatest = known.greatest.max(here);
-                if worst.as_ref().is_none_or(|(known, _)| here > *known) {
-                    worst = Some((here, ways));
+                known.least = (known.least.0.min(here.0), known.least.1.min(here.1));
+                known.greatest = (known.greatest.0.max(here.0), known.greatest.1.max(here.1));
+                let down = minus(before, after);
+                if down.is_zero() {
+                    continue;
+                }
+                let blame = self.blame(&ways.0, &ways.1);
+                let known = through.entry(blame).or_default();
+                *known = most(*known, down);
+                if worst.is_none_or(|(known, _)| here > known) {
+                    worst = Some((here, blame));
                 }
             }
         }
@@ -173,16 +231,14 @@ impl Assessment<'_> {
         attack.newly_stopped.add(minus(candidate.least, kept.unwrap_or_default().greatest));
         let fall = fall.unwrap_or_default();
         attack.fall.add(fall);
-        let amount = |(packets, bytes): Less| Amount {
-            raw: 0,
-            packets: u64::try_from(packets).unwrap_or(0),
-            bytes: u64::try_from(bytes).unwrap_or(0),
-        };
-        let through = Range { least: amount(fall.least), greatest: amount(fall.greatest) };
-        if let Some((_, (before, after))) = worst
-            && !through.greatest.is_zero()
-        {
-            attack.let_through.entry(self.blame(before, after)).or_default().add(through);
+        let down = |amount: i128| u64::try_from(amount).unwrap_or(0);
+        for (blame, greatest) in through {
+            let mut range = Range { least: Amount::default(), greatest };
+            if worst.is_some_and(|(_, worst)| worst == blame) {
+                let (packets, bytes) = (down(fall.least.0), down(fall.least.1));
+                range.least = Amount { raw: 0, packets, bytes };
+            }
+            attack.let_through.entry(blame).or_default().add(range);
         }
     }
 
@@ -219,17 +275,23 @@ impl Assessment<'_> {
     fn meet(&self, impact: &mut Impact, entry: &Entry<'_>) {
         let Entry { ends, amount, walks, .. } = *entry;
         let mut met: BTreeMap<(Party, Cause), Met> = BTreeMap::new();
+        let to_somebody = self.attribution.is_to_somebody(ends);
         for (running, candidate) in walks {
-            for rule in self.sets.newly_met(running, candidate) {
+            let mut here: BTreeMap<(Party, Cause), bool> = BTreeMap::new();
+            for rule in self.sets.newly_met(running, candidate, to_somebody) {
                 let cause = self.cause(rule, running);
                 let allowed = self.allowed(&cause, ends, running, candidate);
-                let outside = allowed.is_none();
+                let outside =
+                    allowed.is_none() || self.former_forbids(entry.mixed, ends, candidate);
                 let parties = allowed.unwrap_or_else(|| self.attribution.charged(ends));
                 for party in parties.into_iter().chain(protected_parties(ends)) {
-                    let met = met.entry((party, cause)).or_default();
-                    met.ways += 1;
-                    met.outside |= outside;
+                    *here.entry((party, cause)).or_default() |= outside;
                 }
+            }
+            for (who, outside) in here {
+                let met = met.entry(who).or_default();
+                met.ways += 1;
+                met.outside |= outside;
             }
         }
         for ((party, cause), Met { ways, outside }) in met {
@@ -268,11 +330,15 @@ impl Assessment<'_> {
         candidate: &Walk,
     ) -> Option<Vec<Party>> {
         let charged = self.judges.of(cause.rule).may_affect.charged(ends, self.attribution)?;
-        for rule in met(running) {
-            let Some(judge) = self.former_judge(rule, candidate) else { continue };
-            judge.may_affect.charged(ends, self.attribution)?;
-        }
-        Some(charged)
+        let former: Vec<u32> = met(running).collect();
+        (!self.former_forbids(&former, ends, candidate)).then_some(charged)
+    }
+
+    /// Returns whether the intent of any of these running rules, if the packet no longer meets
+    /// them, forbids the loss.
+    fn former_forbids(&self, rules: &[u32], ends: &Ends, candidate: &Walk) -> bool {
+        let mut judges = rules.iter().filter_map(|rule| self.former_judge(*rule, candidate));
+        judges.any(|judge| judge.may_affect.charged(ends, self.attribution).is_none())
     }
 
     /// Returns the written intent of a running rule that the packet no longer meets because the
@@ -297,7 +363,7 @@ impl Assessment<'_> {
         groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
         entry: &Entry<'_>,
     ) {
-        let Entry { key, pop, ends, amount, walks, taken, same_walk, missing } = *entry;
+        let Entry { key, pop, ends, amount, walks, taken, same_walk, missing, .. } = *entry;
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
         };
@@ -307,13 +373,19 @@ impl Assessment<'_> {
             let new = |after: usize, before: usize| {
                 self.newly(&losses(1, candidate, after), &losses(0, running, before))
             };
-            if same_walk {
-                // Whatever reaches a policer of one set reaches that of the other.
+            let mut charge = |new: [NewLosses; 2]| {
+                ways.push(self.charge(entry, running, candidate, &new, false));
+                if self.former_forbids(entry.mixed, ends, candidate) {
+                    ways.push(self.charge(entry, running, candidate, &new, true));
+                }
+            };
+            if same_walk && !entry.is_fuller {
+                // Whatever reaches a policer of one set reaches that of the other, and no more.
                 for bound in [new(0, 0), new(1, 1)] {
-                    ways.push(self.charge(entry, running, candidate, &[bound.clone(), bound]));
+                    charge([bound.clone(), bound]);
                 }
             } else {
-                ways.push(self.charge(entry, running, candidate, &[new(0, 1), new(1, 0)]));
+                charge([new(0, 1), new(1, 0)]);
             }
             let kept = |side: usize, walk: &Walk, world: usize| {
                 lost(losses(side, walk, world).iter().filter(|loss| counts_as_lost(loss)), amount)
@@ -354,20 +426,23 @@ impl Assessment<'_> {
         self.losses[1].undecided.contains(&rule)
     }
 
-    /// Charges the losses of one way, its least and its greatest.
+    /// Charges the losses of one way, its least and its greatest; they may be forbidden whatever
+    /// the intents of the rules on it say.
     fn charge(
         &self,
         entry: &Entry<'_>,
         running: &Walk,
         candidate: &Walk,
         new: &[NewLosses; 2],
+        is_forbidden: bool,
     ) -> Charged {
         let Entry { ends, amount, .. } = *entry;
         let mut charged = Charged::default();
         for (bound, new) in new.iter().enumerate() {
             let allowed = |loss: &RuleLoss| {
                 let cause = self.cause(loss.rule, running);
-                (cause, self.allowed(&cause, ends, running, candidate))
+                let allowed = self.allowed(&cause, ends, running, candidate);
+                (cause, allowed.filter(|_| !is_forbidden))
             };
             for loss in &new.any {
                 let (cause, allowed) = allowed(loss);
@@ -457,35 +532,6 @@ fn size(losses: &[RuleLoss]) -> (u64, u64) {
     (total(|loss| loss.packets), total(|loss| loss.bytes))
 }
 
-/// Returns what is certain and what is possible, over all ways: for everybody at least what the
-/// way costs that costs it least, and by every cause at most what any way costs.
-fn ranges<'c>(
-    ways: impl Iterator<Item = &'c [Charges; 2]> + Clone,
-) -> BTreeMap<(Party, Cause), Range> {
-    let mut ranges: BTreeMap<(Party, Cause), Range> = BTreeMap::new();
-    for (who, amount) in ways.clone().flat_map(|[_, many]| many) {
-        let greatest = &mut ranges.entry(*who).or_default().greatest;
-        if (greatest.packets, greatest.bytes) < (amount.packets, amount.bytes) {
-            *greatest = *amount;
-        }
-    }
-    let parties: BTreeSet<Party> = ranges.keys().map(|(party, _)| *party).collect();
-    for party in parties {
-        let own = |[few, _]: &'c [Charges; 2]| {
-            few.iter().filter(|((charged, _), _)| *charged == party).collect::<Vec<_>>()
-        };
-        let cost = |charges: &Vec<(&(Party, Cause), &Amount)>| {
-            charges.iter().fold((0u64, 0u64), |(packets, bytes), (_, amount)| {
-                (packets.saturating_add(amount.packets), bytes.saturating_add(amount.bytes))
-            })
-        };
-        for (who, amount) in ways.clone().map(own).min_by_key(cost).unwrap_or_default() {
-            ranges.entry(*who).or_default().least = *amount;
-        }
-    }
-    ranges
-}
-
 fn counts_as_lost(loss: &RuleLoss) -> bool {
     loss.kind != Kind::Cleaned
 }
@@ -519,29 +565,6 @@ fn lost<'l>(losses: impl Iterator<Item = &'l RuleLoss>, of: Amount) -> Amount {
         sum.add(portion(loss, of));
         sum
     })
-}
-
-fn minus(a: Amount, b: Amount) -> Amount {
-    Amount {
-        raw: a.raw.saturating_sub(b.raw),
-        packets: a.packets.saturating_sub(b.packets),
-        bytes: a.bytes.saturating_sub(b.bytes),
-    }
-}
-
-fn widen(range: &mut Option<Range>, least: Amount, greatest: Amount) {
-    let less = |a: &Amount, b: &Amount| (a.packets, a.bytes) < (b.packets, b.bytes);
-    match range {
-        Some(range) => {
-            if less(&least, &range.least) {
-                range.least = least;
-            }
-            if less(&range.greatest, &greatest) {
-                range.greatest = greatest;
-            }
-        }
-        None => *range = Some(Range { least, greatest }),
-    }
 }
 
 /// Joins the groups of fewer than [`SMALL_GROUP`] raw records of one party and PoP. A lone small

@@ -216,7 +216,9 @@ impl Column {
             starts.push(values[0]);
             numbers.push(sets.number(&met));
         }
-        let table = if max <= u16::MAX.into() {
+        // A table of all ports is worth its place only among many lines.
+        let is_direct = max <= u8::MAX.into() || (max <= u16::MAX.into() && words > 1);
+        let table = if is_direct {
             let mut direct = vec![0; max as usize + 1];
             let ends = starts.iter().skip(1).copied().chain([max + 1]);
             for ((start, end), number) in starts.iter().zip(ends).zip(&numbers) {

@@ -1,5 +1,7 @@
 //! Rules as every language hands them over.
 
+use std::collections::BTreeSet;
+
 use super::sets::{AddressSet, NumberSet};
 use super::source::{Location, Spanned};
 use super::time::Timestamp;
@@ -233,12 +235,23 @@ pub enum Harm {
     None,
     /// The sender must prove itself.
     Challenged,
+    /// It goes to a place that hands on legitimate traffic.
+    Cleaned,
     /// It goes elsewhere.
     Redirected,
     /// It meets a policer that acts on what exceeds it.
     Limited,
     /// Dropped or rejected.
     Dropped,
+}
+
+impl Harm {
+    /// Returns whether this is worse for a packet than what it met before. A challenge and a
+    /// cleaner are not comparable: each loses what the other does not.
+    #[must_use]
+    pub fn is_worse_than(self, before: Harm) -> bool {
+        self > before || (self == Harm::Challenged && before == Harm::Cleaned)
+    }
 }
 
 impl Action {
@@ -251,6 +264,14 @@ impl Action {
             Action::RateLimit(limit) if limit.exceed == Exceed::Log => Harm::None,
             Action::RateLimit(_) => Harm::Limited,
             Action::Drop | Action::Reject => Harm::Dropped,
+        }
+    }
+
+    /// Returns the same where redirects to these places hand on legitimate traffic.
+    pub fn harm_with(&self, clean: &BTreeSet<String>) -> Harm {
+        match self {
+            Action::Redirect { to } if clean.contains(to) => Harm::Cleaned,
+            action => action.harm(),
         }
     }
 }

@@ -1,13 +1,19 @@
 //! The order of one rule set: rules that no packet reaches, and rules without which every packet
 //! would fare the same.
 
+use std::collections::BTreeSet;
+
 use super::budget;
 use super::rules::{Compiled, FAMILIES, named_pops};
 use super::search::{Answer, Budget, Question, solve};
 use super::space::Pops;
 
+use crate::change::Change;
 use crate::matcher::ends_walk;
 use crate::model::{Action, Family, Harm, RuleSet};
+
+/// What is redirected where makes no difference to who comes first.
+static NO_NAMES: BTreeSet<String> = BTreeSet::new();
 
 /// What the order of a rule set makes of its rules.
 #[derive(Clone, Debug, Default)]
@@ -27,13 +33,16 @@ pub struct Order {
 const MOST: usize = 48;
 
 impl Order {
-    /// Looks at every rule of a set.
-    pub fn of(set: &RuleSet) -> Order {
+    /// Looks at every rule of a set; at those that a change concerns first, for as long as the
+    /// budget lasts.
+    pub fn of(set: &RuleSet, change: &Change) -> Order {
         let pops = Pops::new(named_pops(set));
-        let compiled = Compiled::new(set, &pops);
+        let compiled = Compiled::new(set, &pops, &NO_NAMES);
         let mut budget = budget();
         let mut order = Order::default();
-        for rule in 0..set.rules.len() {
+        let (first, others): (Vec<usize>, Vec<usize>) =
+            (0..set.rules.len()).partition(|rule| change.concerns(*rule));
+        for rule in first.into_iter().chain(others) {
             let number = rule as u32;
             if FAMILIES.iter().all(|family| compiled.of(rule, *family).wide().is_empty()) {
                 order.impossible.push(number);
@@ -44,11 +53,21 @@ impl Order {
                 None => order.undecided.push(number),
             }
         }
+        order.impossible.sort_unstable();
+        order.shadowed.sort_unstable();
+        order.redundant.sort_unstable();
+        order.undecided.sort_unstable();
         order
     }
 
     /// Looks at one rule; nothing if it cannot be decided.
     fn look(&mut self, rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Option<()> {
+        for family in FAMILIES {
+            rules.spend_meeting(rules.of(rule, family).wide(), budget);
+        }
+        if budget.all == 0 {
+            return None;
+        }
         let reachable = |budget: &mut Budget, without: Option<usize>| {
             let mut is_reachable = false;
             for family in FAMILIES {

@@ -1,18 +1,17 @@
 //! Both rule sets as header sets, and the questions that compare them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::overlap::Overlap;
 use super::search::{Answer, Budget, Entry, Question, solve};
 use super::space::{HeaderSet, Pops, Union, compile, possible};
 use crate::change::Change;
-use crate::inventory::customers::Customers;
-use crate::judge::sole_owner;
 use crate::matcher::ends_walk;
-use crate::model::{
-    Action, AddressRange, AddressSet, DefaultAction, Family, Harm, Inventory, KeyPart, Match,
-    RateLimit, RuleSet, Term,
-};
+use crate::model::{Action, DefaultAction, Family, Harm, Inventory, Match, RuleSet, Term};
+
+/// For every candidate limit and running limit: whether the buckets of packets to somebody's
+/// addresses are crowded, and not only those of packets to nobody's.
+pub type Crowded = BTreeMap<(u32, u32), bool>;
 
 /// Both families, in the order of reports.
 pub(super) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -24,27 +23,37 @@ pub(super) fn at(family: Family) -> usize {
 /// One rule set as header sets.
 pub(super) struct Compiled<'a> {
     pub(super) set: &'a RuleSet,
+    /// Names of redirects that hand on legitimate traffic.
+    clean: &'a BTreeSet<String>,
     /// By family, by rule.
     unions: [Vec<Union>; 2],
     overlap: [Overlap; 2],
 }
 
 impl<'a> Compiled<'a> {
-    pub(super) fn new(set: &'a RuleSet, pops: &Pops) -> Compiled<'a> {
+    pub(super) fn new(set: &'a RuleSet, pops: &Pops, clean: &'a BTreeSet<String>) -> Compiled<'a> {
         let of = |family| {
             set.rules.iter().map(|rule| compile(&rule.matches, family, pops)).collect::<Vec<_>>()
         };
         let unions = FAMILIES.map(of);
         let overlap = FAMILIES.map(|family| Overlap::new(&unions[at(family)], family));
-        Compiled { set, unions, overlap }
+        Compiled { set, clean, unions, overlap }
     }
 
     pub(super) fn of(&self, rule: usize, family: Family) -> &Union {
         &self.unions[at(family)][rule]
     }
 
-    /// Returns the rules that may take a packet of a domain, in order; `narrow` leaves out those
-    /// that do not take one for certain.
+    /// Takes from a budget what it costs to look for the rules that meet a domain: a rule is a small
+    /// part of a step.
+    pub(super) fn spend_meeting(&self, domain: &[HeaderSet], budget: &mut Budget) {
+        const PART: u64 = 8;
+        if let Some(family) = domain.first().map(HeaderSet::family) {
+            budget.spend(self.overlap[at(family)].count(domain) / PART);
+        }
+    }
+
+    /// Returns the rules that may take a packet of a domain, in order.
     pub(super) fn meeting<'s>(
         &'s self,
         rules: std::ops::Range<usize>,
@@ -66,6 +75,10 @@ impl<'a> Compiled<'a> {
 
     pub(super) fn action(&self, rule: usize) -> &'a Action {
         &self.set.rules[rule].action.value
+    }
+
+    pub(super) fn harm(&self, rule: usize) -> Harm {
+        self.action(rule).harm_with(self.clean)
     }
 
     /// Adds a rule to a list: all it may take for a yes, only what it takes for certain for a no.
@@ -91,9 +104,11 @@ pub(super) struct Both<'a> {
     pub(super) possible: [Vec<HeaderSet>; 2],
     pub(super) pops: Pops,
     /// Candidate limits whose buckets others newly enter, compared with these running limits.
-    pub(super) crowded: BTreeSet<(u32, u32)>,
+    pub(super) crowded: Crowded,
+    /// For those: what of a running limit's packets shares no bucket with others', by family.
+    pub(super) parted: BTreeMap<(u32, u32), [Vec<HeaderSet>; 2]>,
     /// Running rules that the change removes, edits or moves.
-    disturbed: Vec<usize>,
+    pub(super) disturbed: Vec<usize>,
 }
 
 /// The newly harmed packets of one rule and family, as a question.
@@ -108,18 +123,20 @@ impl<'a> Both<'a> {
         [running, candidate]: [&'a RuleSet; 2],
         change: &'a Change,
         inventory: &Inventory,
+        clean: &'a BTreeSet<String>,
     ) -> Both<'a> {
         let named = [running, candidate].into_iter().flat_map(named_pops);
         let listed = inventory.pops.iter().flatten().map(|pop| pop.id.value.clone());
         let pops = Pops::new(named.chain(listed));
         let disturbed = (0..running.rules.len()).filter(|rule| change.disturbs(*rule)).collect();
         Both {
-            running: Compiled::new(running, &pops),
-            candidate: Compiled::new(candidate, &pops),
+            running: Compiled::new(running, &pops, clean),
+            candidate: Compiled::new(candidate, &pops, clean),
             change,
             possible: FAMILIES.map(|family| possible(family, &pops)),
             pops,
-            crowded: BTreeSet::new(),
+            crowded: Crowded::new(),
+            parted: BTreeMap::new(),
             disturbed,
         }
     }
@@ -135,7 +152,7 @@ impl<'a> Both<'a> {
     /// Returns how badly a packet fares that meets a candidate rule, or the default.
     pub(super) fn harm(&self, rule: Option<usize>) -> Harm {
         match (rule, self.candidate.set.default.action) {
-            (Some(rule), _) => self.candidate.action(rule).harm(),
+            (Some(rule), _) => self.candidate.harm(rule),
             (None, DefaultAction::Drop) => Harm::Dropped,
             (None, DefaultAction::Accept) => Harm::None,
         }
@@ -154,7 +171,7 @@ impl<'a> Both<'a> {
 
     /// Returns whether others newly enter a limit's bucket.
     fn is_crowded(&self, rule: Option<usize>) -> bool {
-        rule.is_some_and(|rule| self.crowded.iter().any(|(own, _)| *own == rule as u32))
+        rule.is_some_and(|rule| self.crowded.keys().any(|(own, _)| *own == rule as u32))
     }
 
     /// Returns whether a rule may harm packets of a family that it did not harm before: without
@@ -246,6 +263,9 @@ impl<'a> Both<'a> {
                 let union = self.running.of(before, family);
                 is_exact &= union.is_exact();
                 self.running.push(&mut entries, before, family, answer);
+            } else if let Some(parted) = self.parted_of(rule, before) {
+                is_exact &= self.running.of(before, family).is_exact();
+                entries.extend(parted[at(family)].iter().map(|set| Entry { set, answer: false }));
             }
         }
         let default = self.running.set.default.action == DefaultAction::Accept;
@@ -257,84 +277,31 @@ impl<'a> Both<'a> {
     fn is_milder(&self, before: usize, rule: Option<usize>, harm: Harm) -> Option<bool> {
         let action = self.running.action(before);
         if ends_walk(action) {
-            return Some(action.harm() < harm);
+            return Some(harm.is_worse_than(self.running.harm(before)));
         }
         match action.harm() {
             Harm::Limited if harm < Harm::Limited => Some(false),
             Harm::Limited if harm == Harm::Limited => {
                 let rule = rule?;
                 let is_known = self.is_as_generous(rule, before)
-                    && !self.crowded.contains(&(rule as u32, before as u32));
+                    && !self.crowded.contains_key(&(rule as u32, before as u32));
                 is_known.then_some(false)
             }
             _ => None,
         }
     }
 
-    fn is_as_generous(&self, rule: usize, before: usize) -> bool {
+    /// Returns those packets of a running limit whose buckets nobody else enters, though others
+    /// enter some.
+    fn parted_of(&self, rule: Option<usize>, before: usize) -> Option<&[Vec<HeaderSet>; 2]> {
+        self.parted.get(&(rule? as u32, before as u32))
+    }
+
+    pub(super) fn is_as_generous(&self, rule: usize, before: usize) -> bool {
         match (self.candidate.action(rule), self.running.action(before)) {
             (Action::RateLimit(new), Action::RateLimit(old)) => new.is_as_generous_as(old),
             _ => false,
         }
-    }
-
-    //-------- Buckets
-
-    /// Finds the limits whose buckets the packets of others newly enter: meeting such a limit is
-    /// worse than before, even if its figures are as generous.
-    pub(super) fn find_crowded(
-        &mut self,
-        customers: &Customers,
-        inventory: &Inventory,
-        budget: &mut Budget,
-    ) {
-        if self.change.nothing {
-            return;
-        }
-        let limits = |set: &RuleSet| {
-            let rules = set.rules.iter().enumerate();
-            let limits = rules.filter(|(_, rule)| rule.action.value.harm() == Harm::Limited);
-            limits.map(|(at, _)| at).collect::<Vec<usize>>()
-        };
-        let running = limits(self.running.set);
-        for rule in limits(self.candidate.set) {
-            let Action::RateLimit(limit) = self.candidate.action(rule) else { continue };
-            if parts_owners(limit, &self.candidate.set.rules[rule].matches, customers, inventory) {
-                continue;
-            }
-            for before in &running {
-                let meets = FAMILIES.into_iter().any(|family| {
-                    let sets = self.running.of(*before, family).wide();
-                    let own = self.candidate.of(rule, family).wide();
-                    own.iter().any(|piece| sets.iter().any(|set| set.meets(piece)))
-                });
-                if meets
-                    && self.is_as_generous(rule, *before)
-                    && FAMILIES.into_iter().any(|family| self.enter(rule, *before, family, budget))
-                {
-                    self.crowded.insert((rule as u32, *before as u32));
-                }
-            }
-        }
-    }
-
-    /// Returns whether packets that did not meet a running limit meet a candidate one, or may.
-    fn enter(&self, rule: usize, before: usize, family: Family, budget: &mut Budget) -> bool {
-        let domain = self.candidate.of(rule, family).wide().to_vec();
-        let mut entries = Vec::new();
-        for earlier in self.candidate.meeting(0..rule, &domain) {
-            if ends_walk(self.candidate.action(earlier)) {
-                self.candidate.push(&mut entries, earlier, family, false);
-            }
-        }
-        for earlier in self.running.meeting(0..before, &domain) {
-            if ends_walk(self.running.action(earlier)) {
-                self.running.push(&mut entries, earlier, family, true);
-            }
-        }
-        self.running.push(&mut entries, before, family, false);
-        let question = Question { domain, entries, default: true };
-        !matches!(solve(&question, budget), Answer::Empty)
     }
 
     //-------- What is spared
@@ -345,7 +312,7 @@ impl<'a> Both<'a> {
         let mut entries = Vec::new();
         for rule in self.candidate.meeting(0..self.candidate.set.rules.len(), &domain) {
             let action = self.candidate.action(rule);
-            let is_spared = action.harm() < harm;
+            let is_spared = harm.is_worse_than(self.candidate.harm(rule));
             if ends_walk(action) || (action.harm() > Harm::None && !is_spared) {
                 self.candidate.push(&mut entries, rule, family, is_spared);
             }
@@ -372,37 +339,9 @@ impl<'a> Both<'a> {
 
     /// Returns whether a running rule lets pass, or treats better, what a candidate rule harms.
     pub(super) fn shelters(&self, shield: usize, rule: Option<usize>) -> bool {
-        let action = self.running.action(shield);
-        ends_walk(action) && action.harm() < self.harm(rule)
+        let harm = self.running.harm(shield);
+        ends_walk(self.running.action(shield)) && self.harm(rule).is_worse_than(harm)
     }
-}
-
-/// Returns whether a bucket never holds the packets of two owners. Infrastructure inside a
-/// customer's prefix shares the bucket of that customer.
-fn parts_owners(
-    limit: &RateLimit,
-    matches: &Match,
-    customers: &Customers,
-    inventory: &Inventory,
-) -> bool {
-    let is_address = |part: &KeyPart| match part {
-        KeyPart::Src { v4, v6 } | KeyPart::Dst { v4, v6 } => *v4 == 32 && *v6 == 128,
-        KeyPart::Customer | KeyPart::SrcPort | KeyPart::DstPort | KeyPart::Protocol => false,
-    };
-    if limit.per.iter().any(is_address) {
-        return true;
-    }
-    let everywhere = || AddressSet::new(FAMILIES.map(AddressRange::all));
-    let named = matches.destinations().or_else(|| matches.sources());
-    let is_parted = limit.per.contains(&KeyPart::Customer)
-        || named.as_ref().is_some_and(|named| sole_owner(named, customers, inventory).is_some());
-    is_parted && !has_infrastructure(&named.unwrap_or_else(everywhere), customers)
-}
-
-/// Returns whether any infrastructure stands at one of some addresses.
-fn has_infrastructure(addresses: &AddressSet, customers: &Customers) -> bool {
-    let mut ends = addresses.iter().flat_map(|range| customers.segments(range));
-    ends.any(|(_, end)| !customers.end(end).infrastructure.is_empty())
 }
 
 /// Returns the PoPs that the rules of a set name, at any depth.

@@ -73,7 +73,7 @@ pub fn solve(question: &Question<'_>, budget: &mut Budget) -> Answer {
         let all = 0..entries.len() as u32;
         let near = keep(all, question.default, domain, |at| &entries[at as usize]);
         for kind in kinds(domain.family()) {
-            let Some(whole) = domain.intersect(&kind) else { continue };
+            let Some(whole) = domain.intersect(kind) else { continue };
             let cell = Cell::new(entries, &near.list, near.default, whole);
             let before = left.min(budget.all);
             let mut steps = before.saturating_sub(near.list.len() as u64);

@@ -5,9 +5,10 @@
 //! the headers that can exist (ports on ICMP) does not matter; see [`possible`].
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::fields::{Bits, Field, Ranges};
-use crate::model::ordinary::{self, TCP, carried};
+use crate::model::ordinary::{self, TCP, UDP, carried};
 use crate::model::{Direction, Family, Fragment, Known, PacketHeader};
 use crate::packet_text::Packet;
 
@@ -341,6 +342,29 @@ impl HeaderSet {
     /// Returns the addresses at an end: sorted, disjoint, inclusive.
     pub fn addresses(&self, key: Key) -> &[(u128, u128)] {
         self.key(key).ranges()
+    }
+
+    /// Returns a bit each for TCP, for UDP, and for all other protocols.
+    pub(super) fn protocols(&self) -> u8 {
+        static KINDS: LazyLock<[Option<Bits<4>>; 3]> = LazyLock::new(|| {
+            let [tcp, udp] = [TCP, UDP].map(u32::from);
+            let others = Bits::such(256, |value| value != tcp && value != udp);
+            [Some(Bits::one(tcp)), Some(Bits::one(udp)), others]
+        });
+        let has = |bits: &Option<Bits<4>>| bits.is_some_and(|bits| self.protocol.meets(&bits));
+        KINDS.iter().enumerate().fold(0, |found, (at, bits)| found | u8::from(has(bits)) << at)
+    }
+
+    /// Returns the least and the greatest destination port, zero where there is none.
+    pub(super) fn dst_ports(&self) -> (u128, u128) {
+        let (first, last) = self.dst_port.hull();
+        (first.into(), last.into())
+    }
+
+    /// Returns the least and the greatest source port, zero where there is none.
+    pub(super) fn src_ports(&self) -> (u128, u128) {
+        let (first, last) = self.src_port.hull();
+        (first.into(), last.into())
     }
 
     /// Returns the addresses at an end.

@@ -66,7 +66,7 @@ pub(in super::super) fn compile_within(
 struct Compiler<'a> {
     all: HeaderSet,
     pops: &'a Pops,
-    possible: Vec<HeaderSet>,
+    possible: &'static [HeaderSet],
     most: usize,
     is_exact: bool,
 }

@@ -1,5 +1,7 @@
 //! The headers that can exist.
 
+use std::sync::LazyLock;
+
 use super::super::fields::{Bits, Field, Ranges};
 use super::{HeaderSet, Pops, longest};
 use crate::model::ordinary::{ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, is_extension};
@@ -15,7 +17,7 @@ use crate::model::{Family, Fragment};
 /// that carry less than their protocol says, and are no points of this space.
 pub fn possible(family: Family, pops: &Pops) -> Vec<HeaderSet> {
     let pops = Ranges::one(0, u32::from(pops.other()));
-    let mut sets = kinds(family);
+    let mut sets = kinds(family).to_vec();
     for set in &mut sets {
         set.pop = pops.clone();
     }
@@ -23,7 +25,13 @@ pub fn possible(family: Family, pops: &Pops) -> Vec<HeaderSet> {
 }
 
 /// Returns what [`possible`] does, for any number of PoPs.
-pub(in super::super) fn kinds(family: Family) -> Vec<HeaderSet> {
+pub(in super::super) fn kinds(family: Family) -> &'static [HeaderSet] {
+    static KINDS: LazyLock<[Vec<HeaderSet>; 2]> =
+        LazyLock::new(|| [Family::V4, Family::V6].map(make));
+    &KINDS[usize::from(family == Family::V6)]
+}
+
+fn make(family: Family) -> Vec<HeaderSet> {
     let any = HeaderSet::any(family, u16::MAX);
     let icmp = if family == Family::V4 { ICMP } else { ICMPV6 };
     let ports = [UDP, UDPLITE, SCTP];

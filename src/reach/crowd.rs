@@ -1,0 +1,436 @@
+//! Whose packets newly enter the buckets of others.
+//!
+//! A limit whose figures did not change is harsher than before for a packet whose bucket holds
+//! more of others: of packets that did not meet the running limit, or that a limit in front of it
+//! held back more. Whose a packet is: who stands at its destination, or, where that is nobody's,
+//! who sends it. Which packets share buckets is told by the parts of the key that are addresses;
+//! what two packets of one bucket can be otherwise is not looked at.
+
+use super::land::{Ranges, between};
+use super::rules::{Both, FAMILIES, at, meet};
+use super::search::{Answer, Budget, Question, solve};
+use super::space::{HeaderSet, Key};
+use crate::inventory::customers::{Customers, End, EndId, Owner};
+use crate::matcher::ends_walk;
+use crate::model::{
+    Action, AddressRange, AddressSet, Family, Harm, InfrastructureId, Inventory, KeyPart, RateLimit,
+};
+
+/// Of how many pairs of limits it is looked at which of their buckets are entered: that costs
+/// memory with the number of owners.
+const MAX_ASKED: usize = 256;
+
+/// The addresses at one end of a limit's packets, by family.
+#[derive(Clone, Default)]
+struct Ends {
+    /// Where the buckets of several owners' packets are.
+    shared: [Ranges; 2],
+    /// The others that are nobody's.
+    nobodys: [Ranges; 2],
+    /// The others that are somebody's.
+    owned: [Ranges; 2],
+}
+
+/// Where the packets of a limit may share a bucket with those of another owner.
+struct Shares {
+    dst: Ends,
+    src: Ends,
+}
+
+/// Why several owners share a bucket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It holds packets to several.
+    Receivers,
+    /// It holds packets to nobody, from several.
+    Senders,
+}
+
+const WHYS: [Why; 2] = [Why::Receivers, Why::Senders];
+
+impl Shares {
+    /// Returns the packets of a set that may share a bucket with another owner's: for where they
+    /// go, or, to nobody, for where they come from.
+    fn common(&self, set: &HeaderSet, why: Why) -> Option<HeaderSet> {
+        let at = at(set.family());
+        match why {
+            Why::Receivers => between(set, Some(&self.dst.shared[at]), None),
+            Why::Senders => between(set, Some(&self.dst.nobodys[at]), Some(&self.src.shared[at])),
+        }
+    }
+
+    /// Returns the packets of a set that share no bucket with another owner's, or none of those
+    /// that are entered.
+    fn parted(&self, set: &HeaderSet, entered: &[Why]) -> Vec<HeaderSet> {
+        let at = at(set.family());
+        let rest = WHYS.into_iter().filter(|why| !entered.contains(why));
+        let to_owner = between(set, Some(&self.dst.owned[at]), None);
+        let mut alone = [&self.src.owned[at][..], &self.src.nobodys[at]].concat();
+        alone.sort_unstable();
+        let to_nobody = between(set, Some(&self.dst.nobodys[at]), Some(&alone));
+        let rest = rest.filter_map(|why| self.common(set, why));
+        to_owner.into_iter().chain(to_nobody).chain(rest).collect()
+    }
+
+    /// Returns whether buckets of packets to somebody's addresses are shared.
+    fn has_owned(&self, customers: &Customers) -> bool {
+        FAMILIES.into_iter().any(|family| {
+            let pieces = pieces(customers, family, &self.dst.shared[at(family)]);
+            pieces.into_iter().any(|(_, _, end)| customers.end(end).owner != Owner::Nobody)
+        })
+    }
+}
+
+impl Both<'_> {
+    /// Finds the limits whose buckets the packets of others newly enter: meeting such a limit is
+    /// worse than before, even if its figures are as generous.
+    pub(super) fn find_crowded(
+        &mut self,
+        customers: &Customers,
+        inventory: &Inventory,
+        budget: &mut Budget,
+    ) {
+        if self.change.nothing {
+            return;
+        }
+        let running = limits(self.running.set.rules.iter().map(|rule| &rule.action.value));
+        let mut asked = 0;
+        let touched = FAMILIES.map(|family| self.touched(family));
+        for rule in limits(self.candidate.set.rules.iter().map(|rule| &rule.action.value)) {
+            let Action::RateLimit(limit) = self.candidate.action(rule) else { continue };
+            // What the change is not about comes as it came: into an old limit nothing newly
+            // enters but packets that a changed rule takes, or took.
+            if let Some(before) = self.change.running_of[rule]
+                && !self.change.concerns(rule)
+                && self.is_as_generous(rule, before)
+            {
+                let fronts = self.lost_fronts(rule, before, &running);
+                let is_entered = FAMILIES.into_iter().any(|family| {
+                    let own = self.candidate.of(rule, family).wide();
+                    let domain = meet(own, &touched[at(family)]);
+                    !domain.is_empty() && self.enter(rule, before, &fronts, family, domain, budget)
+                });
+                if !is_entered {
+                    continue;
+                }
+            }
+            let mut near: Vec<usize> = FAMILIES
+                .into_iter()
+                .flat_map(|family| {
+                    let own = self.candidate.of(rule, family).wide();
+                    self.running.meeting(0..self.running.set.rules.len(), own)
+                })
+                .filter(|before| running.binary_search(before).is_ok())
+                .filter(|before| self.is_as_generous(rule, *before))
+                .collect();
+            near.sort_unstable();
+            near.dedup();
+            let mut shares = None;
+            for before in &near {
+                let fronts = self.lost_fronts(rule, *before, &running);
+                let all = |family| self.candidate.of(rule, family).wide().to_vec();
+                // Mostly nothing enters at all.
+                let enters = |family, domain, budget: &mut Budget| {
+                    self.enter(rule, *before, &fronts, family, domain, budget)
+                };
+                if !FAMILIES.into_iter().any(|family| enters(family, all(family), budget)) {
+                    continue;
+                }
+                let pair = (rule as u32, *before as u32);
+                // Beyond that, all of its buckets count as entered: more may be reached for that,
+                // never less.
+                asked += 1;
+                if asked > MAX_ASKED {
+                    self.crowded.insert(pair, true);
+                    continue;
+                }
+                let shares: &Shares =
+                    shares.get_or_insert_with(|| self.shares(rule, limit, customers, inventory));
+                let mut entered = Vec::new();
+                for why in WHYS {
+                    let common = |family| -> Vec<HeaderSet> {
+                        all(family).iter().filter_map(|set| shares.common(set, why)).collect()
+                    };
+                    if FAMILIES.into_iter().any(|family| enters(family, common(family), budget)) {
+                        entered.push(why);
+                    }
+                }
+                if entered.is_empty() {
+                    continue;
+                }
+                let parted = FAMILIES.map(|family| {
+                    let sets = self.running.of(*before, family).narrow().iter();
+                    sets.flat_map(|set| shares.parted(set, &entered)).collect::<Vec<HeaderSet>>()
+                });
+                let to_owners = entered.contains(&Why::Receivers) && shares.has_owned(customers);
+                self.crowded.insert(pair, to_owners);
+                self.parted.insert(pair, parted);
+            }
+        }
+    }
+
+    /// Returns the packets that the rules of the change take, or took.
+    fn touched(&self, family: Family) -> Vec<HeaderSet> {
+        let concerned = (0..self.candidate.set.rules.len()).filter(|at| self.change.concerns(*at));
+        let now = concerned.map(|rule| self.candidate.of(rule, family).wide());
+        let before = self.disturbed.iter().map(|rule| self.running.of(*rule, family).wide());
+        now.chain(before).flatten().cloned().collect()
+    }
+
+    /// Returns the running limits in front of another that may hold back less of what comes to a
+    /// candidate limit: they are gone, behind it, or more generous.
+    fn lost_fronts(&self, rule: usize, before: usize, running: &[usize]) -> Vec<usize> {
+        let is_kept = |front: usize| {
+            let Some(after) = self.change.candidate_of[front] else { return false };
+            after < rule
+                && self.holds_back(after, front)
+                && self.running.set.rules[front].matches == self.candidate.set.rules[after].matches
+        };
+        let fronts = running.iter().copied().take_while(|front| *front < before);
+        fronts.filter(|front| !is_kept(*front)).collect()
+    }
+
+    /// Returns whether a candidate limit holds back all that a running one does.
+    fn holds_back(&self, rule: usize, before: usize) -> bool {
+        match (self.candidate.action(rule), self.running.action(before)) {
+            (Action::RateLimit(new), Action::RateLimit(old)) => {
+                new.exceed.harm() > 0 && old.is_as_generous_as(new)
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether packets of a domain newly enter a candidate limit's buckets, or may: they
+    /// did not meet the running limit, or less of them came to it.
+    fn enter(
+        &self,
+        rule: usize,
+        before: usize,
+        fronts: &[usize],
+        family: Family,
+        domain: Vec<HeaderSet>,
+        budget: &mut Budget,
+    ) -> bool {
+        let mut first = Vec::new();
+        for earlier in self.candidate.meeting(0..rule, &domain) {
+            if ends_walk(self.candidate.action(earlier)) {
+                self.candidate.push(&mut first, earlier, family, false);
+            }
+        }
+        let mut entries = first.clone();
+        for earlier in self.running.meeting(0..before, &domain) {
+            if ends_walk(self.running.action(earlier)) {
+                self.running.push(&mut entries, earlier, family, true);
+            }
+        }
+        self.running.push(&mut entries, before, family, false);
+        let question = Question { domain: domain.clone(), entries, default: true };
+        if !matches!(solve(&question, budget), Answer::Empty) {
+            return true;
+        }
+        fronts.iter().any(|front| {
+            let domain = meet(&domain, self.running.of(*front, family).wide());
+            if domain.is_empty() {
+                return false;
+            }
+            let mut entries = first.clone();
+            for earlier in self.running.meeting(0..*front, &domain) {
+                if ends_walk(self.running.action(earlier)) {
+                    self.running.push(&mut entries, earlier, family, false);
+                }
+            }
+            for kept in self.candidate.meeting(0..rule, &domain) {
+                if self.holds_back(kept, *front) {
+                    self.candidate.push(&mut entries, kept, family, false);
+                }
+            }
+            let question = Question { domain, entries, default: true };
+            !matches!(solve(&question, budget), Answer::Empty)
+        })
+    }
+
+    /// Returns where the packets of a limit may share a bucket with another owner's.
+    fn shares(
+        &self,
+        rule: usize,
+        limit: &RateLimit,
+        customers: &Customers,
+        inventory: &Inventory,
+    ) -> Shares {
+        let lengths = |key: Key| {
+            let length = |part: &KeyPart| match (part, key) {
+                (KeyPart::Src { v4, v6 }, Key::Src) | (KeyPart::Dst { v4, v6 }, Key::Dst) => {
+                    Some([*v4, *v6])
+                }
+                _ => None,
+            };
+            let parts = limit.per.iter().filter_map(length);
+            parts.fold([0; 2], |[v4, v6], part| [v4.max(part[0]), v6.max(part[1])])
+        };
+        let has_address =
+            |part: &KeyPart| matches!(part, KeyPart::Src { .. } | KeyPart::Dst { .. });
+        let buckets = Buckets {
+            customers,
+            is_keyed: limit.per.iter().any(has_address),
+            by_customer: limit.per.contains(&KeyPart::Customer),
+        };
+        let addresses = |key: Key| {
+            FAMILIES.map(|family| {
+                let possible = &self.possible[at(family)];
+                let sets = self.candidate.of(rule, family).wide().iter();
+                let sets = sets.filter(|set| possible.iter().any(|one| one.meets(set)));
+                let ranges = sets
+                    .flat_map(|set| set.addresses(key))
+                    .map(|(first, last)| AddressRange { family, first: *first, last: *last });
+                AddressSet::new(ranges).ranges(family).to_vec()
+            })
+        };
+        let sharers = |end: &End| match end.owner {
+            Owner::Shared(id) => inventory.shared[id.0 as usize].customers.len() > 1,
+            _ => false,
+        };
+        // Customers without addresses are served from nobody's.
+        let has_homeless = inventory.customers.iter().any(|one| one.prefixes.is_empty());
+        let guests =
+            |end: &End| has_homeless && end.owner == Owner::Nobody && end.infrastructure.is_empty();
+        let several = |end: &End| sharers(end) || guests(end);
+        Shares {
+            dst: buckets.split(&addresses(Key::Dst), lengths(Key::Dst), &several),
+            src: buckets.split(&addresses(Key::Src), lengths(Key::Src), &sharers),
+        }
+    }
+}
+
+/// Returns the places of the limits that act among some actions.
+fn limits<'a>(actions: impl Iterator<Item = &'a Action>) -> Vec<usize> {
+    let limits = actions.enumerate().filter(|(_, action)| action.harm() == Harm::Limited);
+    limits.map(|(at, _)| at).collect()
+}
+
+fn pieces(customers: &Customers, family: Family, ranges: &Ranges) -> Vec<(u128, u128, EndId)> {
+    let range = |(first, last): &(u128, u128)| AddressRange { family, first: *first, last: *last };
+    let segments = ranges.iter().flat_map(|one| customers.segments(range(one)));
+    segments.map(|(piece, end)| (piece.first, piece.last, end)).collect()
+}
+
+/// How a key tells addresses apart.
+struct Buckets<'a> {
+    customers: &'a Customers,
+    /// Whether it names any address, so that the families have buckets of their own.
+    is_keyed: bool,
+    /// Whether it names the customer: then only a router inside a customer's prefix shares a
+    /// bucket with others.
+    by_customer: bool,
+}
+
+/// One block of addresses that a key does not tell apart.
+struct Block<'a> {
+    number: u128,
+    first: (Owner, &'a [InfrastructureId]),
+    differs: bool,
+    has_router: bool,
+}
+
+impl Buckets<'_> {
+    /// Splits the addresses at one end, of which the key knows the first bits: the blocks in which
+    /// several owners' are, and single addresses that are several owners'.
+    fn split(
+        &self,
+        addresses: &[Ranges; 2],
+        lengths: [u8; 2],
+        is_several: &dyn Fn(&End) -> bool,
+    ) -> Ends {
+        let pieces = FAMILIES.map(|family| pieces(self.customers, family, &addresses[at(family)]));
+        let blocks = |family: Family| {
+            let width = if family == Family::V4 { 32 } else { 128 };
+            let length = u32::from(lengths[at(family)]).min(width);
+            move |address: u128| if length == 0 { 0 } else { address >> (width - length) }
+        };
+        let mut shared: [Vec<u128>; 2] = Default::default();
+        let mut open: Option<Block<'_>> = None;
+        for family in FAMILIES {
+            let block = blocks(family);
+            let into = &mut shared[at(family)];
+            for (first, last, end) in &pieces[at(family)] {
+                let end = self.customers.end(*end);
+                for number in [block(*first), block(*last)] {
+                    self.visit(&mut open, number, end, into);
+                }
+            }
+            if self.is_keyed || family == Family::V6 {
+                self.close(open.take(), into);
+            }
+        }
+        if !self.is_keyed && shared.iter().any(|blocks| !blocks.is_empty()) {
+            shared = [vec![0], vec![0]];
+        }
+        let mut ends = Ends::default();
+        for family in FAMILIES {
+            let (at, block) = (at(family), blocks(family));
+            let width = if family == Family::V4 { 32 } else { 128 };
+            let host = width - u32::from(lengths[at]).min(width);
+            let shared = &shared[at];
+            for (first, last, end) in &pieces[at] {
+                let end = self.customers.end(*end);
+                // A piece spans whole blocks, which are one owner's, but for its two ends.
+                let (head, tail) = (block(*first), block(*last));
+                let mut cuts = vec![(*first, *last, head)];
+                if head != tail {
+                    let starts = [head + 1, tail].map(|number| number << host);
+                    cuts[0].1 = starts[0] - 1;
+                    if starts[0] < starts[1] {
+                        cuts.push((starts[0], starts[1] - 1, head + 1));
+                    }
+                    cuts.push((starts[1], *last, tail));
+                }
+                for (first, last, number) in cuts {
+                    let into = if is_several(end) || shared.binary_search(&number).is_ok() {
+                        &mut ends.shared[at]
+                    } else if end.owner == Owner::Nobody {
+                        &mut ends.nobodys[at]
+                    } else {
+                        &mut ends.owned[at]
+                    };
+                    push(into, first, last);
+                }
+            }
+        }
+        ends
+    }
+
+    fn visit<'e>(
+        &self,
+        open: &mut Option<Block<'e>>,
+        number: u128,
+        end: &'e End,
+        shared: &mut Vec<u128>,
+    ) {
+        let own = (end.owner, end.infrastructure.as_slice());
+        let is_router = !end.infrastructure.is_empty();
+        match open {
+            Some(block) if block.number == number => {
+                block.differs |= block.first != own;
+                block.has_router |= is_router;
+            }
+            _ => {
+                let new = Block { number, first: own, differs: false, has_router: is_router };
+                self.close(open.replace(new), shared);
+            }
+        }
+    }
+
+    fn close(&self, block: Option<Block<'_>>, shared: &mut Vec<u128>) {
+        let Some(block) = block else { return };
+        if block.differs && (!self.by_customer || block.has_router) {
+            shared.push(block.number);
+        }
+    }
+}
+
+/// Adds a range behind others.
+fn push(ranges: &mut Ranges, first: u128, last: u128) {
+    match ranges.last_mut() {
+        Some((_, open)) if open.checked_add(1) == Some(first) => *open = last,
+        _ => ranges.push((first, last)),
+    }
+}
