@@ -319,4 +319,6 @@ pub struct Evidence {
     pub reached_outside: usize,
     /// Reached customers that the recording is too thin for.
     pub not_judged: Vec<String>,
+    /// How the rules were looked up, by family of addresses.
+    pub engines: Vec<String>,
 }

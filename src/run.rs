@@ -391,6 +391,8 @@ impl Run {
             pops,
             moves: moves.clone(),
         };
+        let shapes = ["IPv4", "IPv6"].into_iter().zip(replay.matcher.shapes());
+        replayed.engines = shapes.map(|(family, shape)| format!("{family}: {shape}")).collect();
         let (inputs, tally, problems) = replay.run(inputs, self.plan.threads, progress);
         self.problems.extend(problems);
         for (input, recording) in inputs.iter().zip(&recordings) {

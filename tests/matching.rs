@@ -244,3 +244,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_engine_is_chosen_by_how_many_rules_there_are_and_how_wide() {
+    let port = |port: u64| Term::DstPort(NumberSet::new([(port, port + 9)]));
+    let host = |bits: u128| {
+        let (family, first) = (Family::V4, bits << 8);
+        Term::Dst(AddressSet::new([AddressRange { family, first, last: first }]))
+    };
+    let rule = |term: Term| (Match { terms: vec![spanned(term)] }, Action::Drop);
+    let shape = |rules: Vec<(Match, Action)>| {
+        let set = set(&rules);
+        compile_within(Limits::default(), [&set, &set], &Names::new()).shapes()[0]
+    };
+    let few = shape((0..3).map(|at| rule(port(at))).collect());
+    assert_eq!((few.listed, few.vectors, few.scanned), (0, 0, 3));
+    let wide = shape((0..500).map(|at| rule(port(at))).collect());
+    assert_eq!((wide.listed, wide.vectors, wide.scanned, wide.fields), (0, 500, 0, 1));
+    let narrow = shape((1..500).map(|at| rule(host(at))).collect());
+    assert_eq!((narrow.listed, narrow.vectors, narrow.scanned), (499, 0, 0));
+    let both = (1..500).map(|at| rule(if at % 5 == 0 { port(at) } else { host(at.into()) }));
+    let both = shape(both.collect());
+    assert_eq!((both.listed, both.vectors), (400, 99));
+    assert!(both.to_string().starts_with("400 entries by address"), "{both}");
+}

@@ -6,6 +6,7 @@
 //! again.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::bits::Bits;
 use super::condition::{Field, Ranges};
@@ -70,6 +71,23 @@ pub struct Shape {
     pub scanned: usize,
     /// Bytes of all tables.
     pub bytes: usize,
+}
+
+impl fmt::Display for Shape {
+    /// Says how, and why so, in a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.listed, "entries by address, as there are many rules".to_owned()),
+            (self.vectors, format!("in bit vectors of up to {} fields", self.fields)),
+            (self.scanned, "one by one, as there are few".to_owned()),
+        ];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, how)| format!("{count} {how}")).collect();
+        match parts.is_empty() {
+            true => f.write_str("no rules"),
+            false => write!(f, "{}; {} kB", parts.join(", "), self.bytes.div_ceil(1_000)),
+        }
+    }
 }
 
 impl Engine {

@@ -363,6 +363,9 @@ impl Screen {
                 count(evidence.customers, "customer")
             );
             self.wrap("", "  ", &text, 1);
+            for engine in &evidence.engines {
+                self.wrap("", "  ", &format!("rules looked up, {engine}"), 2);
+            }
         }
         if evidence.reached_outside > 0 {
             let text = format!(

@@ -18,6 +18,8 @@ pub(super) struct Replayed {
     pub(super) files: Vec<String>,
     /// Recordings that were left aside, as nobody knows how they were sampled.
     pub(super) sampling_unknown: Vec<String>,
+    /// How the rules were looked up, by family.
+    pub(super) engines: Vec<String>,
 }
 
 impl Replayed {
@@ -84,5 +86,6 @@ pub(super) fn describe(
         },
         reached_outside: guardrails::reached_outside(evidence),
         not_judged: guardrails::not_judged(evidence),
+        engines: replayed.engines.clone(),
     }
 }
