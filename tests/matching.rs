@@ -268,3 +268,19 @@ fn the_engine_is_chosen_by_how_many_rules_there_are_and_how_wide() {
     assert_eq!((both.listed, both.vectors), (400, 99));
     assert!(both.to_string().starts_with("400 entries by address"), "{both}");
 }
+
+#[test]
+fn ranges_that_overlap_without_end_make_no_deep_and_no_large_engine() {
+    // Each begins and ends somewhere else, and most of them hold most addresses.
+    let range = |at: u128| {
+        let (family, first) = (Family::V4, 0x1400_0000 + at);
+        Term::Dst(AddressSet::new([AddressRange { family, first, last: first + 0x20_0000 }]))
+    };
+    let rules: Vec<(Match, Action)> = (0..20_000)
+        .map(|at| (Match { terms: vec![spanned(range(at * 7))] }, Action::Log))
+        .collect();
+    let set = set(&rules);
+    let shape = compile_within(Limits::default(), [&set, &set], &Names::new()).shapes()[0];
+    assert!(shape.bytes < 64_000_000, "{shape}");
+    assert!(shape.depth <= 8, "{shape:?}");
+}

@@ -69,6 +69,8 @@ pub struct Shape {
     pub fields: usize,
     /// Lines tried one by one.
     pub scanned: usize,
+    /// How many engines a record walks through one inside the other, at most.
+    pub depth: usize,
     /// Bytes of all tables.
     pub bytes: usize,
 }
@@ -96,7 +98,7 @@ impl Engine {
         if lines.len() <= of.limits.few {
             return Engine::Few(lines);
         }
-        if lines.len() > of.limits.many {
+        if lines.len() > of.limits.many && of.nesting > 0 {
             for field in [Field::Dst, Field::Src] {
                 if let Some(split) = Split::new(&lines, field, of, family) {
                     return Engine::Split(Box::new(split));
@@ -118,6 +120,11 @@ impl Engine {
 
     /// Adds how it was made to what is known already.
     pub(super) fn describe(&self, shape: &mut Shape) {
+        self.describe_from(0, shape);
+    }
+
+    fn describe_from(&self, depth: usize, shape: &mut Shape) {
+        shape.depth = shape.depth.max(depth);
         match self {
             Engine::Few(lines) => {
                 shape.scanned += lines.len();
@@ -136,8 +143,8 @@ impl Engine {
                 };
                 shape.listed += split.few.len();
                 shape.bytes += starts * (size + 12) + 4 * split.few.len();
-                split.engines.iter().for_each(|engine| engine.describe(shape));
-                split.rest.describe(shape);
+                let inner = split.engines.iter().chain([&split.rest]);
+                inner.for_each(|engine| engine.describe_from(depth + 1, shape));
             }
         }
     }
@@ -165,7 +172,8 @@ impl Split {
         let is_narrow = |line: &u32| allowed(*line).is_some_and(|ranges| size(ranges) <= most);
         let (narrow, mut rest): (Vec<u32>, Vec<u32>) =
             lines.iter().partition(|line| is_narrow(line));
-        if narrow.len() * 4 < lines.len() {
+        let are_enough = |some: &[u32]| some.len() * 4 >= lines.len();
+        if !are_enough(&narrow) {
             return None;
         }
         let mut starts: Vec<u128> = vec![0];
@@ -198,6 +206,9 @@ impl Split {
                 rest.push(line);
             }
         }
+        if !are_enough(&listed) {
+            return None;
+        }
         listed.sort_unstable();
         rest.sort_unstable();
         let mut lists: Vec<Vec<u32>> = vec![Vec::new(); starts.len()];
@@ -227,7 +238,7 @@ impl Split {
             let place = match known.get(&list) {
                 Some(place) => *place,
                 None => {
-                    let place = split.place(&list, of, family);
+                    let place = split.place(&list, of.for_part(list.len(), lines.len()), family);
                     known.insert(list, place);
                     place
                 }

@@ -28,4 +28,19 @@ pub(super) struct Materials<'m> {
     pub(super) lines: &'m Lines,
     pub(super) conditions: &'m Conditions,
     pub(super) limits: Limits,
+    /// How often lists of lines may be split again.
+    pub(super) nesting: u32,
+}
+
+impl Materials<'_> {
+    /// Returns what may be made of a part of some lines: the lists of all parts together take not
+    /// much more than the whole may.
+    pub(super) fn for_part(self, part: usize, whole: usize) -> Self {
+        let words = self.limits.words.saturating_mul(part) / whole.max(1);
+        Materials {
+            limits: Limits { words, ..self.limits },
+            nesting: self.nesting.saturating_sub(1),
+            ..self
+        }
+    }
 }

@@ -115,6 +115,9 @@ pub fn missing_words(missing: u16) -> Vec<&'static str> {
 /// How many rule sets are walked together.
 const SIDES: usize = 2;
 
+/// How often lists of lines are split again: by destination, by source, and once more.
+const NESTING: u32 = 3;
+
 /// A line of a [`Matcher`] that a record meets, or may meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hit {
@@ -231,7 +234,7 @@ pub fn compile_within<const N: usize>(
     let (lines, conditions) = Lines::new(&sets, names);
     let engines = [Family::V4, Family::V6].map(|family| {
         let own = (0..lines.len() as u32).filter(|line| conditions.is_of(*line, family));
-        let of = Materials { lines: &lines, conditions: &conditions, limits };
+        let of = Materials { lines: &lines, conditions: &conditions, limits, nesting: NESTING };
         Engine::new(own.collect(), of, family)
     });
     Matcher { lines, sides: N, engines: Some(engines) }

@@ -68,15 +68,15 @@ impl Order {
         if budget.all == 0 {
             return None;
         }
-        let reachable = |budget: &mut Budget, without: Option<usize>| {
+        let reachable = |budget: &mut Budget| {
             let mut is_reachable = false;
             for family in FAMILIES {
-                let (question, _) = before(rules, rule, family, without);
+                let (question, _) = before(rules, rule, family);
                 is_reachable |= holds(&question, budget)?;
             }
             Some(is_reachable)
         };
-        if !reachable(budget, None)? {
+        if !reachable(budget)? {
             let takers = together(rules, rule, budget);
             self.shadowed.push((rule as u32, takers));
         } else if ends_walk(&rules.set.rules[rule].action.value)
@@ -97,18 +97,13 @@ fn holds(question: &Question<'_>, budget: &mut Budget) -> Option<bool> {
 }
 
 /// Asks for a packet that reaches a rule and meets it; returns also the rules that may keep it
-/// away. `without` leaves out one of these.
-fn before<'s>(
-    rules: &'s Compiled<'_>,
-    rule: usize,
-    family: Family,
-    without: Option<usize>,
-) -> (Question<'s>, Vec<usize>) {
+/// away.
+fn before<'s>(rules: &'s Compiled<'_>, rule: usize, family: Family) -> (Question<'s>, Vec<usize>) {
     let domain = rules.of(rule, family).wide().to_vec();
     let mut entries = Vec::new();
     let mut takers = Vec::new();
     for earlier in rules.meeting(0..rule, &domain) {
-        if ends_walk(rules.action(earlier)) && Some(earlier) != without {
+        if ends_walk(rules.action(earlier)) {
             rules.push(&mut entries, earlier, family, false);
             takers.push(earlier);
         }
@@ -120,7 +115,7 @@ fn before<'s>(
 /// as leaving out one after another finds.
 fn together(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Vec<u32> {
     let mut takers: Vec<usize> =
-        FAMILIES.iter().flat_map(|family| before(rules, rule, *family, None).1).collect();
+        FAMILIES.iter().flat_map(|family| before(rules, rule, *family).1).collect();
     takers.sort_unstable();
     takers.dedup();
     let shadows = |by: &[usize], budget: &mut Budget| {
@@ -155,7 +150,7 @@ fn repeated(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Option<Op
     let action = rules.action(rule);
     let mut behind: Vec<u32> = Vec::new();
     for family in FAMILIES {
-        let (mut question, _) = before(rules, rule, family, None);
+        let (mut question, _) = before(rules, rule, family);
         let mut later = Vec::new();
         for other in rules.meeting(rule + 1..rules.set.rules.len(), &question.domain) {
             let what = rules.action(other);
