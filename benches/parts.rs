@@ -18,7 +18,7 @@ use blastgate::policer::{self, Packet, Policer};
 use blastgate::replay::{self, Input, Replay};
 use blastgate::scenario::Moves;
 use blastgate::service::Service;
-use blastgate::tally::{Counts, Key, Pair, Tally};
+use blastgate::tally::{Counting, Counts, Key, Pair};
 use blastgate::traffic::{Piece, TrafficReader};
 use blastgate::{inventory as inventories, judge, languages};
 
@@ -262,7 +262,7 @@ impl Counter {
         let attribution = Attribution::new(&self.inventory, &self.customers, &self.names);
         let [running, candidate] = &self.sets;
         let matcher = matcher::compile([running, candidate], &self.names);
-        let mut tally = Tally::default();
+        let mut tally = Counting::default();
         let mut pair = Pair::default();
         let key = |record: &Record| {
             matcher.walk(0, record, &mut pair.running);
@@ -286,7 +286,7 @@ impl Counter {
 
     /// Counts all records, and returns by how many keys.
     pub(crate) fn tally(&self) -> usize {
-        let mut tally = Tally::default();
+        let mut tally = Counting::default();
         for (key, counts) in &self.keys {
             tally.count(key, *counts);
         }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use super::worker::Worker;
 use super::{Input, Origin, Replay};
 use crate::model::Diagnostic;
-use crate::tally::Tally;
+use crate::tally::Counting;
 use crate::traffic::Piece;
 
 impl Replay<'_> {
@@ -21,7 +21,7 @@ impl Replay<'_> {
         mut inputs: Vec<Input>,
         threads: usize,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> (Vec<Input>, Tally, Vec<Diagnostic>) {
+    ) -> (Vec<Input>, Counting, Vec<Diagnostic>) {
         let turns = Mutex::new(Turns::new(&mut inputs));
         let work = || self.work(&turns, progress);
         let tally = std::thread::scope(|scope| {
@@ -41,7 +41,7 @@ impl Replay<'_> {
         (inputs, self.without_doubtful_buckets(tally), problems)
     }
 
-    fn work(&self, turns: &Mutex<Turns<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Tally {
+    fn work(&self, turns: &Mutex<Turns<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Counting {
         let mut worker = Worker::new(self);
         let mut piece = Piece::new();
         loop {
