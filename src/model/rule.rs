@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::coverage::Coverage;
 use super::prefix::Family;
 use super::sets::{AddressSet, NumberSet};
 use super::source::{Location, Spanned};
@@ -17,6 +18,8 @@ pub struct RuleSet {
     pub default: Default,
     /// How many files were read for it.
     pub files: usize,
+    /// How exactly each of its files was understood; nothing of languages that are always exact.
+    pub coverage: Vec<Coverage>,
 }
 
 impl RuleSet {
@@ -26,6 +29,7 @@ impl RuleSet {
             rules: Vec::new(),
             default: Default { action: DefaultAction::Accept, location: None, intent: None },
             files: 0,
+            coverage: Vec::new(),
         }
     }
 }
