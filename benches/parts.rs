@@ -8,6 +8,7 @@ use std::sync::Arc;
 use blastgate::attribution::Attribution;
 use blastgate::change::Change;
 use blastgate::inventory::customers::Customers;
+pub(crate) use blastgate::inventory::customers::Lookups;
 use blastgate::matcher::{self, Hit, Matcher};
 use blastgate::model::{
     Action, Address, Customer, Diagnostic, Direction, Family, Inventory, Known, Label, Location,
@@ -96,7 +97,7 @@ pub(crate) fn rule_texts(name: &str) -> [String; 2] {
 pub(crate) fn rules(text: &str) -> RuleSet {
     let mut sources = Sources::new();
     let file = sources.add("rules.yaml", text);
-    let (set, problems) = (languages::LANGUAGES[0].parse)(&sources, &[file]);
+    let (set, problems) = languages::LANGUAGES[0].parse_texts(&sources, &[file]);
     assert!(problems.is_empty(), "{problems:?}");
     set
 }
@@ -226,6 +227,9 @@ pub(crate) fn inventory(text: &str) -> Inventory {
 
 //------------ Tally and replay ------------------------------------------------
 
+/// How many records are counted together.
+const BATCH: usize = 1024;
+
 /// The length of a window.
 const WINDOW_NS: i64 = 300 * 1_000_000_000;
 
@@ -287,8 +291,11 @@ impl Counter {
     /// Counts all records, and returns by how many keys.
     pub(crate) fn tally(&self) -> usize {
         let mut tally = Counting::default();
-        for (key, counts) in &self.keys {
-            tally.count(key, *counts);
+        let (mut packed, mut numbers) = (Vec::new(), Vec::new());
+        for keys in self.keys.chunks(BATCH) {
+            packed.clear();
+            packed.extend(keys.iter().map(|(key, _)| tally.pack(key)));
+            tally.count_all(&packed, |at| keys[at].1, &mut numbers);
         }
         tally.len()
     }

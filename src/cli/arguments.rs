@@ -50,6 +50,19 @@ pub(super) struct RuleArguments {
     #[arg(long, value_name = "NAME", env = "BLASTGATE_LANGUAGE", help_heading = "Materials")]
     pub(super) language: Option<String>,
 
+    /// The hooks that packets pass, for languages that have any: forward, input, prerouting or
+    /// ingress [default: forward].
+    #[arg(long, value_name = "HOOKS", env = "BLASTGATE_PATH", help_heading = "Materials")]
+    pub(super) path: Option<String>,
+
+    /// The interface by which packets come in, for rules that ask; left out, it is unknown.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_IIF", help_heading = "Materials")]
+    pub(super) iif: Option<String>,
+
+    /// The interface by which packets go out, for rules that ask; left out, it is unknown.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_OIF", help_heading = "Materials")]
+    pub(super) oif: Option<String>,
+
     /// Customers and infrastructure; repeat for several.
     #[arg(
         long,
@@ -81,6 +94,14 @@ pub(super) struct RuleArguments {
     /// Warnings about rules that the change touches fail too.
     #[arg(long, env = "BLASTGATE_STRICT", help_heading = "Judging")]
     pub(super) strict: bool,
+
+    /// No verdict within this long is CANNOT JUDGE.
+    #[arg(long, value_name = "DURATION", env = "BLASTGATE_DEADLINE", help_heading = "Judging")]
+    pub(super) deadline: Option<String>,
+
+    /// A run that takes more memory than this, such as `4 GB`, is CANNOT JUDGE.
+    #[arg(long, value_name = "SIZE", env = "BLASTGATE_MAX_MEMORY", help_heading = "Judging")]
+    pub(super) max_memory: Option<String>,
 
     /// Output form: text, json; `FORM=FILE` writes a file. Repeat for several.
     #[arg(

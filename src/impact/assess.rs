@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use groups::Groups;
 use ranges::{Charges, minus, most, ranges, widen};
 
-use super::{Amount, Attack, Blame, Cause, Fall, GroupId, Hits, Impact, Less, Range, Traffic};
+use super::{
+    Amount, Attack, Blame, Cause, Fall, GroupId, Hits, Impact, Less, Range, Traffic, missing,
+    open_rules,
+};
 use crate::attribution::{Attribution, Ends, Party, protected_parties};
 use crate::bank::{Losses, Taken};
 use crate::change::Change;
@@ -53,7 +56,8 @@ struct Entry<'e> {
     /// Whether its buckets may hold more, or less, in the candidate set.
     is_fuller: bool,
     is_emptier: bool,
-    missing: u16,
+    missing: u32,
+    pair: &'e Pair,
 }
 
 /// What one way of a key newly costs.
@@ -95,7 +99,7 @@ impl Assessment<'_> {
         let same_walks: Vec<bool> =
             self.tally.pairs.values().iter().map(|pair| self.sets.same_walk(pair)).collect();
         let passes: Vec<bool> = ways.iter().map(|(ways, _)| passes_freely(ways)).collect();
-        let missing: Vec<u16> = self.tally.pairs.values().iter().map(missing).collect();
+        let missing: Vec<u32> = self.tally.pairs.values().iter().map(missing).collect();
         let charged: Vec<Vec<Party>> =
             self.tally.ends.values().iter().map(|ends| self.attribution.charged(ends)).collect();
         let mut groups = Groups::default();
@@ -141,6 +145,7 @@ impl Assessment<'_> {
             let pop = cell.pop;
             let [_, most] = self.losses;
             let entry = Entry {
+                pair,
                 key,
                 pop,
                 ends,
@@ -412,6 +417,9 @@ impl Assessment<'_> {
                 let coarse = cause.rule.is_some_and(|rule| self.is_coarse(rule));
                 let coarse = if coarse { COARSE } else { 0 };
                 *impact.missing.entry(*cause).or_default() |= missing | coarse;
+                for open in open_rules(entry.pair) {
+                    impact.open_rules.entry(*cause).or_default().insert(open);
+                }
             }
         }
         let mut parties: BTreeSet<Party> = self.attribution.charged(ends).into_iter().collect();
@@ -560,11 +568,6 @@ fn met(walk: &Walk) -> impl Iterator<Item = u32> + '_ {
 fn passes_freely(ways: &Ways) -> bool {
     let is_free = |walk: &Walk| walk.limits.is_empty() && matches!(walk.end, End::Passes(_));
     ways.walks.iter().all(|(running, candidate)| is_free(running) && is_free(candidate))
-}
-
-/// Returns the missing fields on which a pair of paths hangs.
-fn missing(pair: &Pair) -> u16 {
-    pair.running.iter().chain(&pair.candidate).fold(0, |bits, step| bits | step.missing)
 }
 
 fn portion(loss: &RuleLoss, of: Amount) -> Amount {
