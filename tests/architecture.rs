@@ -143,7 +143,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("std::env", SHELL),
     ("std::process", SHELL),
     ("std::thread", &["replay", "input", "run", "cli"]),
-    ("std::sync::mpsc", &[]),
+    ("std::sync::mpsc", &["cli"]),
     ("std::time::SystemTime", SHELL),
     ("std::time::Instant", SHELL),
     ("std::io::stdin", SHELL),
