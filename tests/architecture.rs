@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["yaml"],
     &["words"],
-    &["packet", "packet_text"],
+    &["packet", "packet_text", "junos"],
     &["languages", "traffic", "inventory", "config"],
     &["intent", "service", "matcher", "policer"],
     &["attribution"],
@@ -53,7 +53,8 @@ const NARROW: &[(&str, &[&str])] = &[
     // and without knowing what will be asked of them.
     ("packet", &["model"]),
     ("packet_text", &["model", "yaml", "words"]),
-    ("languages", &["model", "yaml", "words"]),
+    ("junos", &["model", "yaml", "words"]),
+    ("languages", &["model", "yaml", "words", "junos"]),
     ("traffic", &["model", "yaml", "words", "packet"]),
     ("inventory", &["model", "yaml", "words"]),
     ("config", &["model", "yaml", "words"]),
