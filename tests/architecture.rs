@@ -24,7 +24,8 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["yaml"],
     &["words"],
-    &["packet", "packet_text", "junos"],
+    &["packet", "packet_text", "remark", "junos"],
+    &["chains"],
     &["languages", "traffic", "inventory", "config"],
     &["intent", "service", "matcher", "policer"],
     &["attribution"],
@@ -53,8 +54,10 @@ const NARROW: &[(&str, &[&str])] = &[
     // and without knowing what will be asked of them.
     ("packet", &["model"]),
     ("packet_text", &["model", "yaml", "words"]),
+    ("remark", &["model", "yaml", "words"]),
     ("junos", &["model", "yaml", "words"]),
-    ("languages", &["model", "yaml", "words", "junos"]),
+    ("chains", &["model", "remark"]),
+    ("languages", &["model", "yaml", "words", "remark", "chains", "junos"]),
     ("traffic", &["model", "yaml", "words", "packet"]),
     ("inventory", &["model", "yaml", "words"]),
     ("config", &["model", "yaml", "words"]),
@@ -109,7 +112,7 @@ struct Folder {
 }
 
 const FOLDERS: &[Folder] = &[
-    Folder { name: "languages", list: "const LANGUAGES", helpers: &[] },
+    Folder { name: "languages", list: "const LANGUAGES", helpers: &["detect"] },
     Folder { name: "traffic", list: "const FORMS", helpers: &["piece"] },
     Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
     Folder {

@@ -1,5 +1,6 @@
 //! The plain types every other part speaks: no input or output, no parsing of foreign text.
 
+pub mod coverage;
 pub mod diagnostic;
 pub mod intervals;
 pub mod inventory;
@@ -13,6 +14,7 @@ pub mod source;
 pub mod time;
 pub mod units;
 
+pub use coverage::Coverage;
 pub use diagnostic::{Diagnostic, Severity};
 pub use inventory::{
     Customer, CustomerId, Infrastructure, InfrastructureId, Inventory, Pop, Shared, SharedId,
@@ -24,7 +26,8 @@ pub use record::{
 };
 pub use rule::{
     Action, Algorithm, Default, DefaultAction, Direction as MatchDirection, Exceed, FlagTest,
-    FragmentTest, Harm, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term,
+    FragmentTest, Harm, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term, Unmodelled,
+    UnmodelledKind,
 };
 pub use sets::{AddressSet, NumberSet};
 pub use source::{Location, SourceId, Sources, Span, Spanned};
