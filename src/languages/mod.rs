@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
+mod flowspec;
 pub mod native;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE];
+pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE];
 
 /// One rule language.
 pub struct Language {

@@ -14,7 +14,7 @@ use crate::attribution::Ends;
 use crate::attribution::bucket::bucket;
 use crate::inventory::customers::{Customers, EndId, Lookups};
 use crate::matcher::{BUCKET, Hit, Step, Truth};
-use crate::model::{Family, Fragment, Known, Label, NameId, Record, RecordBatch};
+use crate::model::{Family, Fragment, Known, Label, NameId, Record, RecordBatch, bucket_rules};
 use crate::scenario::slot;
 use crate::service::Service;
 use crate::tally::{
@@ -24,6 +24,8 @@ use crate::tally::{
 /// One thread's share of the work, with its scratch space.
 pub(super) struct Worker<'r, 'a> {
     replay: &'r Replay<'a>,
+    /// For every running and candidate rule: the rule whose bucket its limit uses.
+    buckets: [Vec<u32>; 2],
     pub(super) tally: Counting,
     /// Records of which something had to be changed, and those around them.
     changed: Vec<Record>,
@@ -142,6 +144,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         let lines = replay.matcher.len();
         Worker {
             replay,
+            buckets: [0, 1].map(|side: usize| bucket_rules(&replay.limits[side])),
             tally: Counting::default(),
             changed: Vec::new(),
             plain: Vec::new(),
@@ -416,7 +419,7 @@ impl<'r, 'a> Worker<'r, 'a> {
                 let Some(limit) = &replay.limits[side][step.rule as usize] else { continue };
                 let met = match bucket(limit, record, || owners(&self.tally)) {
                     Ok((exporter, parts)) => {
-                        let (candidate, rule) = (side == 1, step.rule);
+                        let (candidate, rule) = (side == 1, self.buckets[side][step.rule as usize]);
                         let key = BucketKey { candidate, rule, exporter, parts };
                         self.tally.buckets.intern(&key)
                     }
