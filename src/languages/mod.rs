@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
+mod iptables;
 pub mod native;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE];
+pub const LANGUAGES: &[&Language] =
+    &[&iptables::EITHER, &iptables::LEGACY, &iptables::NFT, &native::LANGUAGE];
 
 /// One rule language.
 pub struct Language {

@@ -28,7 +28,12 @@ pub(super) fn protocol(spec: &Spec<'_>) -> Result<Option<Protocol>, Diagnostic> 
         return Ok(None);
     };
     let number = names::protocol(setting.value(0)).ok_or_else(|| {
-        bad(setting, 0, "is no protocol", "write a name of /etc/protocols, such as `udp`, or a number")
+        bad(
+            setting,
+            0,
+            "is no protocol",
+            "write a name of /etc/protocols, such as `udp`, or a number",
+        )
     })?;
     if number == 0 && setting.negated {
         return Err(bad(setting, 0, "cannot be negated", "no packet is of no protocol"));
@@ -47,7 +52,7 @@ pub(super) fn basics(
         let term = match setting.name {
             "source" | "destination" => Some(address(setting, context)?),
             "protocol" => protocol(spec)?.filter(|protocol| protocol.number != 0).map(|protocol| {
-                let one = Term::Protocol(NumberSet::new([(protocol.number.into(); 2).into()]));
+                let one = Term::Protocol(one_number(protocol.number));
                 signed(one, protocol.negated, location)
             }),
             "in-interface" | "out-interface" => interface(setting, context),
@@ -58,11 +63,20 @@ pub(super) fn basics(
     Ok(())
 }
 
+fn one_number(number: u8) -> NumberSet {
+    NumberSet::new([(number.into(), number.into())])
+}
+
 fn address(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagnostic> {
     let is_source = setting.name == "source";
     let location = setting.location;
     if setting.negated && setting.value(0).contains(',') {
-        return Err(bad(setting, 0, "cannot be negated as a list", "iptables refuses it, too; use `-m set`"));
+        return Err(bad(
+            setting,
+            0,
+            "cannot be negated as a list",
+            "iptables refuses it, too; use `-m set`",
+        ));
     }
     let text = format!("{} {}", if is_source { "-s" } else { "-d" }, setting.value(0));
     let term = match values::addresses(setting, context.family)? {
@@ -124,9 +138,12 @@ pub(super) fn header(
         if number.is_some_and(|number| wanted.contains(&number)) {
             return Ok(());
         }
-        Err(Diagnostic::error(one.location, format!("`-m {}` is for its own protocol only", one.name()))
-            .label("the rule does not ask for the protocol")
-            .help(format!("write `-p {name}`; iptables refuses the rule without it")))
+        Err(Diagnostic::error(
+            one.location,
+            format!("`-m {}` is for its own protocol only", one.name()),
+        )
+        .label("the rule does not ask for the protocol")
+        .help(format!("write `-p {name}`; iptables refuses the rule without it")))
     };
     let family = context.family;
     let of_family = |wanted: Family, other: &str| -> Result<(), Diagnostic> {
@@ -367,9 +384,15 @@ fn tos(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagnos
         None => Some((byte(text)?, 0xff)),
     });
     let Some((value, mask)) = read else {
-        return Err(bad(setting, 0, "is no type of service", "write a number, `0x10/0x3f`, or `Minimize-Delay`"));
+        return Err(bad(
+            setting,
+            0,
+            "is no type of service",
+            "write a number, `0x10/0x3f`, or `Minimize-Delay`",
+        ));
     };
-    let fits = (0u64..64).filter(|dscp| (dscp << 2) & u64::from(mask & !3) == u64::from(value & !3));
+    let fits =
+        (0u64..64).filter(|dscp| (dscp << 2) & u64::from(mask & !3) == u64::from(value & !3));
     let set = NumberSet::new(fits.map(|dscp| (dscp, dscp)));
     let mut term = if set.ranges().is_empty() { never() } else { Term::Dscp(set) };
     if mask & 3 != 0 {

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::ipset::Sets;
 use crate::languages::Way;
+use crate::model::Location;
 use crate::model::{
     AddressSet, Family, FragmentTest, Match, NumberSet, Spanned, Term, Unmodelled, UnmodelledKind,
 };
-use crate::model::Location;
 
 /// Which program the kernel's tables are filled by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,10 +56,7 @@ pub(super) const MATCHES: &[Extension] = &[
         ],
     ),
     new(&["udp"], PORTS),
-    new(
-        &["sctp"],
-        &[("sport|source-port", 1), ("dport|destination-port", 1), ("chunk-types", 2)],
-    ),
+    new(&["sctp"], &[("sport|source-port", 1), ("dport|destination-port", 1), ("chunk-types", 2)]),
     new(
         &["dccp"],
         &[
@@ -130,10 +127,7 @@ pub(super) const MATCHES: &[Extension] = &[
             ("connlimit-daddr", 0),
         ],
     ),
-    new(
-        &["connbytes"],
-        &[("connbytes", 1), ("connbytes-dir", 1), ("connbytes-mode", 1)],
-    ),
+    new(&["connbytes"], &[("connbytes", 1), ("connbytes-dir", 1), ("connbytes-mode", 1)]),
     new(&["connlabel"], &[("label", 1), ("set", 0)]),
     new(&["iprange"], &[("src-range", 1), ("dst-range", 1)]),
     new(&["mac"], &[("mac-source", 1)]),
@@ -181,21 +175,11 @@ pub(super) const MATCHES: &[Extension] = &[
     ),
     new(
         &["string"],
-        &[
-            ("algo", 1),
-            ("from", 1),
-            ("to", 1),
-            ("string", 1),
-            ("hex-string", 1),
-            ("icase", 0),
-        ],
+        &[("algo", 1), ("from", 1), ("to", 1), ("string", 1), ("hex-string", 1), ("icase", 0)],
     ),
     new(&["u32"], &[("u32", 1)]),
     new(&["bpf"], &[("bytecode", 1), ("object-pinned", 1)]),
-    new(
-        &["statistic"],
-        &[("mode", 1), ("probability", 1), ("every", 1), ("packet", 1)],
-    ),
+    new(&["statistic"], &[("mode", 1), ("probability", 1), ("every", 1), ("packet", 1)]),
     new(
         &["owner"],
         &[("uid-owner", 1), ("gid-owner", 1), ("socket-exists", 0), ("suppl-groups", 0)],
@@ -250,10 +234,7 @@ pub(super) const MATCHES: &[Extension] = &[
     new(&["pkttype"], &[("pkt-type", 1)]),
     new(&["quota"], &[("quota", 1)]),
     new(&["realm"], &[("realm", 1)]),
-    new(
-        &["rpfilter"],
-        &[("loose", 0), ("validmark", 0), ("accept-local", 0), ("invert", 0)],
-    ),
+    new(&["rpfilter"], &[("loose", 0), ("validmark", 0), ("accept-local", 0), ("invert", 0)]),
     new(&["socket"], &[("transparent", 0), ("nowildcard", 0), ("restore-skmark", 0)]),
     new(&["tcpmss"], &[("mss", 1)]),
     new(&["cpu"], &[("cpu", 1)]),
@@ -316,13 +297,7 @@ pub(super) const TARGETS: &[Extension] = &[
     new(&["LOG", "NFLOG", "ULOG"], LOGGING),
     new(
         &["MARK"],
-        &[
-            ("set-mark", 1),
-            ("set-xmark", 1),
-            ("and-mark", 1),
-            ("or-mark", 1),
-            ("xor-mark", 1),
-        ],
+        &[("set-mark", 1), ("set-xmark", 1), ("and-mark", 1), ("or-mark", 1), ("xor-mark", 1)],
     ),
     new(
         &["CONNMARK"],
@@ -367,12 +342,7 @@ pub(super) const TARGETS: &[Extension] = &[
     new(&["HL"], &[("hl-set", 1), ("hl-inc", 1), ("hl-dec", 1)]),
     new(
         &["NFQUEUE"],
-        &[
-            ("queue-num", 1),
-            ("queue-balance", 1),
-            ("queue-bypass", 0),
-            ("queue-cpu-fanout", 0),
-        ],
+        &[("queue-num", 1), ("queue-balance", 1), ("queue-bypass", 0), ("queue-cpu-fanout", 0)],
     ),
     new(&["SNAT"], NAT),
     new(&["DNAT"], NAT),
@@ -403,10 +373,7 @@ pub(super) const TARGETS: &[Extension] = &[
     new(&["TEE"], &[("gateway", 1), ("oif", 1)]),
     new(&["TPROXY"], &[("on-port", 1), ("on-ip", 1), ("tproxy-mark", 1)]),
     new(&["IDLETIMER"], &[("timeout", 1), ("label", 1), ("alarm", 0)]),
-    new(
-        &["RATEEST"],
-        &[("rateest-name", 1), ("rateest-interval", 1), ("rateest-ewmalog", 1)],
-    ),
+    new(&["RATEEST"], &[("rateest-name", 1), ("rateest-interval", 1), ("rateest-ewmalog", 1)]),
     new(&["LED"], &[("led-trigger-id", 1), ("led-delay", 1), ("led-always-blink", 0)]),
 ];
 

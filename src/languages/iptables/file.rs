@@ -6,9 +6,7 @@ use super::family;
 use super::ipset::Sets;
 use super::lex::{self, Quoting, Word};
 use super::spec::{self, Spec};
-use crate::model::{
-    DefaultAction, Diagnostic, Family, Location, SourceId, Sources, Span, Spanned,
-};
+use crate::model::{DefaultAction, Diagnostic, Family, Location, SourceId, Sources, Span, Spanned};
 use crate::yaml::nearest;
 
 /// A table.
@@ -130,10 +128,7 @@ impl<'a> Chains<'a> {
 }
 
 /// Reads all files.
-pub(super) fn read<'a>(
-    sources: &'a Sources,
-    files: &[SourceId],
-) -> (Written<'a>, Vec<Diagnostic>) {
+pub(super) fn read<'a>(sources: &'a Sources, files: &[SourceId]) -> (Written<'a>, Vec<Diagnostic>) {
     let mut written = Written::default();
     let mut problems = Vec::new();
     for id in files {
@@ -236,7 +231,9 @@ impl<'a> Reader<'a, '_> {
             self.problems.push(
                 Diagnostic::error(self.at(0, end), "the file holds no table and no set")
                     .label("nothing here")
-                    .help("hand over what `iptables-save`, `ip6tables-save` or `ipset save` prints"),
+                    .help(
+                        "hand over what `iptables-save`, `ip6tables-save` or `ipset save` prints",
+                    ),
             );
         }
     }
@@ -299,7 +296,9 @@ impl<'a> Reader<'a, '_> {
             (b':' | b'-' | b'[', None) => {
                 Err(Diagnostic::error(self.at(start, end), "this stands in no table")
                     .label("no table is open")
-                    .help("write `*filter` before it and `COMMIT` after it, as `iptables-save` does"))
+                    .help(
+                        "write `*filter` before it and `COMMIT` after it, as `iptables-save` does",
+                    ))
             }
             _ => self.shell(trimmed, start),
         }
@@ -349,7 +348,9 @@ impl<'a> Reader<'a, '_> {
             let place = self.at(start.saturating_sub(1), start + line.len());
             return Err(Diagnostic::error(place, "this chain has no policy")
                 .label("not complete")
-                .help("write `:FORWARD ACCEPT [0:0]`, or `:NAME - [0:0]` for a chain of your own"));
+                .help(
+                    "write `:FORWARD ACCEPT [0:0]`, or `:NAME - [0:0]` for a chain of your own",
+                ));
         };
         let is_builtin = section.table.builtin().contains(&&*name.text);
         check_name(name)?;
@@ -499,9 +500,8 @@ impl<'a> Reader<'a, '_> {
             }
             "-Z" | "--zero" => {}
             _ => {
-                let is_builtin = |chain: &Chain<'_>| {
-                    section.table.builtin().contains(&chain.name.as_str())
-                };
+                let is_builtin =
+                    |chain: &Chain<'_>| section.table.builtin().contains(&chain.name.as_str());
                 let is_empty = section.chains.chains.iter().enumerate().all(|(at, chain)| {
                     let is_meant = chosen.map_or(!is_builtin(chain), |chosen| chosen == at);
                     !is_meant || (chain.rules.is_empty() && chosen.is_none())
@@ -682,7 +682,10 @@ fn check_name(name: &Word<'_>) -> Result<(), Diagnostic> {
     if !is_target && !is_odd {
         return Ok(());
     }
-    Err(Diagnostic::error(name.location, format!("`{}` cannot be a chain", name.text.escape_debug()))
-        .label(if is_target { "is a target" } else { "no name for a chain" })
-        .help("a name has up to 28 characters, is no target, and begins with no dash"))
+    Err(Diagnostic::error(
+        name.location,
+        format!("`{}` cannot be a chain", name.text.escape_debug()),
+    )
+    .label(if is_target { "is a target" } else { "no name for a chain" })
+    .help("a name has up to 28 characters, is no target, and begins with no dash"))
 }

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use super::lex::Word;
-use crate::model::{
-    Address, AddressRange, Diagnostic, Family, Location, Prefix, Span,
-};
+use crate::model::{Address, AddressRange, Diagnostic, Family, Location, Prefix, Span};
 use crate::words;
 use crate::yaml::nearest;
 
@@ -155,8 +153,19 @@ fn twice(name: &Word<'_>, first: Location) -> Diagnostic {
 /// Options of `create` that take a value, and those that take none. None of the others changes what
 /// is matched.
 const VALUED: &[&str] = &[
-    "family", "hashsize", "maxelem", "timeout", "netmask", "range", "bucketsize", "initval",
-    "size", "markmask", "probes", "resize", "bitmask",
+    "family",
+    "hashsize",
+    "maxelem",
+    "timeout",
+    "netmask",
+    "range",
+    "bucketsize",
+    "initval",
+    "size",
+    "markmask",
+    "probes",
+    "resize",
+    "bitmask",
 ];
 const PLAIN: &[&str] = &["counters", "comment", "skbinfo", "forceadd", "wildcard"];
 
@@ -226,9 +235,12 @@ fn create(words: &[&Word<'_>]) -> Result<Set, Diagnostic> {
             .help(help));
         }
         let Some(value) = words.get(at) else {
-            return Err(Diagnostic::error(word.location, format!("`{}` lacks its value", word.text))
-                .label("cut off")
-                .help("give the value, or remove the option"));
+            return Err(Diagnostic::error(
+                word.location,
+                format!("`{}` lacks its value", word.text),
+            )
+            .label("cut off")
+            .help("give the value, or remove the option"));
         };
         at += 1;
         match &*word.text {
@@ -338,11 +350,7 @@ fn read_part(
             let range = match set.netmask {
                 Some(mask) => {
                     let of = |bits| Prefix::new(Address { family, bits }, mask).range();
-                    AddressRange {
-                        family,
-                        first: of(range.first).first,
-                        last: of(range.last).last,
-                    }
+                    AddressRange { family, first: of(range.first).first, last: of(range.last).last }
                 }
                 None => range,
             };
@@ -387,7 +395,8 @@ fn port(set: &Set, text: &str) -> Option<Part> {
     };
     if matches!(protocol, Some(1 | 58)) {
         if let Some((kind, code)) = text.split_once('/') {
-            let number = u16::from(kind.parse::<u8>().ok()?) << 8 | u16::from(code.parse::<u8>().ok()?);
+            let number =
+                u16::from(kind.parse::<u8>().ok()?) << 8 | u16::from(code.parse::<u8>().ok()?);
             return Some(Part::Port { protocol, ports: (number, number) });
         }
         let name = super::names::icmp(text, protocol == Some(58))?;

@@ -81,8 +81,8 @@ pub(super) fn words(
             };
             let inside = quote.map(|(quote, _)| quote);
             let ends = inside == Some(byte);
-            let begins = inside.is_none()
-                && (byte == b'"' || (byte == b'\'' && quoting == Quoting::Shell));
+            let begins =
+                inside.is_none() && (byte == b'"' || (byte == b'\'' && quoting == Quoting::Shell));
             if inside.is_none() && byte.is_ascii_whitespace() {
                 text.push_str(&line[piece..at]);
                 break;
@@ -128,10 +128,7 @@ mod tests {
     fn words_are_split_as_iptables_restore_and_a_shell_split_them() {
         use Quoting::{Restore, Shell};
         assert_eq!(split("-A FORWARD  -j\tDROP", Restore), ["-A", "FORWARD", "-j", "DROP"]);
-        assert_eq!(
-            split(r#"--comment "a \"b\" c" x"#, Restore),
-            ["--comment", r#"a "b" c"#, "x"]
-        );
+        assert_eq!(split(r#"--comment "a \"b\" c" x"#, Restore), ["--comment", r#"a "b" c"#, "x"]);
         assert_eq!(split("it's # no comment", Restore), ["it's", "#", "no", "comment"]);
         assert_eq!(split("-m 'a b' # comment", Shell), ["-m", "a b"]);
         assert_eq!(split(r#"a"" "" """#, Restore), ["a", "", ""]);

@@ -62,14 +62,17 @@ pub(super) struct Use<'a> {
     pub(super) words: Vec<String>,
 }
 
-impl Use<'_> {
+impl<'a> Use<'a> {
     /// Returns its canonical name, or what is written.
     pub(super) fn name(&self) -> &str {
-        self.extension.map_or(&self.name, Extension::name)
+        match self.extension {
+            Some(extension) => extension.name(),
+            None => &self.name,
+        }
     }
 
     /// Returns the option of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Setting<'_>> {
+    pub(super) fn get(&self, name: &str) -> Option<&Setting<'a>> {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
@@ -113,9 +116,9 @@ pub(super) struct Target<'a> {
     pub(super) words: Vec<String>,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
     /// Returns the option of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Setting<'_>> {
+    pub(super) fn get(&self, name: &str) -> Option<&Setting<'a>> {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
@@ -226,9 +229,12 @@ impl<'a, 'w> Reader<'a, 'w> {
         }
         while values.len() < count {
             let Some(value) = words.get(self.at) else {
-                return Err(Diagnostic::error(word.location, format!("`{}` lacks its value", word.text))
-                    .label(format!("takes {count} value{}", if count == 1 { "" } else { "s" }))
-                    .help("give the value, or remove the option"));
+                return Err(Diagnostic::error(
+                    word.location,
+                    format!("`{}` lacks its value", word.text),
+                )
+                .label(format!("takes {count} value{}", if count == 1 { "" } else { "s" }))
+                .help("give the value, or remove the option"));
             };
             self.at += 1;
             values.push(value.clone());
@@ -342,9 +348,8 @@ impl<'a, 'w> Reader<'a, 'w> {
     /// Finds whose an option is: every rule's, the target's, that of a match (the last one first),
     /// or that of the match which the protocol brings along.
     fn find(&mut self, name: &str) -> Option<(Owner, usize)> {
-        let basic = BASICS.iter().find(|(letter, long, _, _)| {
-            *letter == name || long.contains(&name)
-        });
+        let basic =
+            BASICS.iter().find(|(letter, long, _, _)| *letter == name || long.contains(&name));
         // What stands behind an unknown match is its own, unless every rule has it.
         if let Some((_, _, canonical, values)) = basic {
             return Some((Owner::Basic(canonical), *values));
@@ -490,7 +495,11 @@ mod tests {
             text.push_str(&format!(" [{}]", one.text()));
         }
         if let Some(target) = &spec.target {
-            text.push_str(&format!(" {}{}", if target.is_goto { "-g " } else { "" }, target.text()));
+            text.push_str(&format!(
+                " {}{}",
+                if target.is_goto { "-g " } else { "" },
+                target.text()
+            ));
         }
         text.trim().to_owned()
     }

@@ -98,7 +98,12 @@ pub(super) fn ports(setting: &Setting<'_>, is_list: bool) -> Result<NumberSet, D
     // A range takes the room of two.
     let room: usize = ranges.iter().map(|(first, last)| if first == last { 1 } else { 2 }).sum();
     if is_list && room > 15 {
-        return Err(bad(setting, 0, "are too many ports", "15 fit, a range takes two; iptables refuses more"));
+        return Err(bad(
+            setting,
+            0,
+            "are too many ports",
+            "15 fit, a range takes two; iptables refuses more",
+        ));
     }
     Ok(NumberSet::new(ranges))
 }
