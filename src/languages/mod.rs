@@ -13,7 +13,7 @@ pub use detect::detect;
 
 /// Every language, in the order in which they are named.
 pub const LANGUAGES: &[&Language] =
-    &[&iptables::EITHER, &iptables::LEGACY, &iptables::NFT, &native::LANGUAGE];
+    &[&native::LANGUAGE, &iptables::EITHER, &iptables::LEGACY, &iptables::NFT];
 
 /// One rule language.
 pub struct Language {

@@ -63,7 +63,7 @@ pub(super) const EITHER: Language = Language {
 /// ip_tables and its matches.
 pub(super) const LEGACY: Language = Language {
     name: "iptables-legacy",
-    extensions: &[],
+    extensions: &["iptables-legacy"],
     detect: |_| Sure::No,
     parse: |files| parse(files, Backend::Legacy),
     constructs: &[],
@@ -73,7 +73,7 @@ pub(super) const LEGACY: Language = Language {
 /// iptables over nftables.
 pub(super) const NFT: Language = Language {
     name: "iptables-nft",
-    extensions: &[],
+    extensions: &["iptables-nft"],
     detect: |_| Sure::No,
     parse: |files| parse(files, Backend::Nft),
     constructs: &[],
