@@ -6,14 +6,20 @@ use std::collections::BTreeMap;
 use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
+mod flowspec;
 mod iptables;
 pub mod native;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] =
-    &[&native::LANGUAGE, &iptables::EITHER, &iptables::LEGACY, &iptables::NFT];
+pub const LANGUAGES: &[&Language] = &[
+    &native::LANGUAGE,
+    &flowspec::LANGUAGE,
+    &iptables::EITHER,
+    &iptables::LEGACY,
+    &iptables::NFT,
+];
 
 /// One rule language.
 pub struct Language {
