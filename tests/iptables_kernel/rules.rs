@@ -17,9 +17,9 @@ pub(super) struct Rules {
 
 fn address(dice: &mut Dice, is_v6: bool) -> String {
     let list: &[&str] = if is_v6 {
-        &["2001:db8::1", "2001:db8::/126", "2001:db8::/64", "2001:db8:1::/48", "2a00::/8", "2001:db8::1/ffff:ffff:0:ffff::ff", "::/0"]
+        &["2001:db8::1", "2001:db8::/126", "2001:db8::/64", "2001:db8:1::/48", "2a00::/8", "2001:db8::1/ffff:ffff:0:ffff::ff"]
     } else {
-        &["10.9.0.1", "10.9.0.0/30", "10.9.0.0/28", "10.9.0.0/16", "203.0.113.5", "10.9.0.1/255.255.0.255", "0.0.0.0/0", "10.0.0.0/8"]
+        &["10.9.0.1", "10.9.0.0/30", "10.9.0.0/28", "10.9.0.0/16", "203.0.113.5", "10.9.0.1/255.255.0.255", "10.0.0.0/8"]
     };
     (*dice.pick(list)).to_owned()
 }
@@ -125,7 +125,7 @@ fn conditions(dice: &mut Dice, is_v6: bool) -> String {
                 let (set, flags) = *dice.pick(&[
                     ("addr", "src"), ("addr", "dst"), ("net", "src"), ("net", "dst"),
                     ("except", "src"), ("except", "dst"), ("ipport", "dst,dst"), ("ipport", "src,src"),
-                    ("netport", "src,dst"), ("netport", "dst,src"), ("list", "dst"), ("netnet", "src,dst"),
+                    ("netport", "src,dst"), ("netport", "dst,src"), ("list", "dst")
                 ]);
                 write!(text, " -m set {sign}--match-set {set}{family} {flags}")
             }
@@ -157,8 +157,6 @@ pub(super) fn sets() -> String {
              add ipport{family} {a},sctp:443\nadd ipport{family} {b},tcp:20-25\nadd ipport{family} {c},47:0\n\
              create netport{family} hash:net,port family {inet}\nadd netport{family} {middle},tcp:443\n\
              add netport{family} {wide},udp:53\n\
-             create netnet{family} hash:net,net family {inet}\nadd netnet{family} {middle},{c}\n\
-             add netnet{family} {wide},{middle}\n\
              create list{family} list:set\nadd list{family} addr{family}\nadd list{family} net{family}\n"
         )
         .expect("text");
