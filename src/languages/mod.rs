@@ -13,13 +13,8 @@ pub mod native;
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[
-    &native::LANGUAGE,
-    &flowspec::LANGUAGE,
-    &iptables::EITHER,
-    &iptables::LEGACY,
-    &iptables::NFT,
-];
+pub const LANGUAGES: &[&Language] =
+    &[&native::LANGUAGE, &flowspec::LANGUAGE, &iptables::EITHER, &iptables::LEGACY, &iptables::NFT];
 
 /// One rule language.
 pub struct Language {

@@ -25,7 +25,8 @@ pub(super) struct Packet {
     pub(super) more: bool,
 }
 
-pub(super) const V4: [u128; 6] = [0x0a09_0001, 0x0a09_0002, 0x0a09_0003, 0x0a09_0011, 0x0a09_0101, 0xcb00_7105];
+pub(super) const V4: [u128; 6] =
+    [0x0a09_0001, 0x0a09_0002, 0x0a09_0003, 0x0a09_0011, 0x0a09_0101, 0xcb00_7105];
 pub(super) const V6: [u128; 5] = [
     0x2001_0db8_0000_0000_0000_0000_0000_0001,
     0x2001_0db8_0000_0000_0000_0000_0000_0002,

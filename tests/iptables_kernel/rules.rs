@@ -17,9 +17,24 @@ pub(super) struct Rules {
 
 fn address(dice: &mut Dice, is_v6: bool) -> String {
     let list: &[&str] = if is_v6 {
-        &["2001:db8::1", "2001:db8::/126", "2001:db8::/64", "2001:db8:1::/48", "2a00::/8", "2001:db8::1/ffff:ffff:0:ffff::ff"]
+        &[
+            "2001:db8::1",
+            "2001:db8::/126",
+            "2001:db8::/64",
+            "2001:db8:1::/48",
+            "2a00::/8",
+            "2001:db8::1/ffff:ffff:0:ffff::ff",
+        ]
     } else {
-        &["10.9.0.1", "10.9.0.0/30", "10.9.0.0/28", "10.9.0.0/16", "203.0.113.5", "10.9.0.1/255.255.0.255", "10.0.0.0/8"]
+        &[
+            "10.9.0.1",
+            "10.9.0.0/30",
+            "10.9.0.0/28",
+            "10.9.0.0/16",
+            "203.0.113.5",
+            "10.9.0.1/255.255.0.255",
+            "10.0.0.0/8",
+        ]
     };
     (*dice.pick(list)).to_owned()
 }
@@ -55,7 +70,15 @@ fn conditions(dice: &mut Dice, is_v6: bool) -> String {
                         write!(text, " {sign}--dport {port}").expect("text");
                     }
                     3 if !text.contains("--tcp-flags") && !text.contains("--syn") => {
-                        let flags = dice.pick(&["SYN,ACK SYN", "ALL NONE", "SYN,FIN SYN,FIN", "ALL ALL", "RST RST", "ALL FIN,PSH,URG", "NONE NONE"]);
+                        let flags = dice.pick(&[
+                            "SYN,ACK SYN",
+                            "ALL NONE",
+                            "SYN,FIN SYN,FIN",
+                            "ALL ALL",
+                            "RST RST",
+                            "ALL FIN,PSH,URG",
+                            "NONE NONE",
+                        ]);
                         write!(text, " {sign}--tcp-flags {flags}").expect("text");
                     }
                     4 if !text.contains("--tcp-flags") && !text.contains("--syn") => {
@@ -87,7 +110,14 @@ fn conditions(dice: &mut Dice, is_v6: bool) -> String {
                 let kind = dice.pick(&["128", "echo-reply", "1/4", "packet-too-big", "1"]);
                 write!(text, " -p icmpv6 -m icmp6 {sign}--icmpv6-type {kind}")
             } else {
-                let kind = dice.pick(&["8", "any", "3/4", "echo-reply", "destination-unreachable", "11/0"]);
+                let kind = dice.pick(&[
+                    "8",
+                    "any",
+                    "3/4",
+                    "echo-reply",
+                    "destination-unreachable",
+                    "11/0",
+                ]);
                 write!(text, " -p icmp {sign}--icmp-type {kind}")
             }
             .expect("text");
@@ -102,7 +132,11 @@ fn conditions(dice: &mut Dice, is_v6: bool) -> String {
     for _ in 0..dice.roll(2) {
         let sign = not(dice);
         match dice.roll(8) {
-            0 => write!(text, " -m length {sign}--length {}", dice.pick(&["100", "100:500", "501:", ":128"])),
+            0 => write!(
+                text,
+                " -m length {sign}--length {}",
+                dice.pick(&["100", "100:500", "501:", ":128"])
+            ),
             1 => {
                 let (module, option) = if is_v6 { ("hl", "hl") } else { ("ttl", "ttl") };
                 let (sign, kind) = match dice.roll(3) {
@@ -110,22 +144,46 @@ fn conditions(dice: &mut Dice, is_v6: bool) -> String {
                     1 => ("", "lt"),
                     _ => ("", "gt"),
                 };
-                write!(text, " -m {module} {sign}--{option}-{kind} {}", dice.pick(&["1", "2", "4", "5", "63", "64", "254", "255"]))
+                write!(
+                    text,
+                    " -m {module} {sign}--{option}-{kind} {}",
+                    dice.pick(&["1", "2", "4", "5", "63", "64", "254", "255"])
+                )
             }
             2 => write!(text, " -m dscp {sign}--dscp {}", dice.pick(&["0", "0x0a", "46", "63"])),
-            3 => write!(text, " -m dscp {sign}--dscp-class {}", dice.pick(&["CS1", "EF", "AF11", "BE"])),
-            4 => write!(text, " -m tos {sign}--tos {}", dice.pick(&["0x20/0xfc", "0xb8/0xf8", "0x28/0xfc"])),
+            3 => write!(
+                text,
+                " -m dscp {sign}--dscp-class {}",
+                dice.pick(&["CS1", "EF", "AF11", "BE"])
+            ),
+            4 => write!(
+                text,
+                " -m tos {sign}--tos {}",
+                dice.pick(&["0x20/0xfc", "0xb8/0xf8", "0x28/0xfc"])
+            ),
             5 => {
                 let range = if is_v6 { "2001:db8::1-2001:db8::10" } else { "10.9.0.2-10.9.0.17" };
                 write!(text, " -m iprange {sign}--{}-range {range}", dice.pick(&["src", "dst"]))
             }
-            6 if is_v6 => write!(text, " -m frag --fragid 0:4294967295 {}", dice.pick(&["", "--fragfirst", "--fragmore", "--fraglast"])),
+            6 if is_v6 => write!(
+                text,
+                " -m frag --fragid 0:4294967295 {}",
+                dice.pick(&["", "--fragfirst", "--fragmore", "--fraglast"])
+            ),
             7 => {
                 let family = if is_v6 { "6" } else { "4" };
                 let (set, flags) = *dice.pick(&[
-                    ("addr", "src"), ("addr", "dst"), ("net", "src"), ("net", "dst"),
-                    ("except", "src"), ("except", "dst"), ("ipport", "dst,dst"), ("ipport", "src,src"),
-                    ("netport", "src,dst"), ("netport", "dst,src"), ("list", "dst")
+                    ("addr", "src"),
+                    ("addr", "dst"),
+                    ("net", "src"),
+                    ("net", "dst"),
+                    ("except", "src"),
+                    ("except", "dst"),
+                    ("ipport", "dst,dst"),
+                    ("ipport", "src,src"),
+                    ("netport", "src,dst"),
+                    ("netport", "dst,src"),
+                    ("list", "dst"),
                 ]);
                 write!(text, " -m set {sign}--match-set {set}{family} {flags}")
             }
@@ -140,8 +198,18 @@ fn conditions(dice: &mut Dice, is_v6: bool) -> String {
 pub(super) fn sets() -> String {
     let mut text = String::new();
     for (family, inet, addresses, nets) in [
-        ("4", "inet", ["10.9.0.1", "10.9.0.17", "203.0.113.5"], ["10.9.0.0/16", "10.9.0.0/30", "10.9.0.2/32"]),
-        ("6", "inet6", ["2001:db8::1", "2001:db8::11", "2a00::1"], ["2001:db8::/32", "2001:db8::/126", "2001:db8::2/128"]),
+        (
+            "4",
+            "inet",
+            ["10.9.0.1", "10.9.0.17", "203.0.113.5"],
+            ["10.9.0.0/16", "10.9.0.0/30", "10.9.0.2/32"],
+        ),
+        (
+            "6",
+            "inet6",
+            ["2001:db8::1", "2001:db8::11", "2a00::1"],
+            ["2001:db8::/32", "2001:db8::/126", "2001:db8::2/128"],
+        ),
     ] {
         let [a, b, c] = addresses;
         let [wide, middle, narrow] = nets;
@@ -220,7 +288,11 @@ pub(super) fn random(dice: &mut Dice, number: usize) -> Rules {
 /// Rule sets by hand.
 pub(super) fn by_hand() -> Vec<Rules> {
     let make = |name: &str, rules: &str, tracks: bool| {
-        let file = |program: &str| format!("# Generated by {program}-save\n*filter\n:FORWARD ACCEPT [0:0]\n{rules}COMMIT\n");
+        let file = |program: &str| {
+            format!(
+                "# Generated by {program}-save\n*filter\n:FORWARD ACCEPT [0:0]\n{rules}COMMIT\n"
+            )
+        };
         Rules {
             name: name.to_owned(),
             v4: file("iptables"),
@@ -230,18 +302,66 @@ pub(super) fn by_hand() -> Vec<Rules> {
         }
     };
     vec![
-        make("ports of fragments", "-A FORWARD -p tcp --dport 80 -j DROP\n-A FORWARD -p udp ! --dport 53 -j DROP\n", false),
+        make(
+            "ports of fragments",
+            "-A FORWARD -p tcp --dport 80 -j DROP\n-A FORWARD -p udp ! --dport 53 -j DROP\n",
+            false,
+        ),
         make("flags of fragments", "-A FORWARD -p tcp ! --syn -j DROP\n", false),
-        make("multiport of fragments", "-A FORWARD -p udp -m multiport ! --ports 53,123 -j DROP\n", false),
-        make("an accept list", "-A FORWARD -p tcp -m multiport --dports 80,443 -j ACCEPT\n-A FORWARD -p udp --sport 53 -j ACCEPT\n-A FORWARD -j DROP\n", false),
-        make("goto", "-N a\n-N b\n-A FORWARD -p tcp -g a\n-A FORWARD -j DROP\n-A a -p tcp --dport 80 -j b\n-A a -p tcp --dport 443 -j DROP\n-A b -p tcp --syn -j DROP\n", false),
-        make("insert", "-A FORWARD -p udp -j DROP\n-I FORWARD -p udp --dport 53 -j ACCEPT\n-I FORWARD 2 -p udp --dport 80 -j ACCEPT\n", false),
-        make("state", "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -p tcp --dport 80 -j DROP\n-A FORWARD -m state --state INVALID -j DROP\n", true),
-        make("chance", "-A FORWARD -m statistic --mode random --probability 0.5 -j DROP\n-A FORWARD -p tcp -j REJECT\n", false),
-        make("queue", "-A FORWARD -p tcp --dport 80 -j NFQUEUE --queue-num 0 --queue-bypass\n-A FORWARD -p udp -j NFQUEUE --queue-num 0\n", false),
-        make("marks", "-A FORWARD -p udp -m mark --mark 0x1 -j DROP\n-A FORWARD -p tcp -m mark ! --mark 0x1/0x1 -j DROP\n", false),
-        make("interfaces", "-A FORWARD -i in -p tcp -j DROP\n-A FORWARD -o out -p udp -j DROP\n-A FORWARD ! -i i+ -j DROP\n", false),
-        make("addresses by type", "-A FORWARD -m addrtype --dst-type UNICAST -p tcp -j DROP\n", false),
-        make("recent", "-A FORWARD -m recent --name r --rcheck -p tcp -j DROP\n-A FORWARD -p udp -m recent --name r --set\n", false),
+        make(
+            "multiport of fragments",
+            "-A FORWARD -p udp -m multiport ! --ports 53,123 -j DROP\n",
+            false,
+        ),
+        make(
+            "an accept list",
+            "-A FORWARD -p tcp -m multiport --dports 80,443 -j ACCEPT\n-A FORWARD -p udp --sport 53 -j ACCEPT\n-A FORWARD -j DROP\n",
+            false,
+        ),
+        make(
+            "goto",
+            "-N a\n-N b\n-A FORWARD -p tcp -g a\n-A FORWARD -j DROP\n-A a -p tcp --dport 80 -j b\n-A a -p tcp --dport 443 -j DROP\n-A b -p tcp --syn -j DROP\n",
+            false,
+        ),
+        make(
+            "insert",
+            "-A FORWARD -p udp -j DROP\n-I FORWARD -p udp --dport 53 -j ACCEPT\n-I FORWARD 2 -p udp --dport 80 -j ACCEPT\n",
+            false,
+        ),
+        make(
+            "state",
+            "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -p tcp --dport 80 -j DROP\n-A FORWARD -m state --state INVALID -j DROP\n",
+            true,
+        ),
+        make(
+            "chance",
+            "-A FORWARD -m statistic --mode random --probability 0.5 -j DROP\n-A FORWARD -p tcp -j REJECT\n",
+            false,
+        ),
+        make(
+            "queue",
+            "-A FORWARD -p tcp --dport 80 -j NFQUEUE --queue-num 0 --queue-bypass\n-A FORWARD -p udp -j NFQUEUE --queue-num 0\n",
+            false,
+        ),
+        make(
+            "marks",
+            "-A FORWARD -p udp -m mark --mark 0x1 -j DROP\n-A FORWARD -p tcp -m mark ! --mark 0x1/0x1 -j DROP\n",
+            false,
+        ),
+        make(
+            "interfaces",
+            "-A FORWARD -i in -p tcp -j DROP\n-A FORWARD -o out -p udp -j DROP\n-A FORWARD ! -i i+ -j DROP\n",
+            false,
+        ),
+        make(
+            "addresses by type",
+            "-A FORWARD -m addrtype --dst-type UNICAST -p tcp -j DROP\n",
+            false,
+        ),
+        make(
+            "recent",
+            "-A FORWARD -m recent --name r --rcheck -p tcp -j DROP\n-A FORWARD -p udp -m recent --name r --set\n",
+            false,
+        ),
     ]
 }

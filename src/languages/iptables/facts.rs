@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::context::{Facts, Rewritten};
-use super::file::{Chains, Table};
 use super::spec::{Setting, Spec, Target};
+use super::tables::{Chains, Table};
 use super::values;
 use crate::model::{Address, AddressRange, AddressSet, Family};
 

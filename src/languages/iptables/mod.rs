@@ -6,7 +6,7 @@
 //! | file | reads |
 //! |---|---|
 //! | `lex` | a line into words |
-//! | `file` | the lines of a file into tables, chains and rules |
+//! | `file`, `tables` | the lines of a file into tables, chains and rules |
 //! | `family` | whether a file is for IPv4 or IPv6 |
 //! | `spec`, `extensions` | a rule into its conditions, matches and target |
 //! | `ipset` | sets |
@@ -22,14 +22,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Class, Construct, Files, Language, Sure, no_includes};
+use super::{Files, Language, Sure, no_includes};
 use crate::chains::{self, Flat};
 use crate::model::{
     Action, Coverage, Default, DefaultAction, Diagnostic, Family, Location, Match, Rule, RuleSet,
     Severity, Spanned, Term,
 };
 use context::{Backend, Hook};
-use file::{Chains, Table, Written};
+use tables::{Chains, Table, Written};
 
 mod conditions;
 mod constructs;
@@ -45,6 +45,7 @@ mod members;
 mod names;
 mod program;
 mod spec;
+mod tables;
 mod targets;
 mod unrecorded;
 mod values;
@@ -82,7 +83,7 @@ pub(super) const NFT: Language = Language {
 
 /// A file opens a table, or makes a set, or is a list of commands.
 fn detect(text: &str) -> Sure {
-    let tables = file::TABLES;
+    let tables = tables::TABLES;
     let speaks = |line: &str| {
         let line = line.trim();
         if let Some(table) = line.strip_prefix('*') {

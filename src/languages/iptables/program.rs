@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::conditions::{self, Terms};
 use super::context::{Backend, Context, Facts, Hook, not_recorded};
-use super::file::{Chain as Written, Chains, Note, Rule, Table};
 use super::limits::{self, Limit};
 use super::spec::Spec;
+use super::tables::{Chain as Written, Chains, Note, Rule, Table};
 use super::targets::{self, Effect};
 use super::{ipset::Sets, members, unrecorded};
 use crate::chains::{Chain, ChainRule, Program, Verdict};

@@ -2,9 +2,9 @@
 
 use super::context::{not_recorded, not_understood};
 use super::extensions;
-use super::file::Table;
 use super::names;
 use super::spec::Target;
+use super::tables::Table;
 use super::values::{bad, parse_number};
 use crate::model::{Action, Diagnostic, FlagTest, Term};
 
