@@ -253,3 +253,6 @@ fn off_the_way(
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
