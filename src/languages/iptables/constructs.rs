@@ -68,7 +68,7 @@ pub(super) const CONSTRUCTS: &[Construct] = &[
     one("`icmp`, `icmp6`", "-A FORWARD -p icmp --icmp-type 3/4 -j DROP", Exact, ""),
     one(
         "`set` with `ipset save`",
-        "create bad hash:net\nadd bad 192.0.2.0/24\nadd bad 192.0.2.128/25 nomatch\niptables -A FORWARD -m set --match-set bad src -j DROP",
+        "create bad hash:net\nadd bad 192.0.2.0/24\nadd bad 192.0.2.128/25 nomatch\niptables -P FORWARD ACCEPT\niptables -A FORWARD -m set --match-set bad src -j DROP",
         Exact,
         "hash, bitmap and list sets of addresses, networks and ports; members with a timeout, marks and hardware addresses are bounded",
     ),

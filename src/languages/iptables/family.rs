@@ -135,7 +135,7 @@ pub(super) fn of(
                     problem = problem.also(by, "this tells the family of the file");
                 }
                 problems.push(problem);
-                return told;
+                return None;
             }
             Some(_) => {}
         }

@@ -197,7 +197,12 @@ fn reaches_uncertain(chains: &Chains<'_>, base: usize) -> bool {
             let Some(target) = &rule.spec.target else { continue };
             match chains.find(&target.name.text) {
                 Some(next) => left.push(next),
-                None if targets::is_uncertain(&target.name.text) => return true,
+                // The latter two are refused there.
+                None if targets::is_uncertain(&target.name.text)
+                    || matches!(&*target.name.text, "DROP" | "REJECT") =>
+                {
+                    return true;
+                }
                 None => {}
             }
         }

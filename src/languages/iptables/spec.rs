@@ -431,6 +431,12 @@ impl<'a, 'w> Reader<'a, 'w> {
             .chain(target)
             .flat_map(|one| one.options.iter().flat_map(|(names, _)| names.split('|')))
             .collect();
+        let brings = self.protocol.as_deref().and_then(extensions::find_match);
+        known.extend(
+            brings
+                .iter()
+                .flat_map(|one| one.options.iter().flat_map(|(names, _)| names.split('|'))),
+        );
         known.extend(BASICS.iter().flat_map(|(_, long, _, _)| *long));
         let owner = extensions::MATCHES.iter().find(|one| one.option(name).is_some());
         let help = match (nearest(name, known.iter().copied()), owner) {
