@@ -96,7 +96,7 @@ pub(crate) fn rule_texts(name: &str) -> [String; 2] {
 pub(crate) fn rules(text: &str) -> RuleSet {
     let mut sources = Sources::new();
     let file = sources.add("rules.yaml", text);
-    let (set, problems) = (languages::LANGUAGES[0].parse)(&sources, &[file]);
+    let (set, problems) = languages::LANGUAGES[0].parse_texts(&sources, &[file]);
     assert!(problems.is_empty(), "{problems:?}");
     set
 }

@@ -54,6 +54,12 @@ pub struct RulesConfig {
     pub paths: Vec<Spanned<String>>,
     /// Their language, when it cannot be told from the files.
     pub language: Option<Spanned<String>>,
+    /// The hooks that packets pass, for languages that have any.
+    pub path: Option<Spanned<String>>,
+    /// The interface by which packets come in.
+    pub iif: Option<Spanned<String>>,
+    /// The interface by which packets go out.
+    pub oif: Option<Spanned<String>>,
 }
 
 /// One recording.
@@ -208,11 +214,14 @@ fn config(decoder: &mut Decoder, root: &Node, parse_match: ParseMatch<'_>) -> Op
 }
 
 fn rules(decoder: &mut Decoder, node: &Node) -> Option<RulesConfig> {
-    let fields = decoder.map(node, "`rules`", &["paths", "language"])?;
+    let fields = decoder.map(node, "`rules`", &["paths", "language", "path", "iif", "oif"])?;
     decoder.require(fields, "paths", "`rules`")?;
     Some(RulesConfig {
         paths: listed(decoder, fields, "paths"),
         language: name(decoder, fields, "language"),
+        path: name(decoder, fields, "path"),
+        iif: name(decoder, fields, "iif"),
+        oif: name(decoder, fields, "oif"),
     })
 }
 

@@ -12,6 +12,8 @@
 //!   operators write rates, sizes, times, addresses, ports and flags.
 //! - [`packet`], [`packet_text`]: the bytes of a frame into the header that rules match; and one
 //!   packet in words, to and fro.
+//! - [`remark`], [`chains`]: what rule languages share: comments that are addressed to us, and chains
+//!   with jumps laid out as one list.
 //! - [`languages`], [`traffic`], [`inventory`], [`config`]: what the operator wrote and what the
 //!   network saw, one file a form. [`inventory`] also compiles the customers for look-up.
 //!
@@ -68,6 +70,7 @@
 pub mod affected;
 pub mod attribution;
 pub mod bank;
+pub mod chains;
 pub mod change;
 pub mod cli;
 pub mod config;
@@ -86,6 +89,7 @@ pub mod packet;
 pub mod packet_text;
 pub mod policer;
 pub mod reach;
+pub mod remark;
 pub mod replay;
 pub mod report;
 pub mod reports;

@@ -24,7 +24,8 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["yaml"],
     &["words"],
-    &["packet", "packet_text"],
+    &["packet", "packet_text", "remark"],
+    &["chains"],
     &["languages", "traffic", "inventory", "config"],
     &["intent", "service", "matcher", "policer"],
     &["attribution"],
@@ -53,7 +54,9 @@ const NARROW: &[(&str, &[&str])] = &[
     // and without knowing what will be asked of them.
     ("packet", &["model"]),
     ("packet_text", &["model", "yaml", "words"]),
-    ("languages", &["model", "yaml", "words"]),
+    ("remark", &["model", "yaml", "words"]),
+    ("chains", &["model", "remark"]),
+    ("languages", &["model", "yaml", "words", "remark", "chains"]),
     ("traffic", &["model", "yaml", "words", "packet"]),
     ("inventory", &["model", "yaml", "words"]),
     ("config", &["model", "yaml", "words"]),
@@ -108,7 +111,7 @@ struct Folder {
 }
 
 const FOLDERS: &[Folder] = &[
-    Folder { name: "languages", list: "const LANGUAGES", helpers: &[] },
+    Folder { name: "languages", list: "const LANGUAGES", helpers: &["detect"] },
     Folder { name: "traffic", list: "const FORMS", helpers: &["piece"] },
     Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
     Folder {

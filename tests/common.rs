@@ -106,7 +106,7 @@ fn rows(list: &Value) -> impl Iterator<Item = &Value> {
 pub(crate) fn rules(text: &str) -> RuleSet {
     let mut sources = Sources::new();
     let file = sources.add("rules.yaml", text);
-    let (set, problems) = (languages::LANGUAGES[0].parse)(&sources, &[file]);
+    let (set, problems) = languages::LANGUAGES[0].parse_texts(&sources, &[file]);
     assert!(problems.is_empty(), "{problems:?}\n{text}");
     set
 }

@@ -284,7 +284,7 @@ impl World {
         assert!(problems.is_empty(), "{problems:?}");
         let sets = [0, 1].map(|side: usize| {
             let id = sources.add(["running.yaml", "candidate.yaml"][side], texts[side].as_str());
-            let (set, problems) = (languages::LANGUAGES[0].parse)(&sources, &[id]);
+            let (set, problems) = languages::LANGUAGES[0].parse_texts(&sources, &[id]);
             assert!(problems.is_empty(), "{problems:?}\n{}", texts[side]);
             set
         });

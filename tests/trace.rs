@@ -133,7 +133,7 @@ proptest! {
 fn parse(text: &str) -> RuleSet {
     let mut sources = Sources::new();
     let file = sources.add("rules.yaml", text);
-    let (set, problems) = (languages::LANGUAGES[0].parse)(&sources, &[file]);
+    let (set, problems) = languages::LANGUAGES[0].parse_texts(&sources, &[file]);
     assert!(problems.is_empty(), "{problems:?}\n{text}");
     set
 }

@@ -50,6 +50,19 @@ pub(super) struct RuleArguments {
     #[arg(long, value_name = "NAME", env = "BLASTGATE_LANGUAGE", help_heading = "Materials")]
     pub(super) language: Option<String>,
 
+    /// The hooks that packets pass, for languages that have any: forward, input, prerouting or
+    /// ingress [default: forward].
+    #[arg(long, value_name = "HOOKS", env = "BLASTGATE_PATH", help_heading = "Materials")]
+    pub(super) path: Option<String>,
+
+    /// The interface by which packets come in, for rules that ask; left out, it is unknown.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_IIF", help_heading = "Materials")]
+    pub(super) iif: Option<String>,
+
+    /// The interface by which packets go out, for rules that ask; left out, it is unknown.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_OIF", help_heading = "Materials")]
+    pub(super) oif: Option<String>,
+
     /// Customers and infrastructure; repeat for several.
     #[arg(
         long,

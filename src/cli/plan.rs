@@ -8,7 +8,7 @@ use super::arguments::{RuleArguments, TrafficArguments};
 use crate::config::{self, Config, Observed, RedirectEffect, ScenarioConfig, ScenarioKind};
 use crate::guardrails::Standards;
 use crate::input;
-use crate::languages::{self, Language, native};
+use crate::languages::{self, Language, Way, native};
 use crate::model::{
     Diagnostic, Direction, Label, RecordBatch, Severity, Sources, Spanned, Timestamp,
 };
@@ -85,7 +85,8 @@ pub(super) fn plan(
         staged: arguments.staged,
         running: running(arguments, &rules)?,
         rules,
-        language: language_named(language)?,
+        language: language.map(language_named).transpose()?,
+        way: way(arguments, &config)?,
         inventory,
         traffic: recordings,
         scenarios,
@@ -157,13 +158,34 @@ fn not_yet(config: &Config, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn language_named(name: Option<&str>) -> Result<&'static Language> {
-    let Some(name) = name else { return Ok(languages::LANGUAGES[0]) };
+fn language_named(name: &str) -> Result<&'static Language> {
     let known = languages::LANGUAGES.iter().copied();
     known
         .clone()
         .find(|language| language.name == name)
         .ok_or_else(|| unknown("rule language", name, known.map(|language| language.name)))
+}
+
+/// Joins what flags and config say of how packets come by the rules.
+fn way(arguments: &RuleArguments, config: &Config) -> Result<Way> {
+    let rules = config.rules.as_ref();
+    let said = |flag: &Option<String>, of_config: Option<&Spanned<String>>| {
+        flag.clone().or(of_config.map(|word| word.value.clone()))
+    };
+    let path = said(&arguments.path, rules.and_then(|rules| rules.path.as_ref()));
+    let named = |name: String| {
+        let known = languages::Path::NAMES.iter();
+        known
+            .clone()
+            .find(|(known, _)| *known == name)
+            .map(|(_, path)| *path)
+            .ok_or_else(|| unknown("path", &name, known.map(|(known, _)| *known)))
+    };
+    Ok(Way {
+        path: path.map(named).transpose()?.unwrap_or_default(),
+        iif: said(&arguments.iif, rules.and_then(|rules| rules.iif.as_ref())),
+        oif: said(&arguments.oif, rules.and_then(|rules| rules.oif.as_ref())),
+    })
 }
 
 fn form_named(name: &str) -> Result<&'static traffic::Form> {

@@ -48,6 +48,19 @@ pub(super) struct TraceArguments {
     #[arg(long, value_name = "NAME", env = "BLASTGATE_LANGUAGE", help_heading = "Materials")]
     language: Option<String>,
 
+    /// The hooks that packets pass, for languages that have any: forward, input, prerouting or
+    /// ingress [default: forward].
+    #[arg(long, value_name = "HOOKS", env = "BLASTGATE_PATH", help_heading = "Materials")]
+    path: Option<String>,
+
+    /// The interface by which packets come in, for rules that ask; left out, it is unknown.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_IIF", help_heading = "Materials")]
+    iif: Option<String>,
+
+    /// The interface by which packets go out, for rules that ask; left out, it is unknown.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_OIF", help_heading = "Materials")]
+    oif: Option<String>,
+
     /// Customers, asked only by limits `per: customer`; repeat for several.
     #[arg(
         long,
@@ -148,6 +161,9 @@ impl TraceArguments {
             rules: self.rules.clone(),
             running: self.running.clone(),
             language: self.language.clone(),
+            path: self.path.clone(),
+            iif: self.iif.clone(),
+            oif: self.oif.clone(),
             inventory: self.inventory.clone(),
             config: self.config.clone(),
             no_config: self.no_config,

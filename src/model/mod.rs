@@ -1,5 +1,6 @@
 //! The plain types every other part speaks: no input or output, no parsing of foreign text.
 
+pub mod coverage;
 pub mod diagnostic;
 pub mod intervals;
 pub mod inventory;
@@ -13,6 +14,7 @@ pub mod source;
 pub mod time;
 pub mod units;
 
+pub use coverage::Coverage;
 pub use diagnostic::{Diagnostic, Severity};
 pub use inventory::{
     Customer, CustomerId, Infrastructure, InfrastructureId, Inventory, Pop, Shared, SharedId,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::coverage::Coverage;
 use super::sets::{AddressSet, NumberSet};
 use super::source::{Location, Spanned};
 use super::time::Timestamp;
@@ -16,6 +17,8 @@ pub struct RuleSet {
     pub default: Default,
     /// How many files were read for it.
     pub files: usize,
+    /// How exactly each of its files was understood; nothing of languages that are always exact.
+    pub coverage: Vec<Coverage>,
 }
 
 impl RuleSet {
@@ -25,6 +28,7 @@ impl RuleSet {
             rules: Vec::new(),
             default: Default { action: DefaultAction::Accept, location: None, intent: None },
             files: 0,
+            coverage: Vec::new(),
         }
     }
 }

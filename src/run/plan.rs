@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::what_if::WhatIf;
 use crate::guardrails::Standards;
-use crate::languages::Language;
+use crate::languages::{Language, Way};
 use crate::model::{Diagnostic, Direction, Label, Location, Match, Sampling, Sources};
 use crate::report::Command;
 use crate::traffic;
@@ -21,8 +21,10 @@ pub struct Plan {
     pub staged: bool,
     /// The rules in force.
     pub running: Running,
-    /// The rule language, where it cannot be told from the file.
-    pub language: &'static Language,
+    /// The rule language; none if it is told from the files.
+    pub language: Option<&'static Language>,
+    /// How packets come by the rules.
+    pub way: Way,
     /// Inventory files.
     pub inventory: Vec<PathBuf>,
     /// Recordings.

@@ -1,11 +1,13 @@
 //! Where the two rule sets come from: files, folders, the git index, a git revision.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::Run;
 use super::plan::Running;
 use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
+use crate::languages::{self, Files, LANGUAGES, Language};
 use crate::model::{Diagnostic, RuleSet, SourceId};
 
 /// Returns what the running set is called before it is known which commit is meant.
@@ -67,7 +69,7 @@ impl Run {
             Running::MergeBase(revision) => Some(repository.merge_base(revision)?),
             Running::Head | Running::Nothing | Running::Path(_) => repository.head()?,
         };
-        let extensions = plan.language.extensions;
+        let extensions = &self.extensions();
         let candidate = match plan.staged {
             true => Some(repository.staged(&plan.rules, extensions)?),
             false => {
@@ -117,7 +119,7 @@ impl Run {
 
     /// Parses the rules that files and folders hold.
     fn rules(&mut self, paths: &[PathBuf], what: &str) -> RuleSet {
-        let files = match input::rule_files(paths, self.plan.language.extensions) {
+        let files = match input::rule_files(paths, &self.extensions()) {
             Ok(files) => files,
             Err(error) => {
                 self.problems.push(Diagnostic::bare(format!("{what}: {error}")));
@@ -141,8 +143,39 @@ impl Run {
         self.parse(&texts)
     }
 
+    /// Returns the ends of file names that a folder of rules is searched for: those of the
+    /// language, or those of all where it is told from the files.
+    fn extensions(&self) -> Vec<&'static str> {
+        let of = |language: &&Language| language.extensions.iter().copied();
+        match &self.plan.language {
+            Some(language) => of(language).collect(),
+            None => LANGUAGES.iter().flat_map(of).collect::<BTreeSet<_>>().into_iter().collect(),
+        }
+    }
+
     fn parse(&mut self, texts: &[SourceId]) -> RuleSet {
-        let (set, problems) = (self.plan.language.parse)(&self.sources, texts);
+        if texts.is_empty() {
+            // What could not be read was said.
+            return RuleSet::empty();
+        }
+        let language = match self.plan.language {
+            Some(language) => language,
+            None => match languages::detect(&self.sources, texts) {
+                Ok(language) => language,
+                Err(problem) => {
+                    self.problems.push(problem);
+                    return RuleSet::empty();
+                }
+            },
+        };
+        let included = BTreeMap::new();
+        let files = Files {
+            sources: &self.sources,
+            files: texts,
+            included: &included,
+            way: &self.plan.way,
+        };
+        let (set, problems) = (language.parse)(&files);
         self.problems.extend(problems);
         set
     }

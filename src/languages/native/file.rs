@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::sets::Sets;
 use super::values::{choice, is_empty_list, optional, under};
 use super::{intent, keys, rule};
+use crate::languages::Files;
 use crate::model::{
-    Default, DefaultAction, Diagnostic, Intent, Location, Rule, RuleSet, SourceId, Sources, Span,
-    Spanned,
+    Default, DefaultAction, Diagnostic, Intent, Location, Rule, RuleSet, Span, Spanned,
 };
 use crate::yaml::{self, Decoder, Fields, Value};
 
@@ -15,7 +15,8 @@ const DEFAULTS: &[(&str, DefaultAction)] =
     &[("accept", DefaultAction::Accept), ("drop", DefaultAction::Drop)];
 
 /// Reads all files of a rule set.
-pub(super) fn parse(sources: &Sources, files: &[SourceId]) -> (RuleSet, Vec<Diagnostic>) {
+pub(super) fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
+    let Files { sources, files, .. } = *files;
     let mut decoder = Decoder::new();
     let mut roots = Vec::new();
     for id in files {
@@ -45,7 +46,7 @@ pub(super) fn parse(sources: &Sources, files: &[SourceId]) -> (RuleSet, Vec<Diag
         (file, place.map(|place| place.span))
     };
     problems.sort_by_cached_key(rank);
-    (RuleSet { rules, default, files: files.len() }, problems)
+    (RuleSet { rules, default, files: files.len(), coverage: Vec::new() }, problems)
 }
 
 /// Checks the top of a file.

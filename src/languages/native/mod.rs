@@ -14,7 +14,7 @@
 //! | `intent` | what a rule is for |
 //! | `keys`, `values` | which key belongs where; lists, words and the help that a key gives |
 
-use super::Language;
+use super::{Language, Sure, no_includes};
 use crate::model::{Intent, Match};
 use crate::yaml::{Decoder, Node};
 
@@ -28,8 +28,29 @@ mod rule;
 mod sets;
 mod values;
 
-pub(super) const LANGUAGE: Language =
-    Language { name: "native", extensions: &["yaml", "yml"], parse: file::parse };
+pub(super) const LANGUAGE: Language = Language {
+    name: "native",
+    extensions: &["yaml", "yml"],
+    detect,
+    includes: no_includes,
+    parse: file::parse,
+    constructs: &[],
+    frame: str::to_owned,
+};
+
+/// A file has one of the keys of a rule file at the edge of some line.
+fn detect(text: &str) -> Sure {
+    let starts = |line: &str| {
+        // `{` opens a map of one line, or JSON.
+        let line = line.strip_prefix('{').map_or(line, str::trim_start);
+        let key = line.split_once(':').map_or("", |(key, _)| key.trim_end());
+        keys::FILE.contains(&key.trim_matches(['"', '\'']))
+    };
+    match text.lines().any(starts) {
+        true => Sure::Certain,
+        false => Sure::No,
+    }
+}
 
 /// Reads a match outside a rule set: the word `any` or a map of fields. There are no sets here,
 /// so a `$set` is reported. Gives nothing if anything about it was reported.

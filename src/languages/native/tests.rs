@@ -14,7 +14,7 @@ pub(super) fn parse(texts: &[&str]) -> (Sources, RuleSet, Vec<Diagnostic>) {
         .zip('a'..)
         .map(|(text, letter)| sources.add(format!("{letter}.yaml"), *text))
         .collect();
-    let (set, problems) = (LANGUAGE.parse)(&sources, &ids);
+    let (set, problems) = LANGUAGE.parse_texts(&sources, &ids);
     (sources, set, problems)
 }
 

@@ -1,0 +1,16 @@
+//! How exactly the rules of a file were understood.
+
+use super::source::{Location, SourceId};
+
+/// How exactly the rules of one file were understood. What is refused is no coverage but an
+/// error: a set with one is not judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// The file.
+    pub source: SourceId,
+    /// How many rules it holds.
+    pub rules: usize,
+    /// What is only bounded: its place, and what it is and why, in a few words. Several places
+    /// may be of one rule.
+    pub bounded: Vec<(Location, String)>,
+}
