@@ -7,6 +7,7 @@ use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
 pub mod native;
+pub mod nftables;
 
 pub use detect::detect;
 

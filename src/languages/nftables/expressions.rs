@@ -288,7 +288,7 @@ impl Cursor<'_> {
                 });
                 varies |= self.element_options()?;
             }
-            let location = self.since(first);
+            let location = Some(self.since(first));
             match key {
                 Expr::Set(inner) if data.is_none() => elements.extend(inner),
                 key => elements.push(Element { key, data, varies, location }),

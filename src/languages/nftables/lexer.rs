@@ -80,7 +80,8 @@ pub(super) fn tokens(text: &str, source: SourceId) -> Result<Tokens, Box<Diagnos
             }
             b'#' => {
                 at = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
-                if text[start + 1..at].trim_start().starts_with("blastgate:") {
+                let comment = text[start + 1..at].trim_start();
+                if comment.get(..9).is_some_and(|word| word.eq_ignore_ascii_case("blastgate")) {
                     all.comments.push(Comment {
                         before: all.tokens.len(),
                         alone: line_is_empty,

@@ -160,24 +160,23 @@ impl Cursor<'_> {
             }
             "reject" => {
                 self.at += 1;
-                let from = self.at;
+                let mut with = String::new();
                 if self.take_word("with") {
-                    self.name("a kind of answer, such as `tcp reset`")?;
+                    with = self.name("a kind of answer, such as `tcp reset`")?.value;
                     self.take_word("type");
                     if !self.at_end() && self.word() != Some("comment") {
-                        self.name("`reset`, or a type")?;
+                        with = format!("{with} {}", self.name("`reset`, or a type")?.value);
                     }
                 }
-                Ok(Statement::Reject(self.words_since(from)))
+                Ok(Statement::Reject(with))
             }
             "snat" | "dnat" | "masquerade" | "redirect" => {
                 self.at += 1;
-                let text = self.rest();
-                Ok(Statement::Translate { kind: word.to_owned(), text })
+                self.translation(word)
             }
             "queue" => {
                 self.at += 1;
-                Ok(Statement::Queue(self.rest()))
+                self.queue()
             }
             "tproxy" => {
                 self.at += 1;
@@ -394,6 +393,54 @@ impl Cursor<'_> {
         }
         let over = if over { "over " } else { "" };
         Ok(format!("quota {over}{} bytes", scaled(amount, unit)))
+    }
+
+    /// Reads `queue flags bypass to 0-3` and `queue num 0 bypass`.
+    fn queue(&mut self) -> Parsed<Statement> {
+        let (mut to, mut flags) = (String::new(), Vec::new());
+        while !self.at_end() && self.word() != Some("comment") {
+            match self.word() {
+                Some("num" | "to" | "flags") => self.at += 1,
+                Some(flag @ ("bypass" | "fanout")) => {
+                    flags.push(flag);
+                    self.at += 1;
+                }
+                _ if self.take(",") => {}
+                _ => to = self.left()?.to_string(),
+            }
+        }
+        flags.sort_unstable();
+        Ok(Statement::Queue(format!("{} {to}", flags.join(","))))
+    }
+
+    /// Reads what follows `dnat` and its kin.
+    fn translation(&mut self, kind: &str) -> Parsed<Statement> {
+        let (mut address, mut port, mut flags) = (String::new(), String::new(), Vec::new());
+        while !self.at_end() && self.word() != Some("comment") {
+            match self.word() {
+                Some(
+                    flag @ ("random" | "fully-random" | "persistent" | "netmap"),
+                ) => {
+                    flags.push(flag);
+                    self.at += 1;
+                }
+                Some("to" | "ip" | "ip6" | "prefix" | "interval" | "addr" | "port")
+                    if !self.second_word().is_some_and(|word| ["saddr", "daddr"].contains(&word)) =>
+                {
+                    self.at += 1;
+                }
+                _ if self.take(",") || self.take(".") => {}
+                _ if self.take("[") => {
+                    address = self.left()?.to_string();
+                    self.expect("]")?;
+                }
+                _ if self.take(":") => port = format!(":{}", self.left()?),
+                _ => address = self.left()?.to_string(),
+            }
+        }
+        flags.sort_unstable();
+        let text = format!("{address}{port} {}", flags.join(","));
+        Ok(Statement::Translate { kind: kind.to_owned(), text: text.trim().to_owned() })
     }
 
     fn forward(&mut self, copy: bool) -> Parsed<Statement> {

@@ -41,7 +41,8 @@ pub(super) struct Element {
     pub(super) data: Option<Data>,
     /// Whether it goes by itself, or carries a limit or a quota of its own.
     pub(super) varies: bool,
-    pub(super) location: Location,
+    /// Where it stands, if that is known.
+    pub(super) location: Option<Location>,
 }
 
 /// What a map gives.
