@@ -15,7 +15,7 @@ pub enum Certainty {
     /// Too few samples to tell: the 95 % interval of the loss straddles the limit.
     Thin,
     /// It hangs on fields that the recording lacks (as in [`crate::matcher::Step::missing`]).
-    Missing(u16),
+    Missing(u32),
 }
 
 /// A loss beyond the limit: one group, and the rules of one cause or all together.

@@ -183,12 +183,10 @@ impl Limiter {
             policer,
             even: EvenLimit::new(&limit),
             is_plain: limit.algorithm == Algorithm::TokenBucket && limit.timeout_ns.is_none(),
-            fits_seconds: match limit.algorithm {
-                Algorithm::TokenBucket => true,
-                Algorithm::FixedWindow { window_ns } | Algorithm::SlidingWindow { window_ns } => {
-                    window_ns.is_multiple_of(BIN_NS)
-                }
-            },
+            fits_seconds: limit
+                .algorithm
+                .window_ns()
+                .is_none_or(|window_ns| window_ns.is_multiple_of(BIN_NS)),
             could_be_keyed: limit.per_destination().is_some(),
             limit,
         }

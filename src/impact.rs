@@ -265,7 +265,7 @@ pub struct Impact {
     /// Those of them whom no intent lets lose anything by it.
     pub touched_outside: BTreeSet<(Party, Cause)>,
     /// Parties for whom that is only possible, and the missing fields on which it hangs.
-    pub maybe_touched: BTreeMap<Party, BTreeMap<Cause, u16>>,
+    pub maybe_touched: BTreeMap<Party, BTreeMap<Cause, u32>>,
     /// Protected traffic that newly meets harm.
     pub protected: BTreeMap<(Party, Cause), Amount>,
     /// The recorded attack, by numbers of ends and `attack_match`es.
@@ -281,7 +281,7 @@ pub struct Impact {
     /// What of it meets a rule match that cannot be told.
     pub undecidable: Amount,
     /// For every cause with a loss that is only possible: the missing fields on which it hangs.
-    pub missing: BTreeMap<Cause, u16>,
+    pub missing: BTreeMap<Cause, u32>,
     /// Candidate limits whose loss the recording is too coarse to tell.
     pub undecided_limits: BTreeSet<u32>,
 }

@@ -202,9 +202,25 @@ pub enum LimitError {
     NotFinite,
 }
 
-/// Returns the policer of a rate limit in the native language.
+/// Returns the policer of a rate limit. One that the box itself would refuse ([`load`] says why)
+/// lets nothing pass.
 pub fn compile(limit: &RateLimit) -> Box<dyn Policer> {
+    load(limit).unwrap_or_else(|_| {
+        let counts = if limit.rate.counts_bytes() { Counts::Bytes } else { Counts::Packets };
+        Box::new(flowspec::Reading::discard(counts))
+    })
+}
+
+/// Returns the policer of a rate limit, or why its dialect refuses it.
+pub fn load(limit: &RateLimit) -> Result<Box<dyn Policer>, LimitError> {
     let policer: Box<dyn Policer> = match limit.algorithm {
+        Algorithm::Nft => Box::new(nft::Limit::of(limit)?),
+        Algorithm::XtLimit => Box::new(xt_limit::Limit::of(limit)?),
+        Algorithm::XtHashlimit { expire_ms } => {
+            Box::new(xt_hashlimit::Hashlimit::of(limit, expire_ms)?)
+        }
+        Algorithm::TcPolice => Box::new(tc::Police::of(limit)?),
+        Algorithm::FlowSpec => Box::new(flowspec::Worst::new(limit.rate)),
         Algorithm::TokenBucket => Box::new(token_bucket::TokenBucket::new(limit.rate, limit.burst)),
         Algorithm::FixedWindow { window_ns } => {
             Box::new(window::FixedWindow::new(limit.rate, window_ns))
@@ -213,10 +229,40 @@ pub fn compile(limit: &RateLimit) -> Box<dyn Policer> {
             Box::new(window::SlidingWindow::new(limit.rate, window_ns))
         }
     };
-    match limit.timeout_ns {
+    Ok(match limit.timeout_ns {
         Some(timeout_ns) if timeout_ns > 0 => Box::new(Timeout { inner: policer, timeout_ns }),
         _ => policer,
+    })
+}
+
+/// A rate as dialects write it: an amount of whole packets or bytes in whole seconds. A rate that
+/// is none is rounded down to what it gives in a second.
+fn written(rate: Rate) -> (Counts, u64, u64) {
+    let (counts, bits) = match rate.unit {
+        RateUnit::Bits => (Counts::Bytes, 8),
+        _ if rate.counts_bytes() => (Counts::Bytes, 1),
+        _ => (Counts::Packets, 1),
+    };
+    let per_ns = rate.per_ns.max(1);
+    if per_ns.is_multiple_of(SECOND_NS) && rate.amount.is_multiple_of(bits) {
+        return (counts, rate.amount / bits, per_ns / SECOND_NS);
     }
+    let amount = u128::from(rate.amount) * u128::from(SECOND_NS);
+    let amount = amount / (u128::from(per_ns) * u128::from(bits));
+    (counts, u64::try_from(amount).unwrap_or(u64::MAX), 1)
+}
+
+/// Returns a burst in what a limit counts.
+fn depth(counts: Counts, burst: Burst) -> u64 {
+    match (counts, burst) {
+        (Counts::Bytes, Burst::Bytes(depth)) | (Counts::Packets, Burst::Packets(depth)) => depth,
+        (Counts::Bytes, Burst::Packets(depth)) => depth.saturating_mul(PACKET_BYTES),
+        (Counts::Packets, Burst::Bytes(depth)) => (depth / PACKET_BYTES).max(1),
+    }
+}
+
+fn narrow(value: u64) -> Result<u32, LimitError> {
+    u32::try_from(value).map_err(|_| LimitError::Overflow)
 }
 
 /// Returns how much later the second is, or zero.

@@ -16,8 +16,7 @@ use crate::attribution::Attribution;
 use crate::attribution::bucket::{Parts, bucket};
 use crate::matcher::{BUCKET, COARSE, Matcher, Step, compile, missing_words};
 use crate::model::{
-    Action, Algorithm, DefaultAction, Exceed, KeyPart, Known, NameId, Names, RateLimit, Record,
-    RuleSet, Scope,
+    Action, DefaultAction, Exceed, KeyPart, Known, NameId, Names, RateLimit, Record, RuleSet, Scope,
 };
 use crate::policer::{EvenLimit, Level, Policer, compile as policer};
 
@@ -64,10 +63,10 @@ impl Disposition {
 }
 
 /// The bit of missing fields that says: whose the addresses are is not known without an inventory.
-pub const OWNER: u16 = 1 << 15;
+pub const OWNER: u32 = 1 << 15;
 
 /// Returns the words for what is missing, in a fixed order.
-pub fn missing(bits: u16) -> Vec<&'static str> {
+pub fn missing(bits: u32) -> Vec<&'static str> {
     let mut words = missing_words(bits);
     if bits & OWNER != 0 {
         words.push("customer");
@@ -132,7 +131,7 @@ pub struct Walk {
     /// leave, or of all if they leave nothing. One, unless something is unknown.
     pub ends: Vec<(Disposition, Option<u32>)>,
     /// What is missing to tell which of several ends it has.
-    pub missing: u16,
+    pub missing: u32,
     /// What limits took of it. They take all or nothing of a single packet, which is then its end.
     pub losses: Vec<Loss>,
     /// How many packets were recorded.
@@ -234,12 +233,10 @@ impl<'a> Tracer<'a> {
             limit: limit.clone(),
             policer: policer(limit),
             even: EvenLimit::new(limit),
-            fits_seconds: match limit.algorithm {
-                Algorithm::TokenBucket => true,
-                Algorithm::FixedWindow { window_ns } | Algorithm::SlidingWindow { window_ns } => {
-                    window_ns.is_multiple_of(meet::BIN_NS)
-                }
-            },
+            fits_seconds: limit
+                .algorithm
+                .window_ns()
+                .is_none_or(|window_ns| window_ns.is_multiple_of(meet::BIN_NS)),
             is_lost: false,
         };
         let limits = set.rules.iter().map(|rule| match &rule.action.value {
@@ -336,7 +333,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// Returns the bucket of a record, or what is missing to know it.
-    fn instance(&self, rule: u32, record: &Record) -> Result<Instance, u16> {
+    fn instance(&self, rule: u32, record: &Record) -> Result<Instance, u32> {
         let Some(limiter) = &self.limits[rule as usize] else { return Err(BUCKET) };
         let limit = &limiter.limit;
         if self.attribution.is_none() && limit.per.contains(&KeyPart::Customer) {
@@ -399,7 +396,7 @@ impl Going<'_> {
     }
 
     /// Goes on with a limit's answer. `bytes` is what a part that exceeds weighs.
-    fn answer(&mut self, limit: &RateLimit, limited: Limited, missing: u16, bytes: u64) {
+    fn answer(&mut self, limit: &RateLimit, limited: Limited, missing: u32, bytes: u64) {
         let step = self.steps[self.at];
         self.at += 1;
         self.walk.stops.push(Stop { step, limited: Some(limited) });

@@ -133,7 +133,7 @@ fn record() -> impl Strategy<Value = Record> {
     let ends = (address(), address(), 0u16..4, 0u16..4, any::<bool>());
     let rest = (0u8..8, 0u8..4, 0u8..4, 98u32..104, 0u8..4, 0u8..4, 0u8..8, 0u32..4);
     let lost =
-        prop_oneof![4 => Just(0u16), 2 => (0u32..12).prop_map(|bit| 1 << bit), 1 => 0u16..4096];
+        prop_oneof![4 => Just(0u32), 2 => (0u32..12).prop_map(|bit| 1 << bit), 1 => 0u32..4096];
     (ends, rest, prop::sample::select(vec![1u8, 6, 17, 58, 47]), lost).prop_map(
         |((src, dst, src_port, dst_port, egress), rest, protocol, lost)| {
             let (flags, kind, code, length, ttl, dscp, fragment, pop) = rest;
@@ -178,7 +178,7 @@ fn record() -> impl Strategy<Value = Record> {
 
 /// Returns the way of a record through a set, one rule after another; equal matches by the first
 /// rule that has them, of both sets.
-fn scan(sets: &[RuleSet; 2], side: usize, record: &Record, names: &Names) -> Vec<(u32, u32, u16)> {
+fn scan(sets: &[RuleSet; 2], side: usize, record: &Record, names: &Names) -> Vec<(u32, u32, u32)> {
     let mut steps = Vec::new();
     let all = || sets.iter().flat_map(|set| &set.rules);
     for (at, rule) in (0u32..).zip(&sets[side].rules) {
@@ -226,7 +226,7 @@ proptest! {
                 for matcher in &matchers {
                     let mut steps: Vec<Step> = Vec::new();
                     matcher.walk(side, record, &mut steps);
-                    let found: Vec<(u32, u32, u16)> = steps
+                    let found: Vec<(u32, u32, u32)> = steps
                         .iter()
                         .zip(&expected)
                         .map(|(step, (_, first, _))| {

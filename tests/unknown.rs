@@ -420,7 +420,7 @@ fn steps(own: &[Own], known: &[bool]) -> Vec<Step> {
     let mut steps = Vec::new();
     for (at, (port, action)) in own.iter().enumerate() {
         let is_known = known[*port as usize];
-        steps.push(Step { rule: at as u32, matches: *port, missing: u16::from(!is_known) });
+        steps.push(Step { rule: at as u32, matches: *port, missing: u32::from(!is_known) });
         if is_known && *action < 5 {
             break;
         }

@@ -48,7 +48,7 @@ pub fn bucket(
     limit: &RateLimit,
     record: &Record,
     owners: impl FnOnce() -> Option<[Owner; 2]>,
-) -> Result<(Option<NameId>, Parts), u16> {
+) -> Result<(Option<NameId>, Parts), u32> {
     let exporter = match limit.scope {
         Scope::Exporter if record.exporter.is_none() => return Err(EXPORTER),
         Scope::Exporter => record.exporter,

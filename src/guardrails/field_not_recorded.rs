@@ -24,7 +24,7 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 };
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut by_cause: BTreeMap<Cause, (u16, Vec<String>)> = BTreeMap::new();
+    let mut by_cause: BTreeMap<Cause, (u32, Vec<String>)> = BTreeMap::new();
     for loss in evidence.affected {
         let Certainty::Missing(missing) = loss.certainty else { continue };
         if missing == COARSE {

@@ -91,7 +91,7 @@ fn out_of_domain(term: &Spanned<Term>) -> Option<Problem> {
             branches.iter().flat_map(|branch| &branch.terms).find_map(out_of_domain)
         }
         Term::Src(_) | Term::Dst(_) | Term::TcpFlags(_) | Term::Fragment(_) => None,
-        Term::Pop(_) | Term::Direction(_) => None,
+        Term::Pop(_) | Term::Direction(_) | Term::Family(_) | Term::Unmodelled(_) => None,
     }
 }
 
@@ -155,6 +155,13 @@ fn contradiction(matches: &Match) -> Option<Problem> {
                     seen = Some(both);
                     (both == [false, false])
                         .then(|| "source and destination are of two families".to_owned())
+                }
+                Term::Family(family) => {
+                    let own = [Family::V4, Family::V6].map(|one| one == *family);
+                    let both = seen.map_or(own, |other| [own[0] && other[0], own[1] && other[1]]);
+                    seen = Some(both);
+                    (both == [false, false])
+                        .then(|| "its addresses are of the other family".to_owned())
                 }
                 Term::AnyOf(_) if none_left => Some("its prefixes are disjoint".to_owned()),
                 _ => None,

@@ -55,7 +55,7 @@ pub(super) fn report(
     if evidence.scenario.is_none() {
         proved(evidence, findings, guardrail, &wanted);
     }
-    let mut maybe: BTreeMap<Cause, (u16, Vec<String>)> = BTreeMap::new();
+    let mut maybe: BTreeMap<Cause, (u32, Vec<String>)> = BTreeMap::new();
     for (party, causes) in &evidence.impact.maybe_touched {
         for (cause, missing) in causes {
             if party.is_protected() && wanted(*party) {

@@ -55,7 +55,7 @@ struct Entry<'e> {
     /// Whether its buckets may hold more, or less, in the candidate set.
     is_fuller: bool,
     is_emptier: bool,
-    missing: u16,
+    missing: u32,
 }
 
 /// What one way of a key newly costs.
@@ -545,7 +545,7 @@ fn met(walk: &Walk) -> impl Iterator<Item = u32> + '_ {
 }
 
 /// Returns the missing fields on which a pair of paths hangs.
-fn missing(pair: &Pair) -> u16 {
+fn missing(pair: &Pair) -> u32 {
     pair.running.iter().chain(&pair.candidate).fold(0, |bits, step| bits | step.missing)
 }
 

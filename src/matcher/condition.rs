@@ -167,6 +167,8 @@ impl Field {
             (Field::Direction, Term::Direction(directions)) => {
                 join(directions.iter().map(|one| direction(*one)).map(|one| (one, one)))
             }
+            // Another family has no destination left; `Conditions::is_of` sees that.
+            (Field::Dst, Term::Family(own)) if *own != family => Ranges::new(),
             (_, Term::AnyOf(branches)) => {
                 let all = branches.iter().map(|branch| self.allowed(branch, family, names));
                 join(all.collect::<Option<Vec<Ranges>>>()?.concat())
@@ -216,7 +218,10 @@ fn direction(direction: Direction) -> u128 {
 
 /// Returns whether a match is nothing but what it asks of each single field.
 pub(super) fn is_plain(matches: &Match) -> bool {
-    let is_compound = |term: &Term| matches!(term, Term::Not(_) | Term::AnyOf(_) | Term::Port(_));
+    let is_compound = |term: &Term| {
+        let is_compound = matches!(term, Term::Not(_) | Term::AnyOf(_) | Term::Port(_));
+        is_compound || matches!(term, Term::Family(_) | Term::Unmodelled(_))
+    };
     !matches.terms.iter().any(|term| is_compound(&term.value))
 }
 

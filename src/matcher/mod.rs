@@ -8,7 +8,7 @@ use engine::Engine;
 use lines::{Going, Lines, Point};
 use materials::Materials;
 
-use crate::model::{Action, Family, Known, Names, Record, RuleSet};
+use crate::model::{Action, Family, Known, Names, Record, RuleSet, UnmodelledKind};
 
 mod bits;
 mod condition;
@@ -73,7 +73,7 @@ pub struct Step {
     /// Number of its match, shared by equal matches of both sets: one unknown is one Boolean.
     pub matches: u32,
     /// The missing fields on which it hangs; none if it is certainly met.
-    pub missing: u16,
+    pub missing: u32,
 }
 
 impl Step {
@@ -84,17 +84,33 @@ impl Step {
 }
 
 /// The bit of [`Step::missing`] that says: the exporter is not recorded.
-pub const EXPORTER: u16 = 1 << 14;
+pub const EXPORTER: u32 = 1 << 14;
 
 /// The bit of [`Step::missing`] that says: which bucket the record meets cannot be told.
-pub const BUCKET: u16 = 1 << 13;
+pub const BUCKET: u32 = 1 << 13;
 
 /// Says beside the bits of [`Step::missing`]: the recording is too coarse for a limit.
-pub const COARSE: u16 = 1 << 12;
+pub const COARSE: u32 = 1 << 12;
+
+/// The bit of [`Step::missing`] that says: a condition of a rule is in no recording
+/// ([`UnmodelledKind::NotRecorded`]).
+pub const UNRECORDED: u32 = 1 << 16;
+
+/// The bit of [`Step::missing`] that says: a condition of a rule is not understood
+/// ([`UnmodelledKind::NotUnderstood`]).
+pub const NOT_UNDERSTOOD: u32 = 1 << 17;
+
+/// Returns the bit of a condition that cannot be told.
+pub(crate) const fn unmodelled_bit(kind: UnmodelledKind) -> u32 {
+    match kind {
+        UnmodelledKind::NotRecorded => UNRECORDED,
+        UnmodelledKind::NotUnderstood => NOT_UNDERSTOOD,
+    }
+}
 
 /// Returns the words for the missing fields of a step, in a fixed order.
-pub fn missing_words(missing: u16) -> Vec<&'static str> {
-    const WORDS: &[(u16, &str)] = &[
+pub fn missing_words(missing: u32) -> Vec<&'static str> {
+    const WORDS: &[(u32, &str)] = &[
         (Known::SRC.0, "src"),
         (Known::DST.0, "dst"),
         (Known::PROTOCOL.0, "protocol"),
@@ -108,6 +124,8 @@ pub fn missing_words(missing: u16) -> Vec<&'static str> {
         (Known::POP.0, "pop"),
         (Known::DIRECTION.0, "direction"),
         (EXPORTER, "exporter"),
+        (UNRECORDED, "what no recording shows"),
+        (NOT_UNDERSTOOD, "knowing what a rule means"),
     ];
     WORDS.iter().filter(|(bit, _)| missing & bit != 0).map(|(_, word)| *word).collect()
 }
@@ -124,7 +142,7 @@ pub struct Hit {
     /// The line.
     pub line: u32,
     /// The missing fields on which it hangs; none if it is certainly met.
-    pub missing: u16,
+    pub missing: u32,
 }
 
 /// One or two compiled rule sets, walked together.

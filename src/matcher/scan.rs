@@ -1,10 +1,10 @@
 //! The slow, obvious engine: one rule's conditions after another. Faster ones are tested
 //! against it.
 
-use super::Truth;
+use super::{Truth, unmodelled_bit};
 use crate::model::{
-    AddressSet, Direction, FlagTest, Fragment, FragmentTest, Known, Layers, Match, NameId, Names,
-    NumberSet, Record, Term,
+    AddressSet, Direction, Family, FlagTest, Fragment, FragmentTest, Known, Layers, Match, NameId,
+    Names, NumberSet, Record, Term, Unmodelled,
 };
 
 /// A compiled match.
@@ -44,6 +44,10 @@ pub enum Test {
     Pop(Vec<NameId>),
     /// The direction is one of these.
     Direction(Vec<Direction>),
+    /// The packet is of this family.
+    Family(Family),
+    /// It cannot be told, and this is why.
+    Unknown(Known),
 }
 
 impl Test {
@@ -71,6 +75,10 @@ impl Test {
             Term::Fragment(tests) => Test::Fragment(tests.clone()),
             Term::Pop(pops) => Test::Pop(pops.iter().map(|pop| names.intern(pop)).collect()),
             Term::Direction(directions) => Test::Direction(directions.clone()),
+            Term::Family(family) => Test::Family(*family),
+            Term::Unmodelled(Unmodelled { kind, .. }) => {
+                Test::Unknown(Known(unmodelled_bit(*kind)))
+            }
             Term::Not(inner) => Test::Not(Box::new(Test::compile(inner, names))),
             Term::AnyOf(branches) => {
                 Test::Any(branches.iter().map(|branch| Test::compile(branch, names)).collect())
@@ -140,6 +148,8 @@ impl Test {
             Test::Direction(directions) => {
                 known(Known::DIRECTION, directions.contains(&record.direction))
             }
+            Test::Family(family) => Truth::of(header.family == *family),
+            Test::Unknown(missing) => Truth::Maybe(*missing),
         }
     }
 }

@@ -26,7 +26,8 @@ pub use record::{
 };
 pub use rule::{
     Action, Algorithm, Default, DefaultAction, Direction as MatchDirection, Exceed, FlagTest,
-    FragmentTest, Harm, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term,
+    FragmentTest, Harm, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term, Unmodelled,
+    UnmodelledKind,
 };
 pub use sets::{AddressSet, NumberSet};
 pub use source::{Location, SourceId, Sources, Span, Spanned};

@@ -38,7 +38,7 @@ macro_rules! bits {
 
 bits! {
     /// Which fields of a record are known. A missing field is unknown, never zero.
-    Known: u16 {
+    Known: u32 {
         /// The source address.
         SRC = 1;
         /// The destination address.

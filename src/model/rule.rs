@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::coverage::Coverage;
+use super::prefix::Family;
 use super::sets::{AddressSet, NumberSet};
 use super::source::{Location, Spanned};
 use super::time::Timestamp;
@@ -128,6 +129,22 @@ impl Match {
         named
     }
 
+    /// Returns the conditions of the match that cannot be told, at any depth, in order.
+    pub fn unmodelled(&self) -> Vec<&Unmodelled> {
+        let mut found = Vec::new();
+        for term in &self.terms {
+            match &term.value {
+                Term::Unmodelled(condition) => found.push(condition),
+                Term::Not(inner) => found.extend(inner.unmodelled()),
+                Term::AnyOf(branches) => {
+                    found.extend(branches.iter().flat_map(Match::unmodelled));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Returns the PoPs to which the match is restricted; none if it is not.
     pub fn pops(&self) -> Option<Vec<&str>> {
         self.terms.iter().find_map(|term| match &term.value {
@@ -170,10 +187,34 @@ pub enum Term {
     Pop(Vec<String>),
     /// The direction is one of these.
     Direction(Vec<Direction>),
+    /// The packet is of this family.
+    Family(Family),
+    /// A condition that no recording and no header tells.
+    Unmodelled(Unmodelled),
     /// The inner match does not hold.
     Not(Match),
     /// Any of the inner matches holds.
     AnyOf(Vec<Match>),
+}
+
+/// A condition whose answer neither a recording nor a header tells. Equal ones are one unknown:
+/// for one packet they have one answer, in both rule sets.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unmodelled {
+    /// As written, normalised: `ct state established`.
+    pub text: String,
+    /// Why it cannot be told.
+    pub kind: UnmodelledKind,
+}
+
+/// Why a condition cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnmodelledKind {
+    /// It is real, but in no record and no header that is modelled: connection tracking, an
+    /// interface, a mark, chance, the time. A packet may have either answer.
+    NotRecorded,
+    /// It is not understood: nobody knows what it matches.
+    NotUnderstood,
 }
 
 /// Which way a packet crosses the edge.
@@ -299,6 +340,9 @@ pub struct RateLimit {
     pub algorithm: Algorithm,
     /// Once over, act on everything of the key for so long.
     pub timeout_ns: Option<u64>,
+    /// The name of the policer, where other rules of the set may use the same one: limits of one
+    /// name count together. None is a policer of its own.
+    pub bucket: Option<String>,
 }
 
 impl PartialEq for RateLimit {
@@ -307,7 +351,7 @@ impl PartialEq for RateLimit {
             let RateLimit { rate, burst, scope, exceed, algorithm, timeout_ns, .. } = *limit;
             (rate, burst, scope, exceed, algorithm, timeout_ns)
         };
-        effect(self) == effect(other) && self.per == other.per
+        effect(self) == effect(other) && self.per == other.per && self.bucket == other.bucket
     }
 }
 
@@ -453,7 +497,7 @@ impl Exceed {
 /// How a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// Tokens flow in at the rate, up to the burst.
+    /// Tokens flow in at the rate, up to the burst: in exact arithmetic, as on Junos.
     TokenBucket,
     /// Counts restart every window.
     FixedWindow {
@@ -465,6 +509,35 @@ pub enum Algorithm {
         /// Length of the window.
         window_ns: u64,
     },
+    /// `limit` of nftables: a burst of packets is the bucket (zero: 5), one of bytes comes on top
+    /// of what the rate gives in its interval. The interval is whole seconds.
+    Nft,
+    /// `-m limit` of iptables-legacy, in packets. iptables-nft makes a [`Algorithm::Nft`] of it.
+    XtLimit,
+    /// `-m hashlimit` of iptables. In bytes a burst of zero is none written; in packets it is the
+    /// bucket.
+    XtHashlimit {
+        /// `--hashlimit-htable-expire` in milliseconds, if written.
+        expire_ms: Option<u64>,
+    },
+    /// `action police` of Linux traffic control, on ingress, with one rate and the default `mtu`.
+    TcPolice,
+    /// A traffic rate of FlowSpec: no standard says how deep the bucket is. The least loss is by
+    /// a bucket of one second of the rate, the greatest by one that holds a packet of 1,500 bytes;
+    /// a single packet conforms only if it does by both. The written burst does not count.
+    FlowSpec,
+}
+
+impl Algorithm {
+    /// Returns the length of the window, if it counts in one.
+    pub fn window_ns(self) -> Option<u64> {
+        match self {
+            Algorithm::FixedWindow { window_ns } | Algorithm::SlidingWindow { window_ns } => {
+                Some(window_ns)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a rule is for, as written; [`crate::intent`] resolves the selectors.

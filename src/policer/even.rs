@@ -18,14 +18,10 @@ pub struct EvenLimit {
 impl EvenLimit {
     /// Makes the constants of a limit.
     pub fn new(limit: &RateLimit) -> EvenLimit {
-        let (window_ns, slides) = match limit.algorithm {
-            Algorithm::TokenBucket => (None, false),
-            Algorithm::FixedWindow { window_ns } => (Some(window_ns), false),
-            Algorithm::SlidingWindow { window_ns } => (Some(window_ns), true),
-        };
+        let slides = matches!(limit.algorithm, Algorithm::SlidingWindow { .. });
         let timeout_ns = limit.timeout_ns.unwrap_or(0);
-        let Some(window_ns) = window_ns else {
-            let shape = Shape::new(limit.rate, limit.burst);
+        let Some(window_ns) = limit.algorithm.window_ns() else {
+            let shape = super::compile(limit).shape();
             return EvenLimit { shape, window: None, timeout_ns };
         };
         // Rate × window, rounded down, but at least one unit, as single packets meet it.
@@ -139,6 +135,7 @@ mod tests {
             exceed: Exceed::Drop,
             algorithm,
             timeout_ns,
+            bucket: None,
         })
     }
 

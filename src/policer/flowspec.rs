@@ -62,24 +62,70 @@ impl TrafficRate {
     /// least one, which holds one packet (of 1,500 bytes). A discard has one reading.
     pub fn readings(&self) -> Vec<Box<dyn Policer>> {
         let Some(rate) = self.rate else {
-            return vec![Box::new(Reading { shape: Shape::from_parts(self.counts, 0, 1, 0) })];
+            return vec![Box::new(Reading::discard(self.counts))];
         };
-        let least = self.counts.pick(1, PACKET_BYTES);
-        let scaled = u128::from(rate.amount) * u128::from(SECOND_NS) / u128::from(rate.per_ns);
-        let second = u64::try_from(scaled).unwrap_or(u64::MAX).max(least);
-        let depths = if second == least { vec![least] } else { vec![second, least] };
-        let reading = |depth| -> Box<dyn Policer> {
-            let burst = self.counts.pick(Burst::Packets(depth), Burst::Bytes(depth));
-            Box::new(Reading { shape: Shape::new(rate, burst) })
-        };
-        depths.into_iter().map(reading).collect()
+        let [deep, least] = shapes(rate);
+        let shapes = if deep == least { vec![least] } else { vec![deep, least] };
+        shapes.into_iter().map(|shape| Box::new(Reading { shape }) as Box<dyn Policer>).collect()
     }
+}
+
+/// Returns the two buckets that a rate may have: a second of it, and a single packet.
+pub(super) fn shapes(rate: Rate) -> [Shape; 2] {
+    let counts = if rate.counts_bytes() { Counts::Bytes } else { Counts::Packets };
+    let least = counts.pick(1, PACKET_BYTES);
+    let bits = if rate.unit == RateUnit::Bits { 8 } else { 1 };
+    let per = u128::from(rate.per_ns.max(1)) * bits;
+    let scaled = u128::from(rate.amount) * u128::from(SECOND_NS) / per;
+    let second = u64::try_from(scaled).unwrap_or(u64::MAX).max(least);
+    [second, least]
+        .map(|depth| Shape::new(rate, counts.pick(Burst::Packets(depth), Burst::Bytes(depth))))
 }
 
 /// A traffic rate with a burst to go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Reading {
+pub(super) struct Reading {
     shape: Shape,
+}
+
+impl Reading {
+    /// Makes a limit that everything exceeds.
+    pub(super) fn discard(counts: Counts) -> Reading {
+        Reading { shape: Shape::from_parts(counts, 0, 1, 0) }
+    }
+}
+
+/// A traffic rate by its least reading, which is the worse of the two for every sequence of
+/// packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Worst {
+    reading: Reading,
+}
+
+impl Worst {
+    /// Makes the limit of a rate.
+    pub(super) fn new(rate: Rate) -> Worst {
+        let [_, shape] = shapes(rate);
+        Worst { reading: Reading { shape } }
+    }
+}
+
+impl Policer for Worst {
+    fn fresh(&self, time_ns: i64) -> State {
+        self.reading.fresh(time_ns)
+    }
+
+    fn conforms(&self, state: &mut State, packet: Packet) -> bool {
+        self.reading.conforms(state, packet)
+    }
+
+    fn is_fresh_at(&self, state: &State, time_ns: i64) -> bool {
+        self.reading.is_fresh_at(state, time_ns)
+    }
+
+    fn shape(&self) -> Shape {
+        self.reading.shape
+    }
 }
 
 impl Policer for Reading {

@@ -6,6 +6,7 @@
 //! Before Linux 4.3 it was a window without a burst, which is not modelled.
 
 use super::{Counts, LimitError, Packet, Policer, SECOND_NS, Shape, State};
+use crate::model::RateLimit;
 
 /// The burst of a limit in packets that gives none.
 pub const DEFAULT_BURST_PACKETS: u32 = 5;
@@ -33,6 +34,13 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Makes the limit of a rule; a burst of zero is the default one.
+    pub fn of(limit: &RateLimit) -> Result<Limit, LimitError> {
+        let (counts, amount, unit_s) = super::written(limit.rate);
+        let burst = super::narrow(super::depth(counts, limit.burst))?;
+        Limit::new(amount, unit_s, counts.pick(Burst::Packets(burst), Burst::Bytes(burst)))
+    }
+
     /// Makes the limit of a rate, its unit in seconds (60 for `minute`) and a burst. A rate of
     /// zero and a bucket beyond 2^64 nanoseconds are refused, as the kernel does.
     pub fn new(rate: u64, unit_s: u64, burst: Burst) -> Result<Limit, LimitError> {

@@ -6,6 +6,7 @@
 //! whether several filters share one policer (`index`) are the caller's.
 
 use super::{Counts, LimitError, Packet, Policer, SECOND_NS, Shape, State};
+use crate::model::RateLimit;
 
 /// Bytes of an Ethernet header.
 pub const ETHERNET_BYTES: u32 = 14;
@@ -82,6 +83,18 @@ fn depth_ns(amount: u32, per_second: u64) -> Result<i64, LimitError> {
 }
 
 impl Police {
+    /// Makes the policer of a rule: one rate, on ingress, with the default `mtu`.
+    pub fn of(limit: &RateLimit) -> Result<Police, LimitError> {
+        let (counts, amount, unit_s) = super::written(limit.rate);
+        let burst = super::narrow(super::depth(counts, limit.burst))?;
+        let rate = Some((amount / unit_s.max(1), burst));
+        let settings = match counts {
+            Counts::Bytes => Settings { rate, ..Settings::default() },
+            Counts::Packets => Settings { pkts_rate: rate, ..Settings::default() },
+        };
+        Police::new(settings, Hook::Ingress)
+    }
+
     /// Makes a policer. A burst of more than 2^32 ticks of 64 ns (4.6 minutes of the rate) is
     /// refused here; tc itself lets it wrap.
     pub fn new(settings: Settings, hook: Hook) -> Result<Police, LimitError> {

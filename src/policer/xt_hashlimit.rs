@@ -7,6 +7,7 @@
 //! `--hashlimit-htable-gcinterval` (1 s), so up to so much later than here.
 
 use super::{Counts, LimitError, Packet, Policer, SECOND_NS, Shape, State};
+use crate::model::RateLimit;
 
 /// The burst of a limit in packets without `--hashlimit-burst`.
 pub const DEFAULT_BURST_PACKETS: u64 = 5;
@@ -39,6 +40,18 @@ pub struct Hashlimit {
 }
 
 impl Hashlimit {
+    /// Makes the limit of a rule, with a common kernel's clock; a burst of zero bytes is none.
+    pub fn of(limit: &RateLimit, expire_ms: Option<u64>) -> Result<Hashlimit, LimitError> {
+        let (counts, amount, unit_s) = super::written(limit.rate);
+        let burst = super::depth(counts, limit.burst);
+        if counts == Counts::Packets {
+            return Hashlimit::packets(amount, unit_s, burst, expire_ms, DEFAULT_HZ);
+        }
+        let burst = if burst == 0 { None } else { Some(super::narrow(burst)?) };
+        let rate = super::narrow(amount / unit_s.max(1))?;
+        Hashlimit::bytes(rate, burst, expire_ms, DEFAULT_HZ)
+    }
+
     /// Makes a limit in packets: a rate, its unit in seconds (60 for `min`), a burst, the expiry in
     /// milliseconds if it is written (else the unit), and the kernel's ticks a second.
     pub fn packets(

@@ -6,6 +6,7 @@
 //! wrap: there the dialect `nft` is the right one.
 
 use super::{Counts, LimitError, Packet, Policer, SECOND_NS, Shape, State};
+use crate::model::RateLimit;
 
 /// The rate of `-m limit` without `--limit`: 3 an hour.
 pub const DEFAULT_RATE: (u32, u32) = (3, 3_600);
@@ -28,6 +29,16 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Makes the limit of a rule, which is one in packets, with a common kernel's clock.
+    pub fn of(limit: &RateLimit) -> Result<Limit, LimitError> {
+        let (counts, amount, unit_s) = super::written(limit.rate);
+        if counts == Counts::Bytes {
+            return Err(LimitError::TwoRates);
+        }
+        let burst = super::narrow(super::depth(counts, limit.burst))?;
+        Limit::new(super::narrow(amount)?, super::narrow(unit_s)?, burst, DEFAULT_HZ)
+    }
+
     /// Makes the limit of a rate in packets, its unit in seconds (3,600 for `hour`), a burst in
     /// packets and the kernel's ticks a second. What iptables or the kernel refuses is an error;
     /// a bucket that wraps to less than was written is not (1/day with burst 3 passes 1).

@@ -7,7 +7,9 @@ use super::search::{Answer, Budget, Entry, Question, solve};
 use super::space::{HeaderSet, Pops, Union, compile, possible};
 use crate::change::Change;
 use crate::matcher::ends_walk;
-use crate::model::{Action, DefaultAction, Family, Harm, Inventory, Match, RuleSet, Term};
+use crate::model::{
+    Action, DefaultAction, Family, Harm, Inventory, Match, RuleSet, Term, Unmodelled,
+};
 
 /// For every candidate limit and running limit: whether the buckets of packets to somebody's
 /// addresses are crowded, and not only those of packets to nobody's.
@@ -127,7 +129,7 @@ impl<'a> Both<'a> {
     ) -> Both<'a> {
         let named = [running, candidate].into_iter().flat_map(named_pops);
         let listed = inventory.pops.iter().flatten().map(|pop| pop.id.value.clone());
-        let pops = Pops::new(named.chain(listed));
+        let pops = Pops::new(named.chain(listed)).with_conditions(conditions([running, candidate]));
         let disturbed = (0..running.rules.len()).filter(|rule| change.disturbs(*rule)).collect();
         Both {
             running: Compiled::new(running, &pops, clean),
@@ -359,6 +361,17 @@ pub(super) fn named_pops(set: &RuleSet) -> Vec<String> {
     let mut pops = Vec::new();
     set.rules.iter().for_each(|rule| of(&rule.matches, &mut pops));
     pops
+}
+
+/// Returns the conditions of some sets that cannot be told, those that most rules hang on first.
+pub(super) fn conditions<const N: usize>(sets: [&RuleSet; N]) -> Vec<Unmodelled> {
+    let mut uses: BTreeMap<&Unmodelled, usize> = BTreeMap::new();
+    for term in sets.iter().flat_map(|set| &set.rules).flat_map(|rule| rule.matches.unmodelled()) {
+        *uses.entry(term).or_default() += 1;
+    }
+    let mut all: Vec<(&Unmodelled, usize)> = uses.into_iter().collect();
+    all.sort_by_key(|(condition, uses)| (std::cmp::Reverse(*uses), *condition));
+    all.into_iter().map(|(condition, _)| condition.clone()).collect()
 }
 
 /// Returns what two unions of sets have in common.

@@ -369,7 +369,8 @@ impl<'s> Search<'s> {
     /// Returns a yes that is as ordinary as can be had by changing one field after another.
     fn more_ordinary(&self, found: Header, left: &mut u64) -> Header {
         let corner = self.cell.whole.corner();
-        let changes: [fn(&mut Header, &Header); 14] = [
+        let changes: [fn(&mut Header, &Header); 15] = [
+            |header, from| header.open = from.open,
             |header, from| header.pop = from.pop,
             |header, from| header.direction = from.direction,
             |header, from| header.ttl = from.ttl,

@@ -4,7 +4,6 @@
 //! and a thousand destinations are two lists, never a million boxes. What a product holds beyond
 //! the headers that can exist (ports on ICMP) does not matter; see [`possible`].
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::fields::{Bits, Field, Ranges};
@@ -14,9 +13,11 @@ use crate::packet_text::Packet;
 
 pub(super) mod compile;
 mod cut;
+mod names;
 mod possible;
 
 pub use compile::{Union, compile};
+pub use names::{OPEN, Pops};
 pub(super) use possible::kinds;
 pub use possible::possible;
 
@@ -27,53 +28,6 @@ pub enum Key {
     Dst,
     /// The source.
     Src,
-}
-
-//------------ PoPs -----------------------------------------------------------
-
-/// The PoPs that matter: all that are named, and one for any other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pops {
-    names: Vec<String>,
-}
-
-impl Pops {
-    /// Makes the table of some names, in any order.
-    pub fn new(names: impl IntoIterator<Item = String>) -> Pops {
-        let mut names: Vec<String> =
-            names.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        // The number of any other must fit.
-        names.truncate(usize::from(u16::MAX));
-        Pops { names }
-    }
-
-    /// Returns the name of a PoP; none for any other.
-    pub fn name(&self, pop: u16) -> Option<&str> {
-        self.names.get(usize::from(pop)).map(String::as_str)
-    }
-
-    /// Returns the number of a name; none if it is not in the table.
-    pub fn number(&self, name: &str) -> Option<u16> {
-        let at = self.names.binary_search_by(|own| own.as_str().cmp(name)).ok()?;
-        u16::try_from(at).ok()
-    }
-
-    /// Returns the number that stands for any PoP without a name here.
-    pub fn other(&self) -> u16 {
-        u16::try_from(self.names.len()).unwrap_or(u16::MAX)
-    }
-
-    /// Returns a name for a packet of a PoP that no rule names; none if no rule names any, since
-    /// then nothing asks.
-    fn spoken(&self, pop: u16) -> Option<String> {
-        if let Some(name) = self.name(pop) {
-            return Some(name.to_owned());
-        }
-        let free = |name: &String| self.number(name).is_none();
-        let more = (2..).map(|number: u32| format!("other-pop-{number}"));
-        let mut names = std::iter::once("other-pop".to_owned()).chain(more);
-        if self.names.is_empty() { None } else { names.find(free) }
-    }
 }
 
 //------------ Points ---------------------------------------------------------
@@ -111,6 +65,9 @@ pub struct Header {
     pub pop: u16,
     /// Which way it goes.
     pub direction: Direction,
+    /// The answers to the conditions that cannot be told, as [`Pops::condition`] numbers them: six
+    /// a number, the first in the lowest bit.
+    pub open: [u8; OPEN],
 }
 
 impl Header {
@@ -182,6 +139,12 @@ pub struct HeaderSet {
     icmp_type: Bits<4>,
     icmp_code: Bits<4>,
     ttl: Bits<4>,
+    open_a: Bits<1>,
+    open_b: Bits<1>,
+    open_c: Bits<1>,
+    open_d: Bits<1>,
+    open_e: Bits<1>,
+    open_f: Bits<1>,
 }
 
 /// Hands every field to a macro, those first that tell most sets apart.
@@ -201,7 +164,13 @@ macro_rules! all_fields {
             ttl,
             dscp,
             pop,
-            direction
+            direction,
+            open_a,
+            open_b,
+            open_c,
+            open_d,
+            open_e,
+            open_f
         )
     };
 }
@@ -231,6 +200,12 @@ impl HeaderSet {
             icmp_type: up_to(256),
             icmp_code: up_to(256),
             ttl: up_to(256),
+            open_a: up_to(64),
+            open_b: up_to(64),
+            open_c: up_to(64),
+            open_d: up_to(64),
+            open_e: up_to(64),
+            open_f: up_to(64),
         }
     }
 
@@ -254,6 +229,24 @@ impl HeaderSet {
             icmp_type: Bits::one(header.icmp_type.into()),
             icmp_code: Bits::one(header.icmp_code.into()),
             ttl: Bits::one(header.ttl.into()),
+            open_a: Bits::one(header.open[0].into()),
+            open_b: Bits::one(header.open[1].into()),
+            open_c: Bits::one(header.open[2].into()),
+            open_d: Bits::one(header.open[3].into()),
+            open_e: Bits::one(header.open[4].into()),
+            open_f: Bits::one(header.open[5].into()),
+        }
+    }
+
+    /// Returns a field of answers.
+    fn open(&mut self, field: usize) -> &mut Bits<1> {
+        match field {
+            0 => &mut self.open_a,
+            1 => &mut self.open_b,
+            2 => &mut self.open_c,
+            3 => &mut self.open_d,
+            4 => &mut self.open_e,
+            _ => &mut self.open_f,
         }
     }
 
@@ -329,6 +322,12 @@ impl HeaderSet {
             && self.dscp.contains(header.dscp.into())
             && self.pop.contains(header.pop.into())
             && self.direction.contains(direction_bit(header.direction))
+            && self.open_a.contains(header.open[0].into())
+            && self.open_b.contains(header.open[1].into())
+            && self.open_c.contains(header.open[2].into())
+            && self.open_d.contains(header.open[3].into())
+            && self.open_e.contains(header.open[4].into())
+            && self.open_f.contains(header.open[5].into())
     }
 
     /// Returns the headers of the set with an address of some ranges, in any order, at an end;
@@ -425,7 +424,13 @@ impl HeaderSet {
             ttl,
             dscp,
             pop,
-            direction
+            direction,
+            open_a,
+            open_b,
+            open_c,
+            open_d,
+            open_e,
+            open_f
         );
     }
 
@@ -471,6 +476,12 @@ impl HeaderSet {
                 self.fragment.least(),
                 self.pop.least(),
                 self.direction.least(),
+                self.open_a.least(),
+                self.open_b.least(),
+                self.open_c.least(),
+                self.open_d.least(),
+                self.open_e.least(),
+                self.open_f.least(),
             ],
         )
     }
@@ -492,11 +503,17 @@ impl HeaderSet {
                 self.fragment.middle(),
                 self.pop.middle(),
                 self.direction.middle(),
+                self.open_a.middle(),
+                self.open_b.middle(),
+                self.open_c.middle(),
+                self.open_d.middle(),
+                self.open_e.middle(),
+                self.open_f.middle(),
             ],
         )
     }
 
-    fn header(&self, [src, dst]: [u128; 2], values: [u32; 12]) -> Header {
+    fn header(&self, [src, dst]: [u128; 2], values: [u32; 12 + OPEN]) -> Header {
         // The sets hold nothing beyond their domains, so nothing is cut off here.
         let byte = |at: usize| values[at].min(255) as u8;
         let word = |at: usize| values[at].min(65_535) as u16;
@@ -516,6 +533,7 @@ impl HeaderSet {
             fragment: Fragment(byte(9)),
             pop: word(10),
             direction: if values[11] == 0 { Direction::Ingress } else { Direction::Egress },
+            open: std::array::from_fn(|at| byte(12 + at)),
         }
     }
 }

@@ -283,7 +283,7 @@ struct Teller<'t> {
     write: &'t mut dyn FnMut(Traced) -> io::Result<()>,
     told: u64,
     untold: u64,
-    missing: u16,
+    missing: u32,
     code: u8,
 }
 

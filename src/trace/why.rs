@@ -4,7 +4,7 @@
 use crate::matcher::{Test, Truth};
 use crate::model::{
     Address, AddressSet, Direction, Family, Fragment, Known, Layers, Location, Match, Names,
-    Prefix, Record, Spanned, Term,
+    Prefix, Record, Spanned, Term, Unmodelled, UnmodelledKind,
 };
 
 /// How many branches of an `any_of` are told.
@@ -118,6 +118,16 @@ impl Why<'_> {
                     Direction::Egress => "egress",
                 };
                 plain("direction", Known::DIRECTION, way.to_owned())
+            }
+            Term::Family(_) => {
+                let family = if header.family == Family::V6 { "IPv6" } else { "IPv4" };
+                plain("family", Known::NONE, family.to_owned())
+            }
+            Term::Unmodelled(Unmodelled { text, kind }) => {
+                return match kind {
+                    UnmodelledKind::NotRecorded => format!("cannot tell: `{text}`"),
+                    UnmodelledKind::NotUnderstood => format!("not understood: `{text}`"),
+                };
             }
             Term::Not(inner) => return self.not_sentence(inner, record, truth),
             Term::AnyOf(branches) => return self.any_sentence(branches, record, truth),

@@ -80,6 +80,7 @@ pub(super) fn parse(node: &Node, decoder: &mut Decoder) -> Option<RateLimit> {
         exceed: exceed.unwrap_or(Exceed::Drop),
         algorithm: algorithm?,
         timeout_ns,
+        bucket: None,
     })
 }
 
@@ -334,6 +335,7 @@ mod tests {
             exceed: Exceed::Challenge,
             algorithm: Algorithm::TokenBucket,
             timeout_ns: Some(60_000_000_000),
+            bucket: None,
         };
         assert_eq!(found, expected);
         let window = limit("rate: 5 pps, algorithm: fixed_window, window: 10s");

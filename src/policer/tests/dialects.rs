@@ -239,6 +239,7 @@ fn the_native_language_compiles_to_what_it_says() {
         exceed: Exceed::Drop,
         algorithm,
         timeout_ns,
+        bucket: None,
     };
     // Thirty at once in the middle of a minute, and one at each of the next minutes.
     let passed = |limit: &RateLimit| {

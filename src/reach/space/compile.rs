@@ -89,6 +89,14 @@ impl Compiler<'_> {
                     let products = either.iter().filter_map(|term| self.product(term));
                     unions.push(products.collect::<Vec<_>>());
                 }
+                Term::Family(family) if *family != self.all.family => return Vec::new(),
+                Term::Unmodelled(condition) if self.pops.condition(condition).is_none() => {
+                    // Whoever asks for all that it may hold for gets everything.
+                    self.is_exact = false;
+                    if !wide {
+                        return Vec::new();
+                    }
+                }
                 // Cutting out too little leaves too much.
                 Term::Not(inner) => holes.extend(self.products(inner, !wide)),
                 term => {
@@ -247,6 +255,13 @@ impl Compiler<'_> {
                 let holds = |value| directions.iter().any(|one| has(*one, value));
                 set.direction = Bits::such(2, holds)?;
             }
+            Term::Unmodelled(condition) => {
+                let (field, bit) = self.pops.condition(condition)?;
+                let holds = Bits::such(64, |value| value >> bit & 1 == 1)?;
+                *set.open(field) = holds;
+            }
+            // It is of this family, or the caller knows.
+            Term::Family(_) => {}
             // These are no products; the caller knows.
             Term::Port(_) | Term::Not(_) | Term::AnyOf(_) => {}
         }

@@ -6,7 +6,7 @@ use crate::model::{
     AddressRange, AddressSet, Direction, Family, FlagTest, Fragment, FragmentTest, Label, Layers,
     Location, Match, Names, NumberSet, Record, SourceId, Span, Spanned, Term,
 };
-use crate::reach::space::{Header, Pops};
+use crate::reach::space::{Header, OPEN, Pops};
 
 /// A stream of numbers that is the same everywhere.
 pub(super) struct Random(u64);
@@ -110,6 +110,7 @@ pub(super) fn headers(random: &mut Random, family: Family, pops: &Pops) -> Vec<V
                 ttl: 0,
                 fragment: *fragment,
                 pop: 0,
+                open: [0; OPEN],
                 direction: Direction::Ingress,
             }];
             vary(&mut list, &src, |header, value| header.src = value);

@@ -221,6 +221,7 @@ fn limits() -> impl Strategy<Value = Written<RateLimit>> {
                 exceed: exceed.1,
                 algorithm,
                 timeout_ns: timeout.map(|seconds| seconds * second),
+                bucket: None,
             };
             (text, limit)
         },
@@ -260,6 +261,8 @@ fn says_something(found: &Match) -> bool {
             Term::Fragment(tests) => !tests.is_empty(),
             Term::Pop(pops) => !pops.is_empty() && pops.iter().all(|pop| !pop.is_empty()),
             Term::Direction(directions) => !directions.is_empty(),
+            Term::Family(_) => true,
+            Term::Unmodelled(condition) => !condition.text.is_empty(),
             Term::Not(inner) => says_something(inner),
             Term::AnyOf(branches) => !branches.is_empty() && branches.iter().all(says_something),
         })
