@@ -6,16 +6,38 @@ use super::tree::{Data, Element, Expr, Verdict};
 
 /// Keys of `meta` that stand without it, too.
 const BARE: &[&str] = &[
-    "iif", "iifname", "iiftype", "iifgroup", "oif", "oifname", "oiftype", "oifgroup", "mark", "skuid",
-    "skgid", "nftrace", "rtclassid", "ibriport", "obriport", "ibridgename", "obridgename", "ibrname",
-    "obrname", "pkttype", "cpu", "cgroup", "time", "hour", "day",
+    "iif",
+    "iifname",
+    "iiftype",
+    "iifgroup",
+    "oif",
+    "oifname",
+    "oiftype",
+    "oifgroup",
+    "mark",
+    "skuid",
+    "skgid",
+    "nftrace",
+    "rtclassid",
+    "ibriport",
+    "obriport",
+    "ibridgename",
+    "obridgename",
+    "ibrname",
+    "obrname",
+    "pkttype",
+    "cpu",
+    "cgroup",
+    "time",
+    "hour",
+    "day",
 ];
 
 /// Headers, each followed by the name of a field.
 const HEADERS: &[&str] = &[
-    "meta", "ether", "vlan", "arp", "ip", "ip6", "icmp", "icmpv6", "igmp", "ah", "esp", "comp", "udp",
-    "udplite", "tcp", "dccp", "sctp", "th", "dst", "frag", "hbh", "mh", "rt", "srh", "exthdr", "gre",
-    "gretap", "vxlan", "geneve", "socket",
+    "meta", "ether", "vlan", "arp", "ip", "ip6", "icmp", "icmpv6", "igmp", "ah", "esp", "comp",
+    "udp", "udplite", "tcp", "dccp", "sctp", "th", "dst", "frag", "hbh", "mh", "rt", "srh",
+    "exthdr", "gre", "gretap", "vxlan", "geneve", "socket",
 ];
 
 /// Other words with which a field starts.
@@ -102,9 +124,9 @@ impl Cursor<'_> {
         loop {
             let token = self.peek();
             let text = self.text_of(token);
-            let found = operators.iter().find(|(sign, _)| {
-                matches!(token.kind, Kind::Sign | Kind::Word) && *sign == text
-            });
+            let found = operators
+                .iter()
+                .find(|(sign, _)| matches!(token.kind, Kind::Sign | Kind::Word) && *sign == text);
             let Some((_, sign)) = found else { return Ok(left) };
             self.at += 1;
             self.skip_newlines();
@@ -149,7 +171,8 @@ impl Cursor<'_> {
             let last = self.single()?;
             return Ok(Expr::Range(Box::new(first), Box::new(last)));
         }
-        if self.is("/") && self.second_word().is_some_and(|word| word.bytes().all(|b| b.is_ascii_digit()))
+        if self.is("/")
+            && self.second_word().is_some_and(|word| word.bytes().all(|b| b.is_ascii_digit()))
         {
             self.at += 1;
             let length = self.number("the length of a prefix")?;
@@ -192,7 +215,8 @@ impl Cursor<'_> {
         match first.as_str() {
             "ct" => {
                 let mut words = vec![first];
-                let direction = self.word().is_some_and(|word| ["original", "reply"].contains(&word));
+                let direction =
+                    self.word().is_some_and(|word| ["original", "reply"].contains(&word));
                 if direction {
                     words.push(self.name("a direction")?.value);
                     if self.word().is_some_and(|word| ["ip", "ip6"].contains(&word)) {

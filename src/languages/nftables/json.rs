@@ -209,7 +209,11 @@ impl Reader<'_> {
         let comment = rule.comment.map(|comment| Spanned::new(comment, place));
         let rule = Rule { location: place, statements, comment, remarks: Vec::new() };
         let rules = &mut ruleset.tables[table].chains[chain].rules;
-        if first { rules.push_front(rule) } else { rules.push_back(rule) }
+        if first {
+            rules.push_front(rule)
+        } else {
+            rules.push_back(rule)
+        }
         Ok(())
     }
 }

@@ -174,13 +174,16 @@ pub(super) fn expr(value: &Value) -> Read<Expr> {
             "numgen {} mod {}{}",
             text(inner, "mode")?,
             part(inner, "mod")?,
-            inner.get("offset").and_then(Value::as_u64).filter(|offset| *offset > 0).map_or(
-                String::new(),
-                |offset| format!(" offset {offset}")
-            )
+            inner
+                .get("offset")
+                .and_then(Value::as_u64)
+                .filter(|offset| *offset > 0)
+                .map_or(String::new(), |offset| format!(" offset {offset}"))
         )),
         "symhash" => field(format!("symhash mod {}", part(inner, "mod")?)),
-        "jhash" => field(format!("jhash {} mod {}", expr(part(inner, "expr")?)?, part(inner, "mod")?)),
+        "jhash" => {
+            field(format!("jhash {} mod {}", expr(part(inner, "expr")?)?, part(inner, "mod")?))
+        }
         "ipsec" => field(format!("ipsec {} {}", text(inner, "dir")?, text(inner, "key")?)),
         "|" | "^" | "&" | "<<" | ">>" => {
             let sign = ["|", "^", "&", "<<", ">>"].into_iter().find(|sign| *sign == key);
@@ -282,9 +285,10 @@ pub(super) fn statement(value: &Value) -> Read<Statement> {
         "ct helper" | "ct timeout" | "ct expectation" => {
             Statement::Idle(format!("{key} set {}", expr(inner)?))
         }
-        "mangle" => {
-            Statement::Set { field: expr(part(inner, "key")?)?, value: expr(part(inner, "value")?)? }
-        }
+        "mangle" => Statement::Set {
+            field: expr(part(inner, "key")?)?,
+            value: expr(part(inner, "value")?)?,
+        },
         _ => Statement::Unknown(format!("{key} {inner}")),
     })
 }
@@ -318,9 +322,9 @@ pub(super) fn limit(value: &Value) -> Read<Limit> {
     let unit = |key: &str| value.get(key).and_then(Value::as_str);
     let scale = |key: &str| match unit(key) {
         None | Some("packets") => Ok(None),
-        Some(word) => {
-            data_unit(word).map(Some).ok_or_else(|| Bad::new(format!("`{word}` is no unit of data")))
-        }
+        Some(word) => data_unit(word)
+            .map(Some)
+            .ok_or_else(|| Bad::new(format!("`{word}` is no unit of data"))),
     };
     let per = unit("per").unwrap_or("second");
     let unit_s = TIME_UNITS.iter().find(|(name, _)| *name == per).map(|(_, unit)| *unit);

@@ -51,8 +51,8 @@ pub(super) struct Tokens {
 
 /// Signs of two characters before those of one.
 const SIGNS: &[&str] = &[
-    "==", "!=", "<=", ">=", "<<", ">>", "&&", "{", "}", "(", ")", "[", "]", ",", ";", ":", ".", "=",
-    "<", ">", "&", "|", "^", "/", "-", "!", "*", "~", "+",
+    "==", "!=", "<=", ">=", "<<", ">>", "&&", "{", "}", "(", ")", "[", "]", ",", ";", ":", ".",
+    "=", "<", ">", "&", "|", "^", "/", "-", "!", "*", "~", "+",
 ];
 
 /// Cuts a text. The first thing that is no token ends it with a diagnostic.
@@ -157,7 +157,8 @@ fn no_token(text: &str, start: usize, source: SourceId) -> Box<Diagnostic> {
 
 /// Returns the length of the name at the start, zero if there is none.
 fn word(bytes: &[u8]) -> usize {
-    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'.' | b'-' | b'/');
+    let is_part =
+        |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'.' | b'-' | b'/');
     if bytes.first().is_none_or(|first| !(first.is_ascii_alphanumeric() || *first == b'_')) {
         return 0;
     }
@@ -170,9 +171,14 @@ fn value(text: &str, at: usize) -> usize {
     if !(bytes[0].is_ascii_alphanumeric() || matches!(bytes[0], b'_' | b':')) {
         return 0;
     }
-    let colons = bytes.iter().take(48).take_while(|byte| byte.is_ascii_hexdigit() || matches!(**byte, b':' | b'.'));
+    let colons = bytes
+        .iter()
+        .take(48)
+        .take_while(|byte| byte.is_ascii_hexdigit() || matches!(**byte, b':' | b'.'));
     let run = colons.count();
-    if bytes[..run].contains(&b':') && let Some(length) = with_colons(&text[at..at + run]) {
+    if bytes[..run].contains(&b':')
+        && let Some(length) = with_colons(&text[at..at + run])
+    {
         return length;
     }
     if bytes[0] == b':' {
@@ -229,7 +235,21 @@ mod tests {
     fn words_hold_dashes_and_dots_and_comments_are_no_tokens() {
         assert_eq!(
             cut("icmp type echo-request # no\n oifname eth0.1 \\\n x*; @set,{$v}"),
-            ["icmp", "type", "echo-request", "\n", "oifname", "eth0.1", "x*", ";", "@set", ",", "{", "$v", "}"]
+            [
+                "icmp",
+                "type",
+                "echo-request",
+                "\n",
+                "oifname",
+                "eth0.1",
+                "x*",
+                ";",
+                "@set",
+                ",",
+                "{",
+                "$v",
+                "}"
+            ]
         );
         assert_eq!(cut("80 : accept, 22 :drop"), ["80", ":", "accept", ",", "22", ":", "drop"]);
     }

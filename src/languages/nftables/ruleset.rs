@@ -103,7 +103,12 @@ impl Ruleset {
     }
 
     /// Makes a table, or returns the one that is there.
-    pub(super) fn add_table(&mut self, family: TableFamily, name: &str, location: Location) -> usize {
+    pub(super) fn add_table(
+        &mut self,
+        family: TableFamily,
+        name: &str,
+        location: Location,
+    ) -> usize {
         if let Some(at) = self.table(family, name) {
             return at;
         }

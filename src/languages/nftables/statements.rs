@@ -8,10 +8,47 @@ use crate::model::{Diagnostic, Spanned};
 
 /// Words that open a statement, for the nearest one to a wrong one.
 const STATEMENTS: &[&str] = &[
-    "accept", "drop", "continue", "return", "jump", "goto", "counter", "log", "limit", "quota",
-    "reject", "snat", "dnat", "masquerade", "redirect", "queue", "notrack", "dup", "fwd", "flow",
-    "set", "add", "update", "delete", "meter", "tproxy", "synproxy", "ct", "meta", "ip", "ip6", "tcp",
-    "udp", "icmp", "icmpv6", "th", "iifname", "oifname", "ether", "vlan", "fib",
+    "accept",
+    "drop",
+    "continue",
+    "return",
+    "jump",
+    "goto",
+    "counter",
+    "log",
+    "limit",
+    "quota",
+    "reject",
+    "snat",
+    "dnat",
+    "masquerade",
+    "redirect",
+    "queue",
+    "notrack",
+    "dup",
+    "fwd",
+    "flow",
+    "set",
+    "add",
+    "update",
+    "delete",
+    "meter",
+    "tproxy",
+    "synproxy",
+    "ct",
+    "meta",
+    "ip",
+    "ip6",
+    "tcp",
+    "udp",
+    "icmp",
+    "icmpv6",
+    "th",
+    "iifname",
+    "oifname",
+    "ether",
+    "vlan",
+    "fib",
 ];
 
 /// Comparisons, as signs and as words.
@@ -245,7 +282,9 @@ impl Cursor<'_> {
     fn unknown(&mut self, from: usize, word: &str) -> Parsed<Statement> {
         let nearest = STATEMENTS
             .iter()
-            .filter(|known| strsim::damerau_levenshtein(known, word) <= usize::from(word.len() > 3) + 1)
+            .filter(|known| {
+                strsim::damerau_levenshtein(known, word) <= usize::from(word.len() > 3) + 1
+            })
             .min_by_key(|known| strsim::damerau_levenshtein(known, word));
         if let Some(nearest) = nearest {
             return Err(Box::new(
@@ -418,14 +457,14 @@ impl Cursor<'_> {
         let (mut address, mut port, mut flags) = (String::new(), String::new(), Vec::new());
         while !self.at_end() && self.word() != Some("comment") {
             match self.word() {
-                Some(
-                    flag @ ("random" | "fully-random" | "persistent" | "netmap"),
-                ) => {
+                Some(flag @ ("random" | "fully-random" | "persistent" | "netmap")) => {
                     flags.push(flag);
                     self.at += 1;
                 }
                 Some("to" | "ip" | "ip6" | "prefix" | "interval" | "addr" | "port")
-                    if !self.second_word().is_some_and(|word| ["saddr", "daddr"].contains(&word)) =>
+                    if !self
+                        .second_word()
+                        .is_some_and(|word| ["saddr", "daddr"].contains(&word)) =>
                 {
                     self.at += 1;
                 }

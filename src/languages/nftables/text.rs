@@ -109,9 +109,12 @@ impl<'a> Reader<'a> {
             | "quota" => self.add(cursor, false)?,
             "replace" | "reset" | "rename" | "import" | "export" => {
                 return Err(Box::new(
-                    Diagnostic::error(cursor.place(cursor.peek()), format!("`{word}` is not followed"))
-                        .label("not supported")
-                        .help("give the ruleset as it is after it: `nft list ruleset`"),
+                    Diagnostic::error(
+                        cursor.place(cursor.peek()),
+                        format!("`{word}` is not followed"),
+                    )
+                    .label("not supported")
+                    .help("give the ruleset as it is after it: `nft list ruleset`"),
                 ));
             }
             _ => return Err(cursor.unexpected(expected)),
@@ -139,9 +142,12 @@ impl<'a> Reader<'a> {
         if self.depth > DEEPEST {
             self.depth -= 1;
             return Err(Box::new(
-                Diagnostic::error(place, format!("files include each other more than {DEEPEST} deep"))
-                    .label("included here")
-                    .help("files must not include themselves"),
+                Diagnostic::error(
+                    place,
+                    format!("files include each other more than {DEEPEST} deep"),
+                )
+                .label("included here")
+                .help("files must not include themselves"),
             ));
         }
         self.defines = std::mem::take(&mut cursor.defines);
@@ -198,8 +204,8 @@ impl<'a> Reader<'a> {
         let expected = "`chain`, `set`, `map`, `flowtable`, `limit`, `counter` or `}`";
         let Some(word) = cursor.word() else { return Err(cursor.unexpected(expected)) };
         match word {
-            "chain" | "set" | "map" | "limit" | "flowtable" | "counter" | "quota" | "ct" | "secmark"
-            | "synproxy" => self.object(cursor, table)?,
+            "chain" | "set" | "map" | "limit" | "flowtable" | "counter" | "quota" | "ct"
+            | "secmark" | "synproxy" => self.object(cursor, table)?,
             "flags" => {
                 cursor.at += 1;
                 loop {
@@ -258,7 +264,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn chain(&mut self, cursor: &mut Cursor<'_>, table: usize, name: Spanned<String>) -> Parsed<()> {
+    fn chain(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        table: usize,
+        name: Spanned<String>,
+    ) -> Parsed<()> {
         let chain = self.ruleset.tables[table].add_chain(&name.value, name.location);
         if !cursor.take("{") {
             return Ok(());
@@ -494,7 +505,8 @@ impl<'a> Reader<'a> {
         };
         let mut at = first.then_some(0);
         if cursor.take_word("index") {
-            let index = usize::try_from(cursor.number("the index of a rule")?).unwrap_or(usize::MAX);
+            let index =
+                usize::try_from(cursor.number("the index of a rule")?).unwrap_or(usize::MAX);
             at = Some(if first { index } else { index.saturating_add(1) });
         }
         if cursor.word().is_some_and(|word| ["handle", "position"].contains(&word)) {
@@ -612,7 +624,8 @@ fn priority_of(cursor: &mut Cursor<'_>) -> Parsed<i64> {
     }
     let here = cursor.at;
     let word = cursor.name("a priority, such as `filter`")?.value;
-    let words = |sign: char| word.split_once(sign).map(|(name, offset)| (name.trim(), offset.trim()));
+    let words =
+        |sign: char| word.split_once(sign).map(|(name, offset)| (name.trim(), offset.trim()));
     let number = |text: &str| text.parse::<i64>().ok();
     // A name and an offset without blanks are one word, as are the values of defines.
     let base = number(&word).or_else(|| priority(&word)).or_else(|| match words('-') {

@@ -98,9 +98,16 @@ pub(super) struct Limit {
 /// A statement of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Statement {
-    Match { left: Expr, op: Op, right: Expr },
+    Match {
+        left: Expr,
+        op: Op,
+        right: Expr,
+    },
     Verdict(Verdict),
-    VerdictMap { key: Expr, data: Expr },
+    VerdictMap {
+        key: Expr,
+        data: Expr,
+    },
     Limit(Limit),
     /// A limit that has a name, or that a map names.
     LimitNamed(Expr),
@@ -108,12 +115,21 @@ pub(super) enum Statement {
     Dynamic(Dynamic),
     Reject(String),
     /// `meta mark set 1`.
-    Set { field: Expr, value: Expr },
+    Set {
+        field: Expr,
+        value: Expr,
+    },
     /// A translation of addresses, with its kind: `dnat`, `snat`, `masquerade`, `redirect`.
-    Translate { kind: String, text: String },
+    Translate {
+        kind: String,
+        text: String,
+    },
     Queue(String),
     /// The name of a device, and whether it is a copy.
-    Forward { to: String, copy: bool },
+    Forward {
+        to: String,
+        copy: bool,
+    },
     /// `flow add @f`.
     Offload(String),
     Transparent(String),
