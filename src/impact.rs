@@ -10,9 +10,10 @@ mod assess;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribution::Party;
+use crate::matcher::{NOT_UNDERSTOOD, Step, UNRECORDED};
 use crate::model::{NameId, Share};
 use crate::service::Service;
-use crate::tally::Counts;
+use crate::tally::{Counts, Pair};
 
 pub use assess::Assessment;
 
@@ -282,6 +283,9 @@ pub struct Impact {
     pub undecidable: Amount,
     /// For every cause with a loss that is only possible: the missing fields on which it hangs.
     pub missing: BTreeMap<Cause, u32>,
+    /// For those: the rules that may be met, by a condition that no field shows, as side and
+    /// position.
+    pub open_rules: BTreeMap<Cause, BTreeSet<(u8, u32)>>,
     /// Candidate limits whose loss the recording is too coarse to tell.
     pub undecided_limits: BTreeSet<u32>,
 }
@@ -291,6 +295,20 @@ impl Impact {
     pub fn without_traffic(rules: usize) -> Impact {
         Impact { hits: vec![Hits::default(); rules], ..Impact::default() }
     }
+}
+
+/// Returns the rules that a pair of paths may meet by a condition that no field shows.
+pub(crate) fn open_rules(pair: &Pair) -> impl Iterator<Item = (u8, u32)> {
+    let sides = [(0, &pair.running), (1, &pair.candidate)];
+    sides.into_iter().flat_map(|(side, steps)| {
+        let open = |step: &&Step| step.missing & (UNRECORDED | NOT_UNDERSTOOD) != 0;
+        steps.iter().filter(open).map(move |step| (side, step.rule))
+    })
+}
+
+/// Returns the missing fields on which a pair of paths hangs.
+pub(crate) fn missing(pair: &Pair) -> u32 {
+    pair.running.iter().chain(&pair.candidate).fold(0, |bits, step| bits | step.missing)
 }
 
 /// Raw records below which a group is judged with its customer's `other`.

@@ -41,6 +41,28 @@ pub struct Packet {
     pub pop: Option<String>,
     /// Which way it goes.
     pub direction: Direction,
+    /// Conditions that no field shows, on which its fate hangs, and whether they hold. Words for
+    /// them are in [`hangs_on`] alone: [`format()`] leaves them out, and [`parse`] reads none.
+    pub given: Vec<(String, bool)>,
+}
+
+/// Says on which conditions the fate of a packet hangs that no field shows: `` if `ct state new`
+/// holds ``, with a comma before it; nothing if it hangs on none.
+pub fn hangs_on(packet: &Packet) -> String {
+    let of = |holding: bool| -> Vec<String> {
+        let given = packet.given.iter().filter(|(_, holds)| *holds == holding);
+        given.map(|(text, _)| format!("`{text}`")).collect()
+    };
+    let (yes, no) = (of(true), of(false));
+    let verb = |count: usize, one, many| if count == 1 { one } else { many };
+    let mut said = Vec::new();
+    if !yes.is_empty() {
+        said.push(format!("{} {}", yes.join(" and "), verb(yes.len(), "holds", "hold")));
+    }
+    if !no.is_empty() {
+        said.push(format!("{} {} not", no.join(" and "), verb(no.len(), "does", "do")));
+    }
+    if said.is_empty() { String::new() } else { format!(", if {}", said.join(" and ")) }
 }
 
 /// Reads a packet, or returns all that is wrong with the text, in order. `source` is the number of
@@ -311,6 +333,7 @@ impl Said {
             pop: self.pop.filter(|_| known.has(Known::POP)),
             direction: self.direction.unwrap_or(Direction::Ingress),
             header,
+            given: Vec::new(),
         }
     }
 }

@@ -15,14 +15,14 @@ use std::mem::discriminant;
 use charge::Charge;
 use land::Land;
 use protected::Protected;
-use rules::{Both, FAMILIES, Region, at};
+use rules::{Both, FAMILIES, Reading, Region, at, conditions};
 use search::{Answer, Budget, Entry, solve};
 
 use crate::attribution::Party;
 use crate::change::Change;
 use crate::inventory::customers::Customers;
 use crate::judge::Judges;
-use crate::model::{Family, Harm, InfrastructureId, Inventory, Rule, RuleSet};
+use crate::model::{Family, Harm, InfrastructureId, Inventory, Rule, RuleSet, UnmodelledKind};
 use crate::packet_text::Packet;
 
 mod charge;
@@ -74,8 +74,20 @@ pub struct Reached {
     /// Running rules that are gone or take less, and the unchanged rules to which that exposes
     /// packets.
     pub exposed: BTreeMap<u32, BTreeMap<Option<u32>, Packet>>,
+    /// Whom a rule could newly harm beyond its intent, or protected infrastructure whose packets it
+    /// could take, only by what conditions mean that are not understood; with one such packet.
+    pub not_understood: BTreeMap<Option<u32>, NotUnderstood>,
     /// Rules of which it could not be decided whom they reach.
     pub undecided: BTreeSet<Option<u32>>,
+}
+
+/// What a rule does only if conditions that are not understood mean it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotUnderstood {
+    /// Whom it harms.
+    pub parties: BTreeSet<Party>,
+    /// One such packet, if one was kept.
+    pub packet: Option<Packet>,
 }
 
 /// How a rule reaches a party.
@@ -135,6 +147,58 @@ impl Reached {
     }
 }
 
+impl Reached {
+    /// Parts what is certain from what is only possible, as conditions that are not understood
+    /// may hold or not.
+    fn with_certain(mut self, certain: Reached) -> Reached {
+        let mut doubts: BTreeMap<Option<u32>, NotUnderstood> = BTreeMap::new();
+        let mut doubt = |rule: Option<u32>, party: Party, packet: Option<&Packet>| {
+            let doubt = doubts.entry(rule).or_default();
+            doubt.parties.insert(party);
+            if doubt.packet.is_none() {
+                doubt.packet = packet.cloned();
+            }
+        };
+        for (rule, parties) in &mut self.by_rule {
+            let known = certain.by_rule.get(rule);
+            for (party, reaching) in parties {
+                let is_certain =
+                    known.and_then(|known| known.get(party)).is_some_and(|one| one.beyond);
+                if reaching.beyond && !is_certain {
+                    reaching.beyond = false;
+                    doubt(*rule, *party, self.beyond.get(rule));
+                }
+            }
+        }
+        for (shield, rules) in &self.by_shield {
+            let known = certain.by_shield.get(shield);
+            for (rule, parties) in rules {
+                let known = known.and_then(|known| known.get(rule));
+                let open =
+                    parties.iter().filter(|party| known.is_none_or(|of| !of.contains(party)));
+                open.for_each(|party| doubt(*rule, *party, None));
+            }
+        }
+        for ((rule, id), packet) in &self.protected {
+            if !certain.protected.contains_key(&(*rule, *id)) {
+                doubt(*rule, Party::Infrastructure(*id), Some(packet));
+            }
+        }
+        let mut witnesses = std::mem::take(&mut self.witnesses);
+        witnesses.extend(certain.witnesses);
+        Reached {
+            witnesses,
+            beyond: certain.beyond,
+            by_shield: certain.by_shield,
+            protected: certain.protected,
+            control_plane: certain.control_plane,
+            pmtud: certain.pmtud,
+            not_understood: doubts,
+            ..self
+        }
+    }
+}
+
 /// What is compared, and the owners.
 pub struct Reach<'a> {
     /// The rules in force.
@@ -158,16 +222,44 @@ pub struct Proof<'a> {
     reach: Reach<'a>,
     both: Both<'a>,
     budget: Budget,
+    /// The same by what is certain, where conditions are not understood.
+    certain: Option<(Both<'a>, Budget)>,
 }
 
 impl<'a> Reach<'a> {
     /// Compiles both rule sets, and finds the buckets that others newly enter.
     pub fn compile(self) -> Proof<'a> {
-        let mut budget = budget();
-        let mut both =
-            Both::new([self.running, self.candidate], self.change, self.inventory, self.clean);
-        both.find_crowded(self.customers, self.inventory, &mut budget);
-        Proof { reach: self, both, budget }
+        let read = |reading: Reading| {
+            let mut budget = budget();
+            let sets = [self.running, self.candidate];
+            let mut both = Both::new(sets, self.change, self.inventory, self.clean, reading);
+            // That others enter a bucket is not certain, where rules are not understood.
+            if reading == Reading::Possible {
+                both.find_crowded(self.customers, self.inventory, &mut budget);
+            }
+            (both, budget)
+        };
+        let (both, budget) = read(Reading::Possible);
+        let is_open = conditions([self.running, self.candidate])
+            .iter()
+            .any(|condition| condition.kind == UnmodelledKind::NotUnderstood);
+        let certain = is_open.then(|| read(Reading::Certain));
+        Proof { reach: self, both, budget, certain }
+    }
+
+    fn find(&self, both: &Both<'_>, budget: Budget) -> Reached {
+        let land = Land::new(self.inventory, self.customers);
+        let protected = Protected::new(&land, &both.pops);
+        let reached = Reached::default();
+        let all_reached = [false; 2];
+        let protected = &protected;
+        let mut charge = Charge { both, land, protected, budget, reached, all_reached };
+        for rule in both.harmful() {
+            for family in FAMILIES {
+                self.of_rule(both, &mut charge, rule, family);
+            }
+        }
+        charge.reached
     }
 }
 
@@ -181,22 +273,15 @@ impl Proof<'_> {
 
     /// Finds whom the change may reach.
     pub fn find(self) -> Reached {
-        let Proof { reach, both, budget } = self;
+        let Proof { reach, both, budget, certain } = self;
         if reach.change.nothing {
             return Reached::default();
         }
-        let land = Land::new(reach.inventory, reach.customers);
-        let protected = Protected::new(&land, &both.pops);
-        let reached = Reached::default();
-        let all_reached = [false; 2];
-        let protected = &protected;
-        let mut charge = Charge { both: &both, land, protected, budget, reached, all_reached };
-        for rule in both.harmful() {
-            for family in FAMILIES {
-                reach.of_rule(&both, &mut charge, rule, family);
-            }
+        let possible = reach.find(&both, budget);
+        match certain {
+            None => possible,
+            Some((both, budget)) => possible.with_certain(reach.find(&both, budget)),
         }
-        charge.reached
     }
 }
 
@@ -258,7 +343,7 @@ impl Reach<'_> {
         let rest = std::mem::take(&mut region.question.entries);
         region.question.entries = own.chain(rest.iter().copied()).collect();
         if let Answer::Found(header) = solve(&region.question, &mut charge.budget) {
-            let packet = header.to_packet(&both.pops);
+            let packet = both.packet(&header);
             charge.reached.grown.entry(rule as u32).or_insert(packet);
         }
         region.question.entries = rest;
@@ -291,7 +376,7 @@ impl Reach<'_> {
         if is_less && both.shelters(shield, rule) && !both.concerns(rule) {
             match solve(&region.question, &mut charge.budget) {
                 Answer::Found(header) => {
-                    let packet = header.to_packet(&both.pops);
+                    let packet = both.packet(&header);
                     let exposed = charge.reached.exposed.entry(shield as u32).or_default();
                     exposed.entry(number).or_insert(packet);
                 }

@@ -93,7 +93,7 @@ fn packet() -> impl Strategy<Value = Packet> {
                 Direction::Ingress
             };
             let pop = pop.filter(|_| known.has(Known::POP)).map(str::to_owned);
-            Packet { header, pop, direction }
+            Packet { header, pop, direction, given: Vec::new() }
         },
     )
 }

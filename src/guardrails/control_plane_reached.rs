@@ -3,7 +3,6 @@
 use super::{Evidence, Findings, Guardrail, Needs, Text, finding};
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
-use crate::packet_text;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "control_plane_reached",
@@ -27,7 +26,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         let (name, location) = evidence.blame(&Cause { rule: *rule, shield: None });
         let message = format!(
             "takes control-plane packets of addresses that nobody listed: {}",
-            packet_text::format(packet)
+            super::in_words(packet)
         );
         findings.push(Finding {
             rule: Some(name),

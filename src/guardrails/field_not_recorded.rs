@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding, unique};
+use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding, unique, what_is_open};
 use crate::affected::Certainty;
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
-use crate::matcher::{COARSE, EXPORTER, missing_words};
+use crate::matcher::{COARSE, EXPORTER, NOT_UNDERSTOOD, UNRECORDED};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "field_not_recorded",
@@ -27,7 +27,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut by_cause: BTreeMap<Cause, (u32, Vec<String>)> = BTreeMap::new();
     for loss in evidence.affected {
         let Certainty::Missing(missing) = loss.certainty else { continue };
-        if missing == COARSE {
+        if missing & !(COARSE | NOT_UNDERSTOOD) == 0 && missing != 0 {
             continue;
         }
         let party = evidence.impact.groups[loss.group].id.party;
@@ -39,14 +39,18 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for (cause, (missing, customers)) in by_cause {
         let customers = unique(customers);
-        let fields = missing_words(missing);
+        let fields = what_is_open(evidence, missing & !NOT_UNDERSTOOD, &cause);
         let fields =
             if fields.is_empty() { "how the limit counts".to_owned() } else { fields.join(", ") };
         let (rule, location) = evidence.blame(&cause);
         findings.push(Finding {
             rule: Some(rule),
             location,
-            help: Some(if missing & EXPORTER != 0 {
+            help: Some(if missing & UNRECORDED != 0 {
+                "no recording shows it: match without it, or put an accept above for those who must \
+                 not lose anything"
+                    .to_owned()
+            } else if missing & EXPORTER != 0 {
                 "record flows, which name their exporter, or write `scope: pop`".to_owned()
             } else {
                 "record the field (a packet capture has them all), or match without it".to_owned()

@@ -12,11 +12,13 @@ use crate::finding::count;
 use crate::finding::{Finding, Level};
 use crate::impact::{Cause, Impact};
 use crate::judge::{Judge, Judges};
+use crate::matcher::{NOT_UNDERSTOOD, UNRECORDED, missing_words};
 use crate::model::units::percent;
 use crate::model::{
     Action, AddressRange, AddressSet, Exceed, Family, Inventory, Location, Names, RateLimit, Rule,
-    RuleSet, Share, Timestamp,
+    RuleSet, Share, Timestamp, UnmodelledKind,
 };
+use crate::packet_text::{self, Packet};
 use crate::reach::{Order, Reached};
 use crate::safe_rate::SafeRate;
 use crate::service::Service;
@@ -47,6 +49,7 @@ mod reach_beyond_intent;
 mod redundant_rule;
 mod rule_expired;
 mod rule_grew_by_removal;
+mod rule_not_understood;
 mod rule_without_hits;
 mod sampling_unknown;
 mod scenario_without_traffic;
@@ -73,6 +76,7 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &intent_missing::GUARDRAIL,
     &rule_expired::GUARDRAIL,
     &wide_match::GUARDRAIL,
+    &rule_not_understood::GUARDRAIL,
     &sampling_unknown::GUARDRAIL,
     &field_not_recorded::GUARDRAIL,
     &limit_undecided::GUARDRAIL,
@@ -416,6 +420,28 @@ pub(crate) fn covers_a_family(set: &AddressSet) -> bool {
 }
 
 /// Names a few candidate rules: `a`, `b` and 3 more.
+/// Writes a packet, and on which conditions its fate hangs that no field shows.
+fn in_words(packet: &Packet) -> String {
+    format!("{}{}", packet_text::format(packet), packet_text::hangs_on(packet))
+}
+
+/// Writes what a loss hangs on: fields that a recording lacks, and conditions of rules that no
+/// field shows, with the rules.
+fn what_is_open(evidence: &Evidence<'_>, missing: u32, cause: &Cause) -> Vec<String> {
+    let is_open = |kind: UnmodelledKind| missing & crate::matcher::unmodelled_bit(kind) != 0;
+    let mut words: Vec<String> = missing_words(missing & !(UNRECORDED | NOT_UNDERSTOOD))
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    for (side, rule) in evidence.impact.open_rules.get(cause).into_iter().flatten() {
+        let set = if *side == 0 { evidence.running } else { evidence.candidate };
+        let rule = &set.rules[*rule as usize];
+        let open = rule.matches.unmodelled().into_iter().filter(|one| is_open(one.kind));
+        words.extend(open.map(|one| format!("`{}` of `{}`", one.text, rule.id)));
+    }
+    unique(words)
+}
+
 fn rule_names(evidence: &Evidence<'_>, rules: &[u32]) -> String {
     const MOST: usize = 4;
     let named: Vec<String> =

@@ -7,7 +7,7 @@ use crate::attribution::Party;
 use crate::finding::{Finding, Level};
 use crate::impact::{Amount, Cause};
 use crate::model::Action;
-use crate::packet_text::{self, Packet};
+use crate::packet_text::Packet;
 
 /// Returns whether a party is the way by which a rule would be withdrawn.
 pub(super) fn is_management(evidence: &Evidence<'_>, party: Party) -> bool {
@@ -74,7 +74,7 @@ pub(super) fn report(
                 level: Level::Unknown,
                 help: Some(format!(
                     "record {} as well, or put an accept for the protected service above",
-                    crate::matcher::missing_words(missing).join(", ")
+                    super::what_is_open(evidence, missing, &cause).join(", ")
                 )),
                 ..finding(
                     guardrail,
@@ -132,7 +132,7 @@ fn proved(
                         "packets that {} needs would newly meet {}: {}",
                         names.join(", "),
                         what_it_meets(evidence, &cause),
-                        packet_text::format(packet),
+                        super::in_words(packet),
                     ),
                 )
             }

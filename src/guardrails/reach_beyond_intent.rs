@@ -6,7 +6,6 @@ use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding};
 use crate::attribution::Party;
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
-use crate::packet_text;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "reach_beyond_intent",
@@ -37,7 +36,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         // Where the change is that another rule no longer lets them pass, that is the mistake.
         let exposing = reached.exposed.iter().find(|(_, rules)| rules.contains_key(rule));
         let shield = exposing.map(|(shield, _)| *shield);
-        let packet = reached.beyond.get(rule).map(packet_text::format).unwrap_or_default();
+        let packet = reached.beyond.get(rule).map(super::in_words).unwrap_or_default();
         let named = named(evidence, &beyond, *rule);
         let message = format!("could newly harm {} beyond `may_reach`: {packet}", named.0);
         let cause = Cause { rule: *rule, shield };

@@ -3,7 +3,6 @@
 use super::{Evidence, Findings, Guardrail, Needs, Text, finding};
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
-use crate::packet_text;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "rule_grew_by_removal",
@@ -25,8 +24,7 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (rule, packet) in &evidence.reached.grown {
-        let message =
-            format!("lost a condition and now takes also {}", packet_text::format(packet));
+        let message = format!("lost a condition and now takes also {}", super::in_words(packet));
         findings.push(Finding {
             help: Some("put the condition back if that is not meant".to_owned()),
             ..evidence.about(&GUARDRAIL, *rule, message)
@@ -38,10 +36,8 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
         let (harming, _) = evidence.blame(&Cause { rule: *rule, shield: None });
         let (name, location) = evidence.blame(&Cause { rule: *rule, shield: Some(*shield) });
         let what = if is_gone { "is gone" } else { "takes less" };
-        let message = format!(
-            "this exception {what}, and `{harming}` now harms {}",
-            packet_text::format(packet)
-        );
+        let message =
+            format!("this exception {what}, and `{harming}` now harms {}", super::in_words(packet));
         findings.push(Finding {
             rule: Some(name),
             location,

@@ -9,7 +9,7 @@ use ranges::{Charges, minus, most, ranges, widen};
 
 use super::{
     Amount, Attack, Blame, Cause, Fall, Group, GroupId, Hits, Impact, Less, Range, SMALL_GROUP,
-    Traffic,
+    Traffic, missing, open_rules,
 };
 use crate::attribution::{Attribution, Ends, Party, protected_parties};
 use crate::bank::{Losses, Taken};
@@ -56,6 +56,7 @@ struct Entry<'e> {
     is_fuller: bool,
     is_emptier: bool,
     missing: u32,
+    pair: &'e Pair,
 }
 
 /// What one way of a key newly costs.
@@ -124,6 +125,7 @@ impl Assessment<'_> {
             let pop = cell.pop;
             let [_, most] = self.losses;
             let entry = Entry {
+                pair,
                 key,
                 pop,
                 ends,
@@ -400,6 +402,9 @@ impl Assessment<'_> {
                 let coarse = cause.rule.is_some_and(|rule| self.is_coarse(rule));
                 let coarse = if coarse { COARSE } else { 0 };
                 *impact.missing.entry(*cause).or_default() |= missing | coarse;
+                for open in open_rules(entry.pair) {
+                    impact.open_rules.entry(*cause).or_default().insert(open);
+                }
             }
         }
         let mut parties: BTreeSet<Party> = self.attribution.charged(ends).into_iter().collect();
@@ -542,11 +547,6 @@ fn met(walk: &Walk) -> impl Iterator<Item = u32> + '_ {
         End::Passes(rule) | End::Stopped(rule, _) => rule,
     };
     walk.limits.iter().copied().chain(end)
-}
-
-/// Returns the missing fields on which a pair of paths hangs.
-fn missing(pair: &Pair) -> u32 {
-    pair.running.iter().chain(&pair.candidate).fold(0, |bits, step| bits | step.missing)
 }
 
 fn portion(loss: &RuleLoss, of: Amount) -> Amount {

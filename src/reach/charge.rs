@@ -150,7 +150,7 @@ impl Charge<'_, '_> {
         }
         for (owner, header) in self.ask(rule, question, domain, Key::Src, family) {
             let party = self.land.party(owner);
-            self.reached.witness(rule, party, REACHED, || header.to_packet(&self.both.pops));
+            self.reached.witness(rule, party, REACHED, || self.both.packet(&header));
         }
         // Counting them is work, and pays only once there may be none left.
         let owners = &self.land.owners[at(family)];
@@ -207,7 +207,7 @@ impl Charge<'_, '_> {
     ) {
         for (owner, header) in self.ask(rule, question, domain, key, family) {
             let party = self.land.party(owner);
-            self.reached.add(rule, party, reaching, || header.to_packet(&self.both.pops));
+            self.reached.add(rule, party, reaching, || self.both.packet(&header));
         }
     }
 
@@ -265,7 +265,7 @@ impl Charge<'_, '_> {
         let beyond = !judge.may_reach.has_unowned();
         let flags = Reaching { outside: beyond || !judge.may_affect.has_unowned(), beyond };
         if let Some(header) = self.unowned(rule, question, pieces, judge.may_reach.all, family) {
-            let packet = || header.to_packet(&self.both.pops);
+            let packet = || self.both.packet(&header);
             self.reached.add(rule, Party::Unowned, flags, packet);
         }
         // Nobody's addresses that the intent names by prefix are charged whoever is at the other
@@ -280,7 +280,7 @@ impl Charge<'_, '_> {
         };
         let domain = pieces.iter().flat_map(named).flatten().collect();
         if let Some(header) = self.find(rule, question, domain) {
-            let packet = || header.to_packet(&self.both.pops);
+            let packet = || self.both.packet(&header);
             self.reached.add(rule, Party::Unowned, REACHED, packet);
         }
     }
@@ -341,7 +341,7 @@ impl Charge<'_, '_> {
                 outside: !judge.may_affect.has_customer(id),
                 beyond: !judge.may_reach.has_customer(id),
             };
-            let packet = || header.to_packet(&self.both.pops);
+            let packet = || self.both.packet(&header);
             self.reached.add(rule, Party::Customer(id), flags, packet);
         }
     }
@@ -362,11 +362,11 @@ impl Charge<'_, '_> {
                 let all = domain_of(&entry.packets[at(family)]);
                 let Some(header) = self.find(rule, question, all) else { continue };
                 let party = Party::Infrastructure(entry.id);
-                let packet = || header.to_packet(&self.both.pops);
+                let packet = || self.both.packet(&header);
                 self.reached.add(rule, party, REACHED, packet);
                 let due = domain_of(&entry.due[at(family)]);
                 if let Some(header) = self.find(rule, question, due) {
-                    let packet = header.to_packet(&self.both.pops);
+                    let packet = self.both.packet(&header);
                     self.reached.protected.entry((rule, entry.id)).or_insert(packet);
                 }
             }
@@ -379,13 +379,13 @@ impl Charge<'_, '_> {
         let entries = listed.chain(question.entries.iter().copied()).collect();
         let mut apart = Question { domain: Vec::new(), entries, default: question.default };
         let Some(header) = self.find(rule, &mut apart, services) else { return };
-        let packet = || header.to_packet(&self.both.pops);
+        let packet = || self.both.packet(&header);
         self.reached.add(rule, Party::ControlPlane, REACHED, packet);
         let unlisted = meet(domain, &protected.unlisted[at(family)]);
         if let Some(header) = self.find(rule, &mut apart, unlisted)
             && self.takes_all(rule, &header)
         {
-            let packet = header.to_packet(&self.both.pops);
+            let packet = self.both.packet(&header);
             self.reached.control_plane.entry(rule).or_insert(packet);
         }
     }

@@ -84,7 +84,7 @@ impl Overlap {
         let mut rest = Vec::new();
         for (rule, union) in (0u32..).zip(unions) {
             let named = by.iter_mut().enumerate().find_map(|(place, by)| {
-                let sets = union.wide().iter();
+                let sets = union.whole().iter();
                 let all: Option<Vec<_>> = sets.map(|set| ranges(set, place, family)).collect();
                 Some((by, all?))
             });
@@ -99,7 +99,7 @@ impl Overlap {
         const NOTHING: Outline =
             Outline { src: (1, 0), dst_port: (1, 0), src_port: (1, 0), protocols: 0 };
         let outline = |union: &Union| {
-            union.wide().iter().map(Outline::of).reduce(Outline::with).unwrap_or(NOTHING)
+            union.whole().iter().map(Outline::of).reduce(Outline::with).unwrap_or(NOTHING)
         };
         let outlines = unions.iter().map(outline).collect();
         Overlap { by: by.map(Intervals::new), rest, outlines }

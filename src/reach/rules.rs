@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::overlap::Overlap;
 use super::search::{Answer, Budget, Entry, Question, solve};
-use super::space::{HeaderSet, Pops, Union, compile, possible};
+use super::space::{Header, HeaderSet, Pops, Union, compile, possible};
 use crate::change::Change;
 use crate::matcher::ends_walk;
 use crate::model::{
     Action, DefaultAction, Family, Harm, Inventory, Match, RuleSet, Term, Unmodelled,
+    UnmodelledKind,
 };
+use crate::packet_text::Packet;
 
 /// For every candidate limit and running limit: whether the buckets of packets to somebody's
 /// addresses are crowded, and not only those of packets to nobody's.
@@ -34,9 +36,22 @@ pub(super) struct Compiled<'a> {
 
 impl<'a> Compiled<'a> {
     pub(super) fn new(set: &'a RuleSet, pops: &Pops, clean: &'a BTreeSet<String>) -> Compiled<'a> {
-        let of = |family| {
-            set.rules.iter().map(|rule| compile(&rule.matches, family, pops)).collect::<Vec<_>>()
+        Compiled::read(set, pops, clean, Reading::Possible)
+    }
+
+    fn read(
+        set: &'a RuleSet,
+        pops: &Pops,
+        clean: &'a BTreeSet<String>,
+        reading: Reading,
+    ) -> Compiled<'a> {
+        let one = |matches: &Match, family| match reading {
+            Reading::Possible => compile(matches, family, pops),
+            // What may harm takes no more than is certain, and what spares all that it may.
+            Reading::Certain => compile(matches, family, pops).swapped(),
         };
+        let of =
+            |family| set.rules.iter().map(|rule| one(&rule.matches, family)).collect::<Vec<_>>();
         let unions = FAMILIES.map(of);
         let overlap = FAMILIES.map(|family| Overlap::new(&unions[at(family)], family));
         Compiled { set, clean, unions, overlap }
@@ -70,7 +85,7 @@ impl<'a> Compiled<'a> {
         let rules =
             near.into_iter().map(|rule| rule as usize).filter(move |rule| rules.contains(rule));
         rules.filter(move |rule| {
-            let wide = self.of(*rule, family).wide();
+            let wide = self.of(*rule, family).whole();
             wide.iter().any(|set| domain.iter().any(|piece| set.meets(piece)))
         })
     }
@@ -111,6 +126,17 @@ pub(super) struct Both<'a> {
     pub(super) parted: BTreeMap<(u32, u32), [Vec<HeaderSet>; 2]>,
     /// Running rules that the change removes, edits or moves.
     pub(super) disturbed: Vec<usize>,
+    /// By family: what the rules of both sets take that ask for what cannot be told.
+    open: [Vec<HeaderSet>; 2],
+}
+
+/// What conditions that are not understood are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// They may hold or not, each for a packet in both sets alike: harm that is possible.
+    Possible,
+    /// They hold where that spares and do not where it harms: harm that is certain.
+    Certain,
 }
 
 /// The newly harmed packets of one rule and family, as a question.
@@ -126,14 +152,30 @@ impl<'a> Both<'a> {
         change: &'a Change,
         inventory: &Inventory,
         clean: &'a BTreeSet<String>,
+        reading: Reading,
     ) -> Both<'a> {
         let named = [running, candidate].into_iter().flat_map(named_pops);
         let listed = inventory.pops.iter().flatten().map(|pop| pop.id.value.clone());
-        let pops = Pops::new(named.chain(listed)).with_conditions(conditions([running, candidate]));
+        let pops = Pops::new(named.chain(listed)).with_conditions(
+            conditions([running, candidate]).into_iter().filter(|condition| {
+                reading == Reading::Possible || condition.kind == UnmodelledKind::NotRecorded
+            }),
+        );
         let disturbed = (0..running.rules.len()).filter(|rule| change.disturbs(*rule)).collect();
+        let compiled = |set| Compiled::read(set, &pops, clean, reading);
+        let (running, candidate) = (compiled(running), compiled(candidate));
+        let open = FAMILIES.map(|family| {
+            let of = |one: &Compiled<'_>| {
+                let rules = one.set.rules.iter().enumerate();
+                let open = rules.filter(|(_, rule)| !rule.matches.unmodelled().is_empty());
+                open.flat_map(|(at, _)| one.of(at, family).whole().to_vec()).collect::<Vec<_>>()
+            };
+            [of(&running), of(&candidate)].concat()
+        });
         Both {
-            running: Compiled::new(running, &pops, clean),
-            candidate: Compiled::new(candidate, &pops, clean),
+            running,
+            candidate,
+            open,
             change,
             possible: FAMILIES.map(|family| possible(family, &pops)),
             pops,
@@ -141,6 +183,18 @@ impl<'a> Both<'a> {
             parted: BTreeMap::new(),
             disturbed,
         }
+    }
+
+    /// Returns the packet with a header, and the answers that it hangs on.
+    pub(super) fn packet(&self, header: &Header) -> Packet {
+        let mut packet = header.to_packet(&self.pops);
+        let open = &self.open[at(header.family)];
+        if !open.is_empty() {
+            let hangs =
+                |other: &Header| open.iter().any(|set| set.contains(header) != set.contains(other));
+            packet.given = self.pops.given(header, hangs);
+        }
+        packet
     }
 
     /// Returns what a candidate rule, or its default, takes.

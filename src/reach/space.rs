@@ -97,6 +97,7 @@ impl Header {
             },
             pop,
             direction: self.direction,
+            given: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the questions about header space.
 
+mod open;
 mod random;
 mod shapes;
 mod twin;

@@ -22,6 +22,8 @@ pub struct Union {
     wide: Vec<HeaderSet>,
     /// None if it equals the wide one.
     narrow: Option<Vec<HeaderSet>>,
+    /// Whether the two have changed places.
+    is_swapped: bool,
 }
 
 impl Union {
@@ -33,6 +35,23 @@ impl Union {
     /// Returns products that hold nothing but what is meant.
     pub fn narrow(&self) -> &[HeaderSet] {
         self.narrow.as_ref().unwrap_or(&self.wide)
+    }
+
+    /// Returns the union that holds what this one holds for certain, and for certain no more than
+    /// it may hold: with it yes and no change places.
+    #[must_use]
+    pub(in super::super) fn swapped(self) -> Union {
+        match self.narrow {
+            Some(narrow) => {
+                Union { wide: narrow, narrow: Some(self.wide), is_swapped: !self.is_swapped }
+            }
+            None => self,
+        }
+    }
+
+    /// Returns products that hold all that is meant, swapped or not.
+    pub fn whole(&self) -> &[HeaderSet] {
+        if self.is_swapped { self.narrow() } else { &self.wide }
     }
 
     /// Returns whether the products hold just what is meant.
@@ -60,7 +79,7 @@ pub(in super::super) fn compile_within(
         Compiler { all: HeaderSet::all(family, pops), pops, possible, most, is_exact: true };
     let wide = compiler.products(matches, true);
     let narrow = if compiler.is_exact { None } else { Some(compiler.products(matches, false)) };
-    Union { wide, narrow }
+    Union { wide, narrow, is_swapped: false }
 }
 
 struct Compiler<'a> {

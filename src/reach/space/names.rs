@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Header;
 use crate::model::Unmodelled;
 
 /// How many fields hold the answers to conditions that cannot be told.
@@ -41,6 +42,26 @@ impl Pops {
             }
         }
         self
+    }
+
+    /// Returns the answers of a header that `hangs` says make a difference, if they were the other
+    /// ones; sorted.
+    pub(in super::super) fn given(
+        &self,
+        header: &Header,
+        hangs: impl Fn(&Header) -> bool,
+    ) -> Vec<(String, bool)> {
+        let mut given = Vec::new();
+        for (at, condition) in self.conditions.iter().enumerate() {
+            let (field, bit) = (at / ANSWERS, at % ANSWERS);
+            let mut other = *header;
+            other.open[field] ^= 1 << bit;
+            if hangs(&other) {
+                given.push((condition.text.clone(), header.open[field] >> bit & 1 == 1));
+            }
+        }
+        given.sort();
+        given
     }
 
     /// Returns the field and the bit of a condition; none if it is only bounded.

@@ -4,7 +4,8 @@ use crate::matcher::{Test, Truth};
 use crate::model::ordinary::carried;
 use crate::model::{
     AddressRange, AddressSet, Direction, Family, FlagTest, Fragment, FragmentTest, Label, Layers,
-    Location, Match, Names, NumberSet, Record, SourceId, Span, Spanned, Term,
+    Location, Match, Names, NumberSet, Record, SourceId, Span, Spanned, Term, Unmodelled,
+    UnmodelledKind,
 };
 use crate::reach::space::{Header, OPEN, Pops};
 
@@ -57,7 +58,13 @@ pub(super) fn base(family: Family) -> u128 {
 
 pub(super) fn pops(random: &mut Random) -> Pops {
     let count = random.below(4) as usize;
-    Pops::new(POPS[..count].iter().map(|name| (*name).to_owned()))
+    Pops::new(POPS[..count].iter().map(|name| (*name).to_owned())).with_conditions(open())
+}
+
+/// Returns two conditions that no header shows, the second of them not understood.
+pub(super) fn open() -> [Unmodelled; 2] {
+    [("ct state new", UnmodelledKind::NotRecorded), ("meta x", UnmodelledKind::NotUnderstood)]
+        .map(|(text, kind)| Unmodelled { text: text.to_owned(), kind })
 }
 
 /// Returns a small space: every combination of a few values of each field that can exist, by what
@@ -75,6 +82,7 @@ pub(super) fn headers(random: &mut Random, family: Family, pops: &Pops) -> Vec<V
     let pop_pool = random.some(&all_pops, 2);
     let directions = random.some(&[Direction::Ingress, Direction::Egress], 2);
     let protocols = random.some(PROTOCOLS, 3);
+    let answers = if random.chance(3) { random.some(&[0, 1, 2, 3], 4) } else { vec![0] };
     let mut fragment_pool = random.some(&(0..fragments).map(Fragment).collect::<Vec<_>>(), 2);
     fragment_pool.push(Fragment::NONE);
     let (mut src_ports, dst_ports) = (random.some(PORTS, 2), random.some(PORTS, 3));
@@ -128,6 +136,7 @@ pub(super) fn headers(random: &mut Random, family: Family, pops: &Pops) -> Vec<V
             vary(&mut list, &ttls, |header, value| header.ttl = value);
             vary(&mut list, &pop_pool, |header, value| header.pop = value);
             vary(&mut list, &directions, |header, value| header.direction = value);
+            vary(&mut list, &answers, |header, value| header.open[0] = value);
             // Products of protocols and fragments that carry the same are one kind.
             match kinds.iter_mut().find(|(known, first)| {
                 *known == layers
@@ -186,7 +195,7 @@ fn wide<T: Copy + Into<u64>>(pool: &[T]) -> Vec<u64> {
 }
 
 fn term(random: &mut Random, family: Family, pops: &Pops, depth: u32) -> Term {
-    let most = if depth > 0 { 20 } else { 16 };
+    let most = if depth > 0 { 21 } else { 17 };
     match random.below(most) {
         0 | 1 => Term::Src(addresses(random, family)),
         2 | 3 => Term::Dst(addresses(random, family)),
@@ -231,7 +240,12 @@ fn term(random: &mut Random, family: Family, pops: &Pops, depth: u32) -> Term {
             }
         }
         15 => Term::Direction(random.some(&[Direction::Ingress, Direction::Egress], 2)),
-        16 | 17 => Term::Not(matches(random, family, pops, depth - 1)),
+        16 => match random.below(6) {
+            0 => Term::Family(Family::V4),
+            1 => Term::Family(Family::V6),
+            at => Term::Unmodelled(open()[at as usize % 2].clone()),
+        },
+        17 | 18 => Term::Not(matches(random, family, pops, depth - 1)),
         _ => {
             let count = 1 + random.below(3);
             Term::AnyOf((0..count).map(|_| matches(random, family, pops, depth - 1)).collect())
@@ -263,8 +277,9 @@ pub(super) struct Slow<'a> {
 }
 
 impl Slow<'_> {
-    pub(super) fn test(&self, matches: &Match) -> Test {
-        Test::compile(matches, &self.names)
+    /// Compiles a match, once for each pair of answers to what no header shows.
+    pub(super) fn test(&self, matches: &Match) -> Vec<Test> {
+        (0..4).map(|answers| Test::compile(&answered(matches, answers), &self.names)).collect()
     }
 
     pub(super) fn record(&self, header: &Header) -> Record {
@@ -282,15 +297,34 @@ impl Slow<'_> {
             label: Label::None,
             customer: None,
             source: SourceId(0),
-            number: 1,
+            number: header.open[0].into(),
         }
     }
 
-    pub(super) fn holds(&self, test: &Test, record: &Record) -> bool {
-        match test.decide(record) {
+    pub(super) fn holds(&self, tests: &[Test], record: &Record) -> bool {
+        match tests[record.number as usize].decide(record) {
             Truth::Yes => true,
             Truth::No => false,
             Truth::Maybe(fields) => panic!("{fields:?} of {record:?} is unknown"),
         }
     }
+}
+
+/// Returns a match with answers in place of what no header shows.
+fn answered(matches: &Match, answers: u8) -> Match {
+    let all = |of: &[Match]| of.iter().map(|one| answered(one, answers)).collect::<Vec<_>>();
+    let terms = matches.terms.iter().map(|term| match &term.value {
+        Term::Not(inner) => Term::Not(answered(inner, answers)),
+        Term::AnyOf(branches) => Term::AnyOf(all(branches)),
+        Term::Unmodelled(condition) => {
+            let bit = u8::from(*condition == open()[1]);
+            if answers >> bit & 1 == 1 {
+                Term::AnyOf(vec![Match::any()])
+            } else {
+                Term::AnyOf(vec![])
+            }
+        }
+        other => other.clone(),
+    });
+    matched(terms.collect())
 }

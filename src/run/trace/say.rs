@@ -81,6 +81,7 @@ impl<'a> Sayer<'a> {
                 .filter(|_| record.header.known.has(Known::POP))
                 .map(|pop| self.names.name(pop).to_string()),
             direction: record.direction,
+            given: Vec::new(),
         };
         let way = |side: usize| {
             Some(self.side(sides.sets.get(side)?, &shown[side], record, walks.get(side)?))
