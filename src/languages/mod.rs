@@ -12,7 +12,7 @@ pub mod nftables;
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE];
+pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &nftables::LANGUAGE];
 
 /// One rule language.
 pub struct Language {

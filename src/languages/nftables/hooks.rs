@@ -11,9 +11,7 @@ use super::terms::unrecorded;
 use super::view::{Hook, Reassembled, View};
 use crate::chains::{Chain, ChainRule, Program, Verdict};
 use crate::languages::{Path, Way};
-use crate::model::{
-    Action, DefaultAction, Diagnostic, Family, Location, Match, Spanned, Term,
-};
+use crate::model::{Action, DefaultAction, Diagnostic, Family, Location, Match, Spanned, Term};
 use crate::remark::{self, Remark};
 
 /// The priority at which fragments are put together, and the one of connection tracking.
@@ -44,13 +42,12 @@ pub(super) fn program(ruleset: &Ruleset, way: &Way) -> Made {
     let facts = Facts::of(ruleset);
     let mut made = Made::default();
     let passed = passed(ruleset, way, &mut made);
-    let has_rules = ruleset
-        .tables
-        .iter()
-        .flat_map(|table| &table.chains)
-        .find(|chain| !chain.rules.is_empty() || chain.policy.as_ref().is_some_and(|drop| drop.value));
+    let has_rules = ruleset.tables.iter().flat_map(|table| &table.chains).find(|chain| {
+        !chain.rules.is_empty() || chain.policy.as_ref().is_some_and(|drop| drop.value)
+    });
     if let (true, Some(chain)) = (passed.is_empty(), has_rules) {
-        let path = Path::NAMES.iter().find(|(_, path)| *path == way.path).map_or("", |(name, _)| name);
+        let path =
+            Path::NAMES.iter().find(|(_, path)| *path == way.path).map_or("", |(name, _)| name);
         let message = format!("no chain of these rules is at a hook of `--path {path}`");
         made.problems.push(
             Diagnostic::error(chain.location, message)
@@ -95,7 +92,8 @@ fn passed<'r>(ruleset: &'r Ruleset, way: &Way, made: &mut Made) -> Vec<Passed<'r
     let mut all = Vec::new();
     for (at, table) in ruleset.tables.iter().enumerate() {
         if matches!(table.family, TableFamily::Arp | TableFamily::Bridge) {
-            let what = format!("table {} {}: its frames are not judged", table.family.word(), table.name);
+            let what =
+                format!("table {} {}: its frames are not judged", table.family.word(), table.name);
             made.bounded.push((table.location, what));
             continue;
         }
@@ -186,7 +184,8 @@ impl Builder<'_> {
             verdict: Spanned::new(Verdict::Action(Action::Drop), policy.location),
         });
         // What leaves the chain by `return` or at the end of a `goto` meets the policy.
-        let leaves = |rule: &ChainRule| matches!(rule.verdict.value, Verdict::Return | Verdict::Goto(_));
+        let leaves =
+            |rule: &ChainRule| matches!(rule.verdict.value, Verdict::Return | Verdict::Goto(_));
         if last.is_some() && rules.iter().any(leaves) {
             let inner = self.made.program.chains.len();
             self.made.program.chains.push(Chain { rules, ..own.clone() });
@@ -392,4 +391,3 @@ fn conditions(passed: &Passed<'_>, family: TableFamily, way: &Way) -> Option<Vec
     }
     Some(terms)
 }
-

@@ -171,7 +171,7 @@ impl Reader<'_> {
                     all.iter().any(|statement| statement.get("counter").is_none())
                 });
                 let dynamic = listed(value, "flags").contains(&"dynamic".into());
-                let set = table.add_set(&name, place);
+                let set = table.add_set(&name);
                 set.varies |= stateful || dynamic;
                 set.timeout_s = timeout.or(set.timeout_s);
                 set.elements.extend(found);

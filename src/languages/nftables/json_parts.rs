@@ -276,7 +276,14 @@ pub(super) fn statement(value: &Value) -> Read<Statement> {
             statements: statements(inner.get("stmt"))?,
         }),
         "tproxy" => Statement::Transparent(inner.to_string()),
-        "synproxy" => Statement::Synproxy(inner.to_string()),
+        "synproxy" if inner.get("mss").is_some() || inner.get("wscale").is_some() => {
+            let number = |key: &str| inner.get(key).map(|number| format!("{key} {number} "));
+            let all = [number("mss"), number("wscale")].into_iter().flatten();
+            let text = all.chain([listed(inner, "flags").join(" ")]).collect::<String>();
+            Statement::Synproxy(text.trim_end().to_owned())
+        }
+        "synproxy" if inner.is_null() => Statement::Synproxy(String::new()),
+        "synproxy" => Statement::Synproxy(format!("name {}", expr(inner)?)),
         "ct count" => {
             let over = inner.get("inv").and_then(Value::as_bool).unwrap_or(false);
             let over = if over { "over " } else { "" };

@@ -6,8 +6,8 @@ use super::terms::{later_fragment, needs};
 use super::tree::{Expr, Limit};
 use super::values;
 use crate::model::{
-    Algorithm, Burst, Diagnostic, Exceed, Family, KeyPart, Location, Match, NumberSet, Rate, RateLimit,
-    RateUnit, Scope, Spanned, Term,
+    Algorithm, Burst, Diagnostic, Exceed, Family, KeyPart, Location, Match, NumberSet, Rate,
+    RateLimit, RateUnit, Scope, Spanned, Term,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;

@@ -123,7 +123,8 @@ impl<'a> Lowering<'a> {
         for statement in &rule.statements {
             if !matches!(statement.value, Statement::Counter) {
                 // Writing to a string cannot fail.
-                let _ = write!(text, "{}{}", if text.is_empty() { "" } else { " " }, statement.value);
+                let _ =
+                    write!(text, "{}{}", if text.is_empty() { "" } else { " " }, statement.value);
             }
         }
         let digest = hash(&text);
@@ -192,7 +193,10 @@ impl<'a> Lowering<'a> {
                     return Ok(Some(()));
                 }
                 if making.limit.is_some() {
-                    self.bound(location, "a limit before other conditions counts other packets, too");
+                    self.bound(
+                        location,
+                        "a limit before other conditions counts other packets, too",
+                    );
                 }
                 self.demote(making);
                 if terms.iter().any(is_transport) {
@@ -338,7 +342,12 @@ impl<'a> Lowering<'a> {
     fn demote(&mut self, making: &mut Making<'_>) {
         if let Some(pending) = making.limit.take() {
             let text = format!("{} {}", pending.limit, making.own);
-            self.unknown(making, text, pending.location, "which packets conform is not counted here");
+            self.unknown(
+                making,
+                text,
+                pending.location,
+                "which packets conform is not counted here",
+            );
         }
     }
 
@@ -441,7 +450,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// A set that the rule writes to: a limit for each key, or a note of the key.
-    fn dynamic(&mut self, making: &mut Making<'_>, dynamic: &Dynamic, location: Location) -> Told<()> {
+    fn dynamic(
+        &mut self,
+        making: &mut Making<'_>,
+        dynamic: &Dynamic,
+        location: Location,
+    ) -> Told<()> {
         let table = self.matcher.table;
         let name = set_name(table.family.word(), &table.name, &dynamic.set);
         self.demote(making);
@@ -464,9 +478,9 @@ impl<'a> Lowering<'a> {
                 Some("several rules write to the set")
             } else if !limit.over {
                 Some("a full set matches no new key")
-            } else if timeout.is_some_and(|timeout| {
-                dynamic.op == "add" || timeout < limits::refill_s(limit)
-            }) {
+            } else if timeout
+                .is_some_and(|timeout| dynamic.op == "add" || timeout < limits::refill_s(limit))
+            {
                 Some("elements go before their buckets are full again")
             } else {
                 None
@@ -528,7 +542,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// Adds a rule, and what it may do to later fragments.
-    fn push(&mut self, making: &mut Making<'_>, more: Vec<Term>, verdict: Verdict, location: Location) {
+    fn push(
+        &mut self,
+        making: &mut Making<'_>,
+        more: Vec<Term>,
+        verdict: Verdict,
+        location: Location,
+    ) {
         let mut terms = making.terms.clone();
         for term in more {
             let term = Spanned::new(term, location);
@@ -536,13 +556,21 @@ impl<'a> Lowering<'a> {
                 terms.push(term);
             }
         }
-        let unknown = shortened(making.transport.join(" "));
+        let unknown = match making.transport.as_slice() {
+            [] => making.text.clone(),
+            all => all.join(" "),
+        };
+        let unknown = shortened(unknown);
         let (transport, rest): (Vec<_>, Vec<_>) =
             terms.iter().cloned().partition(|term| is_transport(&term.value));
         let alone = matches!(
             verdict,
             Verdict::Action(
-                Action::Accept | Action::Drop | Action::Reject | Action::Challenge | Action::Redirect { .. }
+                Action::Accept
+                    | Action::Drop
+                    | Action::Reject
+                    | Action::Challenge
+                    | Action::Redirect { .. }
             ) | Verdict::Return
         );
         let notes = matches!(verdict, Verdict::Action(Action::Log | Action::Mark { .. }));
@@ -661,4 +689,3 @@ fn asks_for_ports(rule: &Rule) -> bool {
         }
     })
 }
-

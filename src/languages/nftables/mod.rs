@@ -67,10 +67,13 @@ fn detect(text: &str) -> Sure {
                 return Sure::Certain;
             }
             (Some("table"), Some(_)) if third == Some("{") => return Sure::Certain,
-            (Some("add" | "insert" | "create" | "delete"), Some(
-                "table" | "chain" | "rule" | "set" | "map" | "element",
-            )) if third.is_some_and(text::is_family) => return Sure::Certain,
-            (Some("add" | "create"), Some("table" | "chain" | "rule" | "element")) => sure = Sure::Maybe,
+            (
+                Some("add" | "insert" | "create" | "delete"),
+                Some("table" | "chain" | "rule" | "set" | "map" | "element"),
+            ) if third.is_some_and(text::is_family) => return Sure::Certain,
+            (Some("add" | "create"), Some("table" | "chain" | "rule" | "element")) => {
+                sure = Sure::Maybe
+            }
             (Some("include"), Some(path)) if path.starts_with('"') => sure = Sure::Maybe,
             (Some("define"), Some(_)) if third == Some("=") => sure = Sure::Maybe,
             _ => {}
@@ -93,6 +96,23 @@ fn includes(sources: &Sources, file: SourceId) -> Vec<Include> {
 }
 
 fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
+    let (ruleset, mut problems) = read(files);
+    let mut made = hooks::program(&ruleset, files.way);
+    problems.append(&mut made.problems);
+    let flat = chains::lay_out(made.program);
+    problems.extend(flat.problems);
+    let mut bounded = made.bounded;
+    bounded.extend(flat.bounded);
+    let rules =
+        ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    let coverage = coverage(files, rules.map(|rule| rule.location.source), bounded);
+    let set =
+        RuleSet { rules: flat.rules, default: flat.default, files: files.files.len(), coverage };
+    (set, problems)
+}
+
+/// Reads all files into one ruleset.
+fn read(files: &Files<'_>) -> (ruleset::Ruleset, Vec<Diagnostic>) {
     let included = |place: Location| files.included.get(&place).cloned();
     let mut reader = text::Reader::new(files.sources, &included);
     for file in files.files {
@@ -103,17 +123,7 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
             reader.file(*file);
         }
     }
-    let (ruleset, mut problems) = (reader.ruleset, reader.problems);
-    let mut made = hooks::program(&ruleset, files.way);
-    problems.append(&mut made.problems);
-    let flat = chains::lay_out(made.program);
-    problems.extend(flat.problems);
-    let mut bounded = made.bounded;
-    bounded.extend(flat.bounded);
-    let rules = ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-    let coverage = coverage(files, rules.map(|rule| rule.location.source), bounded);
-    let set = RuleSet { rules: flat.rules, default: flat.default, files: files.files.len(), coverage };
-    (set, problems)
+    (reader.ruleset, reader.problems)
 }
 
 /// Counts rules and lists what is bounded, by file.
@@ -143,7 +153,12 @@ fn coverage(
 
 /// Makes a file of an example.
 fn frame(example: &str) -> String {
-    format!("table inet x {{\n\tchain forward {{\n\t\ttype filter hook forward priority 0;\n{example}\n\t}}\n}}\n")
+    format!(
+        "table inet x {{\n\tchain forward {{\n\t\ttype filter hook forward priority 0;\n{example}\n\t}}\n}}\n"
+    )
 }
 
 const CONSTRUCTS: &[Construct] = &[];
+
+#[cfg(test)]
+mod tests;

@@ -87,9 +87,8 @@ pub(super) struct Base {
 }
 
 /// A named set or map.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Set {
-    pub(super) location: Location,
     pub(super) elements: Vec<Element>,
     /// How long elements stay that say nothing else.
     pub(super) timeout_s: Option<u64>,
@@ -164,13 +163,8 @@ impl Table {
     }
 
     /// Makes a set, or returns the one that is there.
-    pub(super) fn add_set(&mut self, name: &str, location: Location) -> &mut Set {
-        self.sets.entry(name.to_owned()).or_insert_with(|| Set {
-            location,
-            elements: Vec::new(),
-            timeout_s: None,
-            varies: false,
-        })
+    pub(super) fn add_set(&mut self, name: &str) -> &mut Set {
+        self.sets.entry(name.to_owned()).or_default()
     }
 }
 

@@ -574,7 +574,7 @@ impl Cursor<'_> {
             return Ok(Statement::VerdictMap { key: left, data });
         }
         if self.take_word("set") {
-            let value = match self.word().is_some_and(opens_field) {
+            let value = match self.word().is_some_and(opens_field) || self.is("(") {
                 true => self.left()?,
                 false => self.right()?,
             };

@@ -391,7 +391,7 @@ impl<'a> Reader<'a> {
         name: Spanned<String>,
         is_map: bool,
     ) -> Parsed<()> {
-        self.ruleset.tables[table].add_set(&name.value, name.location);
+        self.ruleset.tables[table].add_set(&name.value);
         cursor.expect("{")?;
         loop {
             cursor.skip_ends();
@@ -431,8 +431,10 @@ impl<'a> Reader<'a> {
                 }
                 "auto-merge" => cursor.at += 1,
                 "counter" | "limit" | "quota" | "ct" | "last" => {
-                    let statement = cursor.statement()?;
-                    varies |= statement != super::tree::Statement::Counter;
+                    while !cursor.at_end() {
+                        let statement = cursor.statement()?;
+                        varies |= statement != super::tree::Statement::Counter;
+                    }
                 }
                 _ => {
                     let what = if is_map { "map" } else { "set" };
@@ -441,7 +443,7 @@ impl<'a> Reader<'a> {
                 }
             }
             cursor.end()?;
-            let set = self.ruleset.tables[table].add_set(&name.value, name.location);
+            let set = self.ruleset.tables[table].add_set(&name.value);
             set.varies |= varies;
             set.timeout_s = timeout_s.or(set.timeout_s);
             set.elements.extend(found);
