@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::statements::{TIME_UNITS, data_unit};
+use super::counted::{TIME_UNITS, data_unit};
 use super::tree::{Data, Dynamic, Element, Expr, Limit, Op, Statement, Verdict};
 use crate::model::Location;
 

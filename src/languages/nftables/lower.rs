@@ -7,18 +7,14 @@ use super::facts::{hash, set_name};
 use super::fields::Field;
 use super::limits;
 use super::matches::{Matcher, shortened};
-use super::terms::{all_of, later_fragment, says_ports, unrecorded};
+use super::terms::{is_transport, says_ports, unrecorded};
 use super::tree::{Data, Dynamic, Element, Expr, Limit, Op, Rule, Statement, Verdict as Written};
 use crate::chains::{ChainRule, Verdict};
 use crate::model::{
-    Action, Diagnostic, Exceed, FlagTest, Location, Match, NumberSet, RateLimit, Spanned, Term,
-    Unmodelled, UnmodelledKind,
+    Action, Diagnostic, FlagTest, Location, Match, NumberSet, RateLimit, Spanned, Term, Unmodelled,
+    UnmodelledKind,
 };
 use crate::remark::{self, Remark};
-
-/// How many rules of one chain may have a twin for later fragments that no address narrows; beyond
-/// it, runs of rules that do the same share one.
-const TWINS: usize = 1_000;
 
 /// What a chain became, and what is to be said of it.
 #[derive(Default)]
@@ -40,41 +36,41 @@ pub(super) struct Lowering<'a> {
     targets: HashMap<String, usize>,
     /// How often a text has come.
     seen: HashMap<u64, u32>,
-    twins: Vec<Twin>,
+    pub(super) twins: Vec<Twin>,
 }
 
 /// A rule for later fragments, until it is known how many there are.
-struct Twin {
+pub(super) struct Twin {
     /// The position of the rule that it follows.
-    after: usize,
-    rule: ChainRule,
+    pub(super) after: usize,
+    pub(super) rule: ChainRule,
     /// What stands for what cannot be told.
-    unknown: String,
+    pub(super) unknown: String,
     /// Whether an address narrows it.
-    narrow: bool,
+    pub(super) narrow: bool,
 }
 
 /// A rule in the making.
-struct Making<'r> {
-    rule: &'r Rule,
-    text: String,
+pub(super) struct Making<'r> {
+    pub(super) rule: &'r Rule,
+    pub(super) text: String,
     /// Tells it apart from rules of the same text, wherever they stand.
-    own: String,
-    terms: Vec<Spanned<Term>>,
+    pub(super) own: String,
+    pub(super) terms: Vec<Spanned<Term>>,
     /// Words of conditions on the transport header.
-    transport: Vec<String>,
-    limit: Option<Pending>,
-    remark: Remark,
-    description: Option<String>,
+    pub(super) transport: Vec<String>,
+    pub(super) limit: Option<Pending>,
+    pub(super) remark: Remark,
+    pub(super) description: Option<String>,
     /// How many rules were made of it.
-    made: usize,
+    pub(super) made: usize,
 }
 
 /// A limit that waits for what it is for.
-struct Pending {
-    limit: Limit,
-    policer: RateLimit,
-    location: Location,
+pub(super) struct Pending {
+    pub(super) limit: Limit,
+    pub(super) policer: RateLimit,
+    pub(super) location: Location,
 }
 
 type Told<T> = Result<T, Box<Diagnostic>>;
@@ -97,25 +93,6 @@ impl<'a> Lowering<'a> {
         if let Err(problem) = self.rule(rule) {
             self.out.problems.push(*problem);
         }
-    }
-
-    /// Returns what became of the chain.
-    pub(super) fn finish(mut self) -> Lowered {
-        let twins = std::mem::take(&mut self.twins);
-        let wide = twins.iter().filter(|twin| !twin.narrow).count();
-        let twins = if wide > TWINS { shared(twins) } else { twins };
-        if twins.is_empty() {
-            return self.out;
-        }
-        let mut twins = twins.into_iter().peekable();
-        let mut rules = Vec::with_capacity(self.out.rules.len() + twins.len());
-        for (at, rule) in self.out.rules.into_iter().enumerate() {
-            rules.push(rule);
-            while let Some(twin) = twins.next_if(|twin| twin.after == at) {
-                rules.push(twin.rule);
-            }
-        }
-        Lowered { rules, ..self.out }
     }
 
     fn rule(&mut self, rule: &Rule) -> Told<()> {
@@ -339,7 +316,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A limit whose packets cannot be counted becomes a condition that nobody records.
-    fn demote(&mut self, making: &mut Making<'_>) {
+    pub(super) fn demote(&mut self, making: &mut Making<'_>) {
         if let Some(pending) = making.limit.take() {
             let text = format!("{} {}", pending.limit, making.own);
             self.unknown(
@@ -511,163 +488,6 @@ impl<'a> Lowering<'a> {
         self.unknown(making, format!("room in @{} for {text}", dynamic.set), location, why);
         Ok(())
     }
-
-    //------------ Rules ------------------------------------------------------
-
-    /// Adds what becomes of the packets that the conditions so far leave.
-    fn emit(&mut self, making: &mut Making<'_>, verdict: Verdict, location: Location) {
-        let Some(pending) = making.limit.take() else {
-            return self.push(making, Vec::new(), verdict, location);
-        };
-        let exceed = match verdict {
-            Verdict::Action(Action::Drop) => Some(Exceed::Drop),
-            Verdict::Action(Action::Reject) => Some(Exceed::Reject),
-            _ => None,
-        };
-        match (pending.limit.over, exceed) {
-            (true, Some(exceed)) => {
-                let limit = RateLimit { exceed, ..pending.policer };
-                self.push(making, Vec::new(), Verdict::Action(Action::RateLimit(limit)), location);
-            }
-            (true, None) => {
-                making.limit = Some(pending);
-                self.demote(making);
-                self.push(making, Vec::new(), verdict, location);
-            }
-            (false, _) => {
-                let verdict = Verdict::Within(pending.policer, Box::new(verdict));
-                self.push(making, Vec::new(), verdict, location);
-            }
-        }
-    }
-
-    /// Adds a rule, and what it may do to later fragments.
-    fn push(
-        &mut self,
-        making: &mut Making<'_>,
-        more: Vec<Term>,
-        verdict: Verdict,
-        location: Location,
-    ) {
-        let mut terms = making.terms.clone();
-        for term in more {
-            let term = Spanned::new(term, location);
-            if !terms.contains(&term) {
-                terms.push(term);
-            }
-        }
-        let unknown = match making.transport.as_slice() {
-            [] => making.text.clone(),
-            all => all.join(" "),
-        };
-        let unknown = shortened(unknown);
-        let (transport, rest): (Vec<_>, Vec<_>) =
-            terms.iter().cloned().partition(|term| is_transport(&term.value));
-        let alone = matches!(
-            verdict,
-            Verdict::Action(
-                Action::Accept
-                    | Action::Drop
-                    | Action::Reject
-                    | Action::Challenge
-                    | Action::Redirect { .. }
-            ) | Verdict::Return
-        );
-        let notes = matches!(verdict, Verdict::Action(Action::Log | Action::Mark { .. }));
-        let place = transport.first().map_or(location, |term| term.location);
-        if transport.is_empty() || notes {
-            let rule = self.made(making, Match { terms }, verdict, location);
-            self.out.rules.push(rule);
-            return;
-        }
-        if !alone {
-            // Limits have one bucket, and jumps lay out their chain once: one rule for both.
-            let later = all_of(later_fragment(&unknown), place);
-            let either = Term::AnyOf(vec![Match { terms: transport }, later]);
-            let mut terms = rest;
-            terms.push(Spanned::new(either, place));
-            let rule = self.made(making, Match { terms }, verdict, location);
-            self.out.rules.push(rule);
-            return;
-        }
-        let narrow = rest.iter().any(|term| matches!(term.value, Term::Src(_) | Term::Dst(_)));
-        let rule = self.made(making, Match { terms }, verdict.clone(), location);
-        self.out.rules.push(rule);
-        let mut terms = rest;
-        terms.extend(later_fragment(&unknown).into_iter().map(|term| Spanned::new(term, place)));
-        let mut rule = self.made(making, Match { terms }, verdict, location);
-        rule.text.push_str(" of later fragments");
-        let after = self.out.rules.len() - 1;
-        self.twins.push(Twin { after, rule, unknown, narrow });
-    }
-
-    fn made(
-        &self,
-        making: &mut Making<'_>,
-        matches: Match,
-        verdict: Verdict,
-        location: Location,
-    ) -> ChainRule {
-        making.made += 1;
-        let mut remark = making.remark.clone();
-        let mut id = None;
-        if making.made > 1
-            && let Some(own) = remark.id.take()
-        {
-            id = Some(format!("{}.{}", own.value, making.made));
-        }
-        ChainRule {
-            id,
-            text: making.text.clone(),
-            location: making.rule.location,
-            description: making.description.clone(),
-            remark,
-            matches,
-            verdict: Spanned::new(verdict, location),
-        }
-    }
-}
-
-/// Joins the twins of rules that stand behind each other and do the same to the same packets.
-fn shared(twins: Vec<Twin>) -> Vec<Twin> {
-    let mut all: Vec<Twin> = Vec::new();
-    let without = |rule: &ChainRule| -> Vec<Spanned<Term>> {
-        let rest = rule.matches.terms.iter();
-        rest.filter(|term| !matches!(term.value, Term::Unmodelled(_))).cloned().collect()
-    };
-    let mut digests = Vec::new();
-    for twin in twins {
-        if let Some(last) = all.last_mut()
-            && last.rule.verdict == twin.rule.verdict
-            && without(&last.rule) == without(&twin.rule)
-        {
-            digests.push(hash(&twin.unknown));
-            let digest = digests.iter().fold(0, |sum: u64, one| sum.rotate_left(5) ^ one);
-            let text = format!("{} rules like it, #{digest:016x}", digests.len());
-            let mut terms = without(&last.rule);
-            let place = last.rule.location;
-            let later = later_fragment(&format!("{} and {text}", last.unknown));
-            terms.extend(later.into_iter().skip(1).map(|term| Spanned::new(term, place)));
-            last.rule.matches = Match { terms };
-            continue;
-        }
-        digests.clear();
-        all.push(twin);
-    }
-    all
-}
-
-/// Returns whether a term asks for what later fragments do not have.
-fn is_transport(term: &Term) -> bool {
-    matches!(
-        term,
-        Term::SrcPort(_)
-            | Term::DstPort(_)
-            | Term::Port(_)
-            | Term::TcpFlags(_)
-            | Term::IcmpType(_)
-            | Term::IcmpCode(_)
-    )
 }
 
 /// Returns whether a rule asks for a protocol that has ports, in whatever order.

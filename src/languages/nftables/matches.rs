@@ -1,7 +1,7 @@
 //! Matches into terms: both sides of a comparison, sets, concatenations, verdict maps.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::facts::{Facts, hash, set_name};
@@ -9,8 +9,8 @@ use super::fields::{Field, Needs};
 use super::names::Kind;
 use super::ranges::{Ranges, complement, greatest, holds, joined};
 use super::ruleset::{Set, Table, absent};
-use super::terms::{Answer, Condition, all_of, later_fragment, needs, unmasked, unrecorded};
-use super::tree::{Element, Expr, Op};
+use super::terms::{Answer, Condition, all_of, needs, unmasked, unrecorded};
+use super::tree::{Expr, Op};
 use super::values::{self, NoValue, is_constant};
 use super::view::View;
 use crate::languages::Way;
@@ -35,23 +35,16 @@ pub(super) struct Matcher<'a> {
 }
 
 /// A field with what is calculated of it.
-struct Part<'e> {
-    field: Field,
+pub(super) struct Part<'e> {
+    pub(super) field: Field,
     /// The words of the field, or of the constant.
-    words: String,
+    pub(super) words: String,
     /// The calculations, the first one first.
-    steps: Vec<(&'static str, &'e Expr)>,
-    constant: bool,
+    pub(super) steps: Vec<(&'static str, &'e Expr)>,
+    pub(super) constant: bool,
 }
 
-/// What one part of a concatenation may be.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Cell {
-    Values(Ranges),
-    Text(String),
-}
-
-type Told<T> = Result<T, Box<Diagnostic>>;
+pub(super) type Told<T> = Result<T, Box<Diagnostic>>;
 
 impl<'a> Matcher<'a> {
     /// Returns the terms of a match.
@@ -128,7 +121,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Returns the values of a field whose calculation gives these.
-    fn whole(&self, part: &Part<'_>, allowed: &Ranges) -> Told<Option<Ranges>> {
+    pub(super) fn whole(&self, part: &Part<'_>, allowed: &Ranges) -> Told<Option<Ranges>> {
         let (kind, bits) = (part.field.kind(), part.field.bits());
         let steps: Vec<(&str, u128)> = part
             .steps
@@ -160,7 +153,7 @@ impl<'a> Matcher<'a> {
     //------------ Parts ------------------------------------------------------
 
     /// Reads a field with its calculations; none if it is something else, such as a map.
-    fn part<'e>(&self, left: &'e Expr) -> Option<Part<'e>> {
+    pub(super) fn part<'e>(&self, left: &'e Expr) -> Option<Part<'e>> {
         let mut steps = Vec::new();
         let mut at = left;
         loop {
@@ -215,7 +208,7 @@ impl<'a> Matcher<'a> {
         Field::Opaque { needs, kind: UnmodelledKind::NotRecorded }
     }
 
-    fn condition<'c>(&'c self, field: &'c Field, text: &'c str) -> Condition<'c> {
+    pub(super) fn condition<'c>(&'c self, field: &'c Field, text: &'c str) -> Condition<'c> {
         Condition {
             field,
             text,
@@ -225,7 +218,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn not_understood(&self, left: &Expr, op: Op, right: &Expr) -> Term {
+    pub(super) fn not_understood(&self, left: &Expr, op: Op, right: &Expr) -> Term {
         let text = shortened(format!("{left} {op}{right}")) + &self.facts.mark;
         Term::Unmodelled(Unmodelled { text, kind: UnmodelledKind::NotUnderstood })
     }
@@ -237,12 +230,12 @@ impl<'a> Matcher<'a> {
 
     //------------ Sets -------------------------------------------------------
 
-    fn set(&self, name: &str) -> Told<&'a Set> {
+    pub(super) fn set(&self, name: &str) -> Told<&'a Set> {
         self.table.sets.get(name).ok_or_else(|| absent(self.location, "set", name))
     }
 
     /// Returns all values on the right; none if they are no constants.
-    fn values(&self, right: &Expr, kind: Kind) -> Told<Option<Rc<Ranges>>> {
+    pub(super) fn values(&self, right: &Expr, kind: Kind) -> Told<Option<Rc<Ranges>>> {
         let read = |expr: &Expr| values::ranges(expr, kind).map_err(|no| self.no_value(no));
         match right {
             Expr::Named(name) => {
@@ -269,7 +262,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Returns what is unknown of a set whose elements come and go.
-    fn dynamic(&self, name: &str, set: &Set) -> Option<String> {
+    pub(super) fn dynamic(&self, name: &str, set: &Set) -> Option<String> {
         let own = set_name(self.table.family.word(), &self.table.name, name);
         let writers = self.facts.writers.contains_key(&own);
         let varies = set.varies || set.elements.iter().any(|element| element.varies);
@@ -319,7 +312,7 @@ impl<'a> Matcher<'a> {
     //------------ What nobody records ----------------------------------------
 
     /// Returns what a comparison reads as, in one spelling, with the contents of sets.
-    fn text_of(&self, left: &Expr, op: Op, right: &Expr) -> Told<String> {
+    pub(super) fn text_of(&self, left: &Expr, op: Op, right: &Expr) -> Told<String> {
         let op = match op {
             Op::Equal | Op::Implicit | Op::Unequal => String::new(),
             other => other.to_string(),
@@ -356,7 +349,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Returns what the value of a field hangs on besides the packet: what rules write.
-    fn hangs_on(&self, words: &str) -> String {
+    pub(super) fn hangs_on(&self, words: &str) -> String {
         let written =
             ["meta mark", "ct mark", "ct label", "meta priority", "meta secmark", "ct secmark"];
         let moved = self.view.translated.iter().any(|moved| *moved);
@@ -376,7 +369,7 @@ impl<'a> Matcher<'a> {
 
     //------------ Interfaces -------------------------------------------------
 
-    fn interface(&self, part: &Part<'_>, op: Op, right: &Expr) -> Told<Answer> {
+    pub(super) fn interface(&self, part: &Part<'_>, op: Op, right: &Expr) -> Told<Answer> {
         let is_oif = part.field == Field::Oif;
         let known = match is_oif {
             true if !self.view.has_oif() => Some(""),
@@ -418,230 +411,6 @@ impl<'a> Matcher<'a> {
             _ => None,
         })
     }
-
-    //------------ Concatenations ---------------------------------------------
-
-    fn concatenated(&self, parts: &[Expr], op: Op, right: &Expr) -> Told<Answer> {
-        let whole = Expr::Concat(parts.to_vec());
-        let read: Option<Vec<Part<'_>>> = parts.iter().map(|part| self.part(part)).collect();
-        let Some(read) = read else {
-            return Ok(Some(vec![self.not_understood(&whole, op, right)]));
-        };
-        let own;
-        let elements: &[Element] = match right {
-            Expr::Named(name) => {
-                let set = self.set(name)?;
-                if let Some(unknown) = self.dynamic(name, set) {
-                    let text = format!("{whole} {unknown}");
-                    let mut terms = self.present(&read);
-                    let found = unrecorded(text);
-                    terms.push(match op {
-                        Op::Unequal => Term::Not(all_of(vec![found], self.location)),
-                        _ => found,
-                    });
-                    return Ok(Some(terms));
-                }
-                &set.elements
-            }
-            Expr::Set(elements) => elements,
-            other => {
-                own = [Element { key: other.clone(), data: None, varies: false, location: None }];
-                &own
-            }
-        };
-        let mut rows = Vec::with_capacity(elements.len());
-        for element in elements {
-            match self.row(&read, &element.key)? {
-                Row::Never => {}
-                Row::Cells(cells) => rows.push(cells),
-                Row::Unknown => return Ok(Some(vec![self.not_understood(&whole, op, right)])),
-            }
-        }
-        let text = self.text_of(&whole, op, right)?;
-        let mut branches: Vec<Vec<Term>> = Vec::new();
-        for cells in merged(rows, read.len()) {
-            if let Some(branch) = self.branch(&read, &cells) {
-                branches.push(branch);
-            }
-        }
-        let turned = op == Op::Unequal;
-        let transport = read.iter().any(|part| part.field.is_transport());
-        if turned {
-            let mut terms = self.present(&read);
-            if transport {
-                branches.push(later_fragment(&text));
-            }
-            if !branches.is_empty() {
-                let all = branches.into_iter().map(|one| all_of(one, self.location)).collect();
-                terms.push(Term::Not(all_of(vec![Term::AnyOf(all)], self.location)));
-            }
-            return Ok(Some(terms));
-        }
-        if branches.len() <= 1 {
-            return Ok(branches.pop());
-        }
-        if transport {
-            branches.push(later_fragment(&text));
-        }
-        let all = branches.into_iter().map(|one| all_of(one, self.location)).collect();
-        Ok(Some(vec![Term::AnyOf(all)]))
-    }
-
-    /// Returns what a packet must be to have all parts at all.
-    fn present(&self, parts: &[Part<'_>]) -> Vec<Term> {
-        let mut terms = Vec::new();
-        for part in parts.iter().filter(|part| part.steps.is_empty()) {
-            let found = match part.field {
-                Field::Opaque { needs: of, .. } => needs(of),
-                // Of these the ports must be there, which of later fragments nobody knows.
-                Field::SrcPort(Some(number)) | Field::DstPort(Some(number)) => {
-                    needs(Needs::Protocol(number))
-                }
-                Field::Iif | Field::Oif | Field::SrcPort(None) | Field::DstPort(None) => Vec::new(),
-                Field::FragmentHeaderMore | Field::FragmentHeaderOffset => {
-                    vec![Term::Family(Family::V6), unrecorded(format!("{} is there", part.words))]
-                }
-                ref field => {
-                    let all = vec![(0, greatest(field.bits()))];
-                    self.condition(field, &part.words).terms(&all).unwrap_or_default()
-                }
-            };
-            terms.extend(found.into_iter().filter(|term| !is_all(term)));
-        }
-        terms
-    }
-
-    fn row(&self, parts: &[Part<'_>], key: &Expr) -> Told<Row> {
-        let cells = match key {
-            Expr::Concat(cells) if cells.len() == parts.len() => cells,
-            Expr::All => return Ok(Row::Unknown),
-            _ => {
-                let message =
-                    format!("`{key}` has not the {} parts that are looked up", parts.len());
-                let problem = Diagnostic::error(self.location, message);
-                return Err(Box::new(
-                    problem.label("here").help("write `a . b` with a value for each"),
-                ));
-            }
-        };
-        let mut row = Vec::with_capacity(parts.len());
-        for (part, cell) in parts.iter().zip(cells) {
-            if part.constant {
-                if Expr::Word(part.words.clone()) != *cell {
-                    return Ok(Row::Never);
-                }
-                row.push(Cell::Values(Vec::new()));
-                continue;
-            }
-            match &part.field {
-                Field::Iif | Field::Oif if part.steps.is_empty() => {
-                    match self.interface(part, Op::Equal, cell)? {
-                        None => return Ok(Row::Never),
-                        Some(terms) if terms.is_empty() => row.push(Cell::Values(Vec::new())),
-                        Some(_) => row.push(Cell::Text(cell.to_string())),
-                    }
-                }
-                Field::Opaque { .. } => row.push(Cell::Text(cell.to_string())),
-                field => {
-                    let Some(values) = self.values(cell, field.kind())? else {
-                        return Ok(Row::Unknown);
-                    };
-                    if part.steps.is_empty() {
-                        row.push(Cell::Values((*values).clone()));
-                    } else {
-                        match self.whole(part, &values)? {
-                            Some(whole) => row.push(Cell::Values(whole)),
-                            None => return Ok(Row::Unknown),
-                        }
-                    }
-                }
-            }
-        }
-        Ok(Row::Cells(row))
-    }
-
-    fn branch(&self, parts: &[Part<'_>], cells: &[Cell]) -> Answer {
-        let mut terms: Vec<Term> = Vec::new();
-        let is_l4 = |part: &Part<'_>| matches!(part.field, Field::Protocol | Field::HeaderProtocol);
-        let says = |(part, cell): (&Part<'_>, &Cell)| match cell {
-            Cell::Values(ranges) if is_l4(part) => {
-                let condition = self.condition(&part.field, "");
-                let told = condition.terms(ranges).unwrap_or_default();
-                told.iter().any(super::terms::says_ports)
-            }
-            _ => matches!(part.field, Field::SrcPort(Some(_)) | Field::DstPort(Some(_))),
-        };
-        let has_ports = self.has_ports || parts.iter().zip(cells).any(says);
-        for (part, cell) in parts.iter().zip(cells) {
-            let found = match cell {
-                Cell::Values(ranges) if ranges.is_empty() => Vec::new(),
-                Cell::Values(ranges) => {
-                    let text = format!("{} {ranges:?}", part.words);
-                    Condition { has_ports, ..self.condition(&part.field, &text) }.terms(ranges)?
-                }
-                Cell::Text(word) => {
-                    let text = match part.field {
-                        Field::Iif => format!("iifname {word}"),
-                        Field::Oif => format!("oifname {word}"),
-                        _ => format!("{} {word}{}", part.words, self.hangs_on(&part.words)),
-                    };
-                    self.condition(&part.field, &text).terms(&vec![(0, 1)])?
-                }
-            };
-            for term in found {
-                if !terms.contains(&term) {
-                    terms.push(term);
-                }
-            }
-        }
-        Some(terms)
-    }
-}
-
-/// One element of a concatenation.
-enum Row {
-    /// Whatever the packet, it is not this one.
-    Never,
-    Cells(Vec<Cell>),
-    /// It cannot be told what it holds.
-    Unknown,
-}
-
-/// Joins rows that differ in one part only.
-fn merged(mut rows: Vec<Vec<Cell>>, parts: usize) -> Vec<Vec<Cell>> {
-    for part in 0..parts {
-        let mut groups: BTreeMap<Vec<Cell>, Vec<Cell>> = BTreeMap::new();
-        for mut row in rows {
-            let own = row.remove(part);
-            groups.entry(row).or_default().push(own);
-        }
-        rows = Vec::new();
-        for (rest, cells) in groups {
-            let mut values = Vec::new();
-            let mut others = Vec::new();
-            for cell in cells {
-                match cell {
-                    Cell::Values(ranges) if !ranges.is_empty() => values.extend(ranges),
-                    other => others.push(other),
-                }
-            }
-            if !values.is_empty() {
-                others.push(Cell::Values(joined(values)));
-            }
-            others.dedup();
-            for own in others {
-                let mut row = rest.clone();
-                row.insert(part, own);
-                rows.push(row);
-            }
-        }
-    }
-    rows
-}
-
-/// Returns whether a term holds for all packets that have ports.
-fn is_all(term: &Term) -> bool {
-    matches!(term, Term::AnyOf(branches) if branches.is_empty())
 }
 
 /// Puts a hash in the place of the end of a long text.

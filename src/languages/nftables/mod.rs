@@ -11,7 +11,11 @@
 //! | `json` | JSON |
 //! | `tree`, `ruleset` | what both say |
 
+mod commands;
+mod concat;
+mod counted;
 mod cursor;
+mod emit;
 mod expressions;
 mod facts;
 mod fields;

@@ -438,3 +438,16 @@ pub(super) fn unmasked(ranges: &Ranges, mask: u128, bits: u32) -> Option<Ranges>
     });
     Some(joined(whole.collect()))
 }
+
+/// Returns whether a term asks for what later fragments do not have.
+pub(super) fn is_transport(term: &Term) -> bool {
+    matches!(
+        term,
+        Term::SrcPort(_)
+            | Term::DstPort(_)
+            | Term::Port(_)
+            | Term::TcpFlags(_)
+            | Term::IcmpType(_)
+            | Term::IcmpCode(_)
+    )
+}
