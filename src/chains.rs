@@ -1,9 +1,40 @@
 //! Chains with jumps, as nftables and iptables have them, laid out as one flat first-match list.
+//!
+//! A rule of a chain that is jumped to holds the terms of the jump and its own; a chain that is
+//! jumped to twice is there twice, and its limits share their buckets. What leaves a chain early
+//! (`return`, and an `accept` after which other base chains are still to come) is taken out of
+//! the rules that follow by `not`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `shape` | loops, depth, chains that nobody jumps to, which base chain is the last that matters |
+//! | `facts` | what one condition says about another |
+//! | `exceeding` | what becomes of packets that exceed a limit |
+//! | `layout` | the walk that writes the list |
+//! | `names` | the ids of rules |
+
+use std::collections::BTreeSet;
 
 use crate::model::{
-    Action, Default, DefaultAction, Diagnostic, Intent, Location, Match, RateLimit, Rule, Spanned,
+    Action, Default, DefaultAction, Diagnostic, Intent, Location, Match, RateLimit, Rule, Severity,
+    Spanned,
 };
 use crate::remark::Remark;
+
+mod exceeding;
+mod facts;
+mod layout;
+mod names;
+mod shape;
+
+/// The most jumps within each other; nftables has 16.
+pub const MAX_DEPTH: usize = 64;
+
+/// The most rules of a flat list beyond those of the program itself.
+pub const MAX_RULES: usize = 100_000;
+
+/// The most terms, ranges and members of sets of a flat list beyond those of the program itself.
+pub const MAX_TERMS: usize = 4_000_000;
 
 /// Chains, and those of them that packets meet by themselves.
 #[derive(Clone, Debug, std::default::Default)]
@@ -64,7 +95,12 @@ pub enum Verdict {
     /// Leaves the chain: to where it was jumped to from; from a base chain, to its policy.
     Return,
     /// What conforms to the limit meets the verdict; what exceeds it goes on with the next rule.
+    /// What the limit says of exceeding traffic does not count. All terms of the rule must come
+    /// before the limit: one that is placed before a term is [`Verdict::Perhaps`].
     Within(RateLimit, Box<Verdict>),
+    /// Some of the packets meet the verdict, the others go on with the next rule; which, hangs on
+    /// what other packets did before. The text is what it hangs on, such as `quota 5 mbytes`.
+    Perhaps(String, Box<Verdict>),
 }
 
 /// A program as one list.
@@ -82,19 +118,64 @@ pub struct Flat {
 
 /// Lays out chains as one flat list that treats every packet as they do.
 ///
-/// Jumps into themselves, programs that grow beyond bounds, and ids that are there twice are
-/// errors. Chains that nobody jumps to are not judged, which is a warning.
+/// Jumps in a loop, programs that grow beyond bounds, and ids that are written twice are errors,
+/// and leave the list empty. Chains that nobody jumps to and rules that nothing reaches are not
+/// judged, which is a warning.
 pub fn lay_out(program: Program) -> Flat {
-    // Nothing is laid out yet: a set of chains cannot be judged.
-    let problems = program
-        .bases
-        .first()
-        .and_then(|base| program.chains.get(*base))
-        .map(|chain| Diagnostic::error(chain.location, "chains are not judged yet"));
-    Flat {
-        rules: Vec::new(),
-        default: Default { action: DefaultAction::Accept, location: None, intent: None },
-        problems: problems.into_iter().collect(),
-        bounded: Vec::new(),
+    let mut problems = shape::check(&program);
+    problems.extend(names::check(&program));
+    let failed = |problem: &Diagnostic| problem.severity == Severity::Error;
+    if problems.iter().any(failed) {
+        return Flat { problems, ..Flat::empty() };
+    }
+    let result = exactly(&program, layout::Leave::ByNot)
+        .or_else(|layout::TooLarge| exactly(&program, layout::Leave::ByCopy));
+    match result {
+        Ok(written) => {
+            problems.extend(written.unreached(&program));
+            Flat {
+                rules: written.rules,
+                default: written.default,
+                problems,
+                bounded: written.bounded,
+            }
+        }
+        Err(layout::TooLarge) => {
+            problems.push(shape::too_large(&program));
+            Flat { problems, ..Flat::empty() }
+        }
     }
 }
+
+/// Lays out with limits either exact in all their places or in none.
+fn exactly(program: &Program, way: layout::Leave) -> Result<layout::Written, layout::TooLarge> {
+    let mut bounded = BTreeSet::new();
+    loop {
+        let written = layout::write(program, way, &bounded)?;
+        if written.inexact.is_subset(&bounded) {
+            return Ok(written);
+        }
+        bounded.extend(written.inexact);
+    }
+}
+
+impl Flat {
+    fn empty() -> Flat {
+        let default = Default { action: DefaultAction::Accept, location: None, intent: None };
+        Flat { rules: Vec::new(), default, problems: Vec::new(), bounded: Vec::new() }
+    }
+}
+
+impl Verdict {
+    /// Returns the chain that is jumped to, if one is.
+    fn target(&self) -> Option<usize> {
+        match self {
+            Verdict::Jump(to) | Verdict::Goto(to) => Some(*to),
+            Verdict::Within(_, inner) | Verdict::Perhaps(_, inner) => inner.target(),
+            Verdict::Action(_) | Verdict::Return => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 //! - [`model`]: prefixes, records, rules, inventories, places in texts. Plain types.
 //! - [`yaml`], [`words`]: YAML that remembers where every value stands, and the words in which
 //!   operators write rates, sizes, times, addresses, ports and flags.
+//! - [`junos`]: Junos configurations as trees of words, for the languages that are written in them.
 //! - [`packet`], [`packet_text`]: the bytes of a frame into the header that rules match; and one
 //!   packet in words, to and fro.
 //! - [`remark`], [`chains`]: what rule languages share: comments that are addressed to us, and chains
@@ -82,6 +83,7 @@ pub mod input;
 pub mod intent;
 pub mod inventory;
 pub mod judge;
+pub mod junos;
 pub mod languages;
 pub mod matcher;
 pub mod model;

@@ -9,6 +9,8 @@
 //! sign; what they mean is the same everywhere. A comment that looks as if it were meant for us
 //! and cannot be read is an error: an intent must not get lost.
 
+#![expect(clippy::result_large_err, reason = "there are few problems, and none on a hot path")]
+
 use crate::model::{Diagnostic, Intent, Location, Share, Span, Spanned, Timestamp};
 use crate::words::{self, Wrong};
 use crate::yaml::nearest;

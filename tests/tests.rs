@@ -15,6 +15,7 @@ mod kernel;
 mod limits;
 mod lint;
 mod matching;
+mod nft_kernel;
 mod places;
 mod rates;
 mod reach;

@@ -1,5 +1,7 @@
 //! Telling the language of texts: never a guess where two are as likely.
 
+#![expect(clippy::result_large_err, reason = "there are few problems, and none on a hot path")]
+
 use super::{LANGUAGES, Language, Sure};
 use crate::model::source::Source;
 use crate::model::{Diagnostic, SourceId, Sources};

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
+mod flowspec;
 pub mod native;
-pub mod nftables;
+mod nftables;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &nftables::LANGUAGE];
+pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE, &nftables::LANGUAGE];
 
 /// One rule language.
 pub struct Language {

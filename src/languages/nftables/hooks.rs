@@ -344,7 +344,7 @@ impl Builder<'_> {
 fn point(verdict: &mut Verdict, places: &[usize]) {
     match verdict {
         Verdict::Jump(target) | Verdict::Goto(target) => *target = places[*target],
-        Verdict::Within(_, inner) => point(inner, places),
+        Verdict::Within(_, inner) | Verdict::Perhaps(_, inner) => point(inner, places),
         Verdict::Action(_) | Verdict::Return => {}
     }
 }

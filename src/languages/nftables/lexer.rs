@@ -185,7 +185,13 @@ fn value(text: &str, at: usize) -> usize {
         return 0;
     }
     if !bytes[0].is_ascii_digit() {
-        let length = word(bytes);
+        let mut length = word(bytes);
+        // `10 mbytes/second`.
+        if let Some((unit, _)) = text[at..at + length].split_once('/')
+            && ["bytes", "kbytes", "mbytes", "gbytes"].contains(&unit)
+        {
+            length = unit.len();
+        }
         return if bytes.get(length) == Some(&b'*') { length + 1 } else { length };
     }
     let dotted = bytes.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();

@@ -1,0 +1,719 @@
+//! FlowSpec as ExaBGP writes it: configurations (`flow { route NAME { match { … } then { … } } }`
+//! in a neighbor, a template, or alone) and the lines of its API (`announce flow route …`).
+//!
+//! A neighbor that gets routes which others of the file do not get makes them bounded: which
+//! router a packet meets is in no recording.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::community;
+use super::nlri::Flow;
+use super::rules::{Announced, Route};
+use crate::model::{Diagnostic, Family, Location, Severity, SourceId, Sources, Span, Spanned};
+use crate::yaml::nearest;
+
+mod actions;
+mod tokens;
+mod values;
+
+pub(super) use values::pattern;
+
+use tokens::{Kind, Token};
+
+/// How deep blocks may nest.
+const DEEPEST: usize = 32;
+
+/// How many problems of one text are told.
+const MOST_PROBLEMS: usize = 20;
+
+/// Words that begin a component, and its type.
+const COMPONENTS: &[(&str, u8)] = &[
+    ("destination", super::nlri::DESTINATION),
+    ("destination-ipv4", super::nlri::DESTINATION),
+    ("destination-ipv6", super::nlri::DESTINATION),
+    ("source", super::nlri::SOURCE),
+    ("source-ipv4", super::nlri::SOURCE),
+    ("source-ipv6", super::nlri::SOURCE),
+    ("protocol", super::nlri::PROTOCOL),
+    ("next-header", super::nlri::PROTOCOL),
+    ("port", super::nlri::PORT),
+    ("destination-port", super::nlri::DESTINATION_PORT),
+    ("source-port", super::nlri::SOURCE_PORT),
+    ("icmp-type", super::nlri::ICMP_TYPE),
+    ("icmp-code", super::nlri::ICMP_CODE),
+    ("tcp-flags", super::nlri::TCP_FLAGS),
+    ("packet-length", super::nlri::PACKET_LENGTH),
+    ("dscp", super::nlri::DSCP),
+    ("traffic-class", super::nlri::DSCP),
+    ("fragment", super::nlri::FRAGMENT),
+    ("flow-label", super::nlri::FLOW_LABEL),
+];
+
+/// Words that begin an action.
+const ACTIONS: &[&str] = &[
+    "accept",
+    "discard",
+    "rate-limit",
+    "redirect",
+    "redirect-to-nexthop",
+    "redirect-to-nexthop-ietf",
+    "copy",
+    "mark",
+    "action",
+    "community",
+    "large-community",
+    "extended-community",
+    "interface-set",
+];
+
+/// Reads texts into what they announce. Says of each whether it speaks of flow routes at all.
+pub(super) fn read(sources: &Sources, file: SourceId, announced: &mut Announced) -> bool {
+    let text = &sources.get(file).text;
+    let (tokens, comments, problem) = tokens::split(text);
+    let mut reader = Reader {
+        text,
+        file,
+        tokens: &tokens,
+        at: 0,
+        problems: Vec::new(),
+        groups: Vec::new(),
+        group: None,
+        spoke: false,
+        events: Vec::new(),
+        comments,
+        next_comment: 0,
+    };
+    reader.run();
+    if let Some((start, end, message)) = problem {
+        reader.problems.push(Diagnostic::error(reader.place(start, end), message));
+    }
+    let spoke = reader.spoke;
+    let left = reader.comments.get(reader.next_comment..).unwrap_or_default().iter();
+    let left: Vec<Spanned<String>> = left
+        .map(|(start, end)| Spanned::new(text[*start..*end].to_owned(), reader.place(*start, *end)))
+        .collect();
+    let Reader { problems, groups, events, .. } = reader;
+    super::leftover(&left, &mut announced.problems);
+    announced.problems.extend(problems.into_iter().take(MOST_PROBLEMS));
+    deliver(groups, events, announced);
+    spoke
+}
+
+/// A neighbor or a template.
+struct Group {
+    name: String,
+    is_template: bool,
+    inherits: Vec<String>,
+}
+
+/// Announcements in order.
+struct Event {
+    /// The block that it stands in; none for everybody.
+    group: Option<usize>,
+    is_withdrawal: bool,
+    route: Route,
+}
+
+/// Gives every route its receivers: nobody in particular where all neighbors get it.
+fn deliver(groups: Vec<Group>, events: Vec<Event>, announced: &mut Announced) {
+    // By group: the neighbors that get what stands in it.
+    let mut receivers: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); groups.len()];
+    let templates: BTreeMap<&str, usize> = groups
+        .iter()
+        .enumerate()
+        .filter(|(_, group)| group.is_template)
+        .map(|(number, group)| (group.name.as_str(), number))
+        .collect();
+    for (number, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_template) {
+        let mut open = vec![number];
+        while let Some(one) = open.pop() {
+            if receivers[one].insert(number) {
+                let inherited = groups[one].inherits.iter();
+                open.extend(inherited.filter_map(|name| templates.get(name.as_str())));
+            }
+        }
+        let _ = group;
+    }
+    let neighbors = groups.iter().filter(|group| !group.is_template).count();
+    // The same route may stand in several blocks: what all get is everybody's.
+    let mut of_route: BTreeMap<(Family, Vec<u8>, Vec<u8>), BTreeSet<usize>> = BTreeMap::new();
+    let key = |route: &Route| {
+        let octets = route.flow.encode().unwrap_or_default();
+        let does: Vec<u8> = route.communities.iter().flat_map(|one| one.value.clone()).collect();
+        (route.flow.family, octets, does)
+    };
+    for event in &events {
+        if let Some(group) = event.group {
+            of_route.entry(key(&event.route)).or_default().extend(&receivers[group]);
+        }
+    }
+    let mut told = BTreeSet::new();
+    for mut event in events {
+        if let Some(group) = event.group {
+            let Some(all) = of_route.get(&key(&event.route)) else { continue };
+            if all.is_empty() {
+                announced.problems.push(Diagnostic::warning(
+                    event.route.location,
+                    format!("no neighbor inherits the template `{}`", groups[group].name),
+                ));
+                continue;
+            }
+            if all.len() < neighbors {
+                let names = all.iter().map(|number| format!("neighbor {}", groups[*number].name));
+                event.route.receivers = names.collect();
+            }
+            // Once for all blocks that say the same.
+            if neighbors > 1 && !event.is_withdrawal && !told.insert(key(&event.route)) {
+                continue;
+            }
+        }
+        if event.is_withdrawal {
+            announced.withdraw(&event.route);
+        } else {
+            announced.announce(event.route);
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    file: SourceId,
+    tokens: &'a [Token<'a>],
+    at: usize,
+    problems: Vec<Diagnostic>,
+    groups: Vec<Group>,
+    group: Option<usize>,
+    spoke: bool,
+    events: Vec<Event>,
+    comments: Vec<(usize, usize)>,
+    next_comment: usize,
+}
+
+/// What the words around a block make of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Block {
+    Top,
+    Templates,
+    Group,
+    Flow,
+    Announce(Option<Family>),
+    Other,
+}
+
+impl<'a> Reader<'a> {
+    fn place(&self, start: usize, end: usize) -> Location {
+        Location { source: self.file, span: Span::new(start, end) }
+    }
+
+    fn of(&self, token: &Token<'_>) -> Location {
+        self.place(token.start, token.end)
+    }
+
+    fn tell(&mut self, problem: Diagnostic) {
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
+    fn run(&mut self) {
+        let mut open: Vec<(Block, Option<usize>, usize)> = Vec::new();
+        let mut block = Block::Top;
+        while let Some(token) = self.tokens.get(self.at) {
+            if self.problems.len() >= MOST_PROBLEMS {
+                return;
+            }
+            if token.kind == Kind::Close {
+                self.at += 1;
+                match open.pop() {
+                    Some((before, group, _)) => (block, self.group) = (before, group),
+                    None => {
+                        let problem = Diagnostic::error(self.of(token), "unexpected `}`");
+                        self.tell(problem.help("no block is open; is the file whole?"));
+                        return;
+                    }
+                }
+                continue;
+            }
+            let start = self.at;
+            let words = self.words(block == Block::Top);
+            let ended = self.tokens.get(self.at).map(|token| token.kind);
+            let opens = ended == Some(Kind::Open);
+            if let Some(first) = words.first() {
+                if let Some(route) = self.route_head(block, words) {
+                    self.at = start + route.skipped;
+                    self.route(route);
+                    continue;
+                }
+                if opens {
+                    self.at += 1;
+                    if open.len() == DEEPEST {
+                        let problem = Diagnostic::error(self.of(first), "blocks nest too deep");
+                        self.tell(problem.help(format!("at most {DEEPEST} of them are read")));
+                        return;
+                    }
+                    let place = self.tokens[self.at - 1].start;
+                    open.push((block, self.group, place));
+                    block = self.enter(block, words);
+                    continue;
+                }
+                self.statement(block, words);
+            }
+            if opens {
+                let token = &self.tokens[self.at];
+                let problem = Diagnostic::error(self.of(token), "unexpected `{`");
+                self.tell(problem.label("nothing stands before it"));
+                return;
+            }
+            if ended == Some(Kind::End) {
+                self.at += 1;
+            }
+        }
+        if let Some((.., start)) = open.last()
+            && self.problems.is_empty()
+        {
+            let problem = Diagnostic::error(self.place(*start, start + 1), "a block has no end");
+            self.tell(problem.label("opened here").help("close it with `}`; is the file whole?"));
+        }
+    }
+
+    /// Takes the words up to the end of the statement; of the line, where `by_line`.
+    fn words(&mut self, by_line: bool) -> &'a [Token<'a>] {
+        let start = self.at;
+        while let Some(token) = self.tokens.get(self.at) {
+            let ends = matches!(token.kind, Kind::Open | Kind::Close | Kind::End);
+            if ends || (by_line && self.at > start && token.starts_line && self.is_api(start)) {
+                break;
+            }
+            self.at += 1;
+        }
+        &self.tokens[start..self.at]
+    }
+
+    /// Takes the words up to the end of the line.
+    fn line(&mut self) -> &'a [Token<'a>] {
+        let start = self.at;
+        let rest = self.tokens[start..].iter();
+        let is_more = |token: &&Token<'_>| token.kind == Kind::Word && !token.starts_line;
+        self.at += rest.take_while(is_more).count();
+        &self.tokens[start..self.at]
+    }
+
+    /// Returns whether a line of the API begins at a token.
+    fn is_api(&self, start: usize) -> bool {
+        let verbs = |token: &Token<'_>| matches!(&*token.text, "announce" | "withdraw");
+        let mut line = self.tokens[start..].iter();
+        match line.next() {
+            Some(first) if verbs(first) => true,
+            Some(first) if first.text == "neighbor" => {
+                line.take_while(|token| !token.starts_line).take(64).any(verbs)
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the block that words open.
+    fn enter(&mut self, block: Block, words: &[Token<'_>]) -> Block {
+        let first = &*words[0].text;
+        match (block, first) {
+            (Block::Top, "template") => Block::Templates,
+            (Block::Top | Block::Templates, "neighbor" | "group") => {
+                let name = words.get(1).map_or_else(String::new, |word| word.text.to_string());
+                let is_template = block == Block::Templates;
+                self.groups.push(Group { name, is_template, inherits: Vec::new() });
+                self.group = Some(self.groups.len() - 1);
+                Block::Group
+            }
+            (Block::Group, "neighbor") => {
+                // ExaBGP 3: neighbors within a group share what stands in it.
+                let name = words.get(1).map_or_else(String::new, |word| word.text.to_string());
+                let around = self.group.map(|group| self.groups[group].name.clone());
+                if let Some(group) = self.group {
+                    self.groups[group].is_template = true;
+                }
+                let inherits = around.into_iter().collect();
+                self.groups.push(Group { name, is_template: false, inherits });
+                self.group = Some(self.groups.len() - 1);
+                Block::Group
+            }
+            (Block::Top | Block::Group, "flow") => {
+                self.spoke = true;
+                Block::Flow
+            }
+            (Block::Group, "announce") => Block::Announce(None),
+            (Block::Announce(None), "ipv4") => Block::Announce(Some(Family::V4)),
+            (Block::Announce(None), "ipv6") => Block::Announce(Some(Family::V6)),
+            (Block::Flow, _) => {
+                let problem = Diagnostic::error(
+                    self.of(&words[0]),
+                    format!("`{}` is no block of `flow`", first.escape_debug()),
+                );
+                self.tell(problem.label("not understood").help("write `route NAME { … }`"));
+                Block::Other
+            }
+            _ => Block::Other,
+        }
+    }
+
+    /// Takes a statement that is no route.
+    fn statement(&mut self, block: Block, words: &[Token<'_>]) {
+        match (block, &*words[0].text) {
+            (Block::Group, "inherit") => {
+                if let Some(group) = self.group {
+                    let names = words[1..].iter().filter(|word| word.kind == Kind::Word);
+                    let names = names.map(|word| word.text.to_string());
+                    self.groups[group].inherits.extend(names);
+                }
+            }
+            (Block::Flow, word) => {
+                let problem = Diagnostic::error(
+                    self.of(&words[0]),
+                    format!("`{}` is not understood in `flow`", word.escape_debug()),
+                );
+                self.tell(problem.help("write `route NAME { match { … } then { … } }`"));
+            }
+            (Block::Top, "flow") => {
+                let problem = Diagnostic::error(self.of(&words[0]), "`flow` needs a block");
+                self.tell(problem.help("write `flow { route NAME { … } }`"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells whether words begin a route, and what of them.
+    fn route_head(&mut self, block: Block, words: &'a [Token<'a>]) -> Option<Head> {
+        let mut head = Head {
+            start: words[0].start,
+            skipped: 0,
+            family: None,
+            is_withdrawal: false,
+            receivers: Vec::new(),
+            by_line: false,
+            name: None,
+        };
+        let text = |number: usize| words.get(number).map(|word| &*word.text);
+        match block {
+            Block::Flow if text(0) == Some("route") => head.skipped = 1,
+            Block::Announce(family @ Some(_)) if matches!(text(0), Some("flow" | "flow-vpn")) => {
+                self.spoke = true;
+                (head.family, head.skipped) = (family, 1);
+                return Some(head);
+            }
+            Block::Top if self.is_api(self.at - words.len()) => {
+                let verb =
+                    words.iter().position(|word| matches!(&*word.text, "announce" | "withdraw"))?;
+                head.receivers = words[..verb]
+                    .windows(2)
+                    .filter(|pair| pair[0].text == "neighbor" && pair[1].text != "*")
+                    .map(|pair| format!("neighbor {}", pair[1].text.trim_end_matches(',')))
+                    .collect();
+                head.is_withdrawal = words[verb].text == "withdraw";
+                let mut next = verb + 1;
+                if let Some("ipv4" | "ipv6") = text(next) {
+                    let v6 = text(next) == Some("ipv6");
+                    head.family = Some(if v6 { Family::V6 } else { Family::V4 });
+                    next += 1;
+                }
+                if !matches!(text(next), Some("flow" | "flow-vpn")) {
+                    return None;
+                }
+                self.spoke = true;
+                next += 1;
+                if text(next) == Some("route") {
+                    next += 1;
+                }
+                (head.skipped, head.by_line) = (next, true);
+            }
+            _ => return None,
+        }
+        // Only routes with a block have names.
+        let opens = self.tokens.get(self.at).is_some_and(|token| token.kind == Kind::Open);
+        if let Some(word) = words.get(head.skipped).filter(|_| opens) {
+            head.name = Some(word.text.to_string());
+            head.skipped += 1;
+        }
+        Some(head)
+    }
+
+    /// Reads a route behind its head, as a block or in one line.
+    fn route(&mut self, head: Head) {
+        let opens = self.tokens.get(self.at).is_some_and(|token| token.kind == Kind::Open);
+        let mut draft = Draft::default();
+        let before = self.problems.len();
+        if opens {
+            self.block(&mut draft);
+        } else {
+            let words = if head.by_line { self.line() } else { self.words(false) };
+            self.flat(words, &mut draft);
+            if self.tokens.get(self.at).is_some_and(|token| token.kind == Kind::End) {
+                self.at += 1;
+            }
+        }
+        let end = self.at.checked_sub(1).and_then(|last| self.tokens.get(last));
+        let end = end.map_or(head.start, |token| token.end);
+        let mut comments = Vec::new();
+        while let Some((start, stop)) = self.comments.get(self.next_comment).copied() {
+            if start > end {
+                break;
+            }
+            self.next_comment += 1;
+            let text = self.text[start..stop].to_owned();
+            comments.push(Spanned::new(text, self.place(start, stop)));
+        }
+        let line = self.text[head.start..end].find('\n').map_or(end, |at| head.start + at);
+        let location = self.place(head.start, line.max(head.start + 1).min(self.text.len()));
+        if self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error) {
+            return;
+        }
+        if let Some(route) = self.finish(draft, &head, location, comments) {
+            let (group, is_withdrawal) = (self.group, head.is_withdrawal);
+            self.events.push(Event { group, is_withdrawal, route });
+        }
+    }
+
+    /// Reads `{ rd …; match { … } then { … } scope { … } }`.
+    fn block(&mut self, draft: &mut Draft) {
+        self.at += 1;
+        let mut inner: Option<&str> = None;
+        while let Some(token) = self.tokens.get(self.at) {
+            match token.kind {
+                Kind::Close => {
+                    self.at += 1;
+                    if inner.take().is_none() {
+                        return;
+                    }
+                    continue;
+                }
+                Kind::End => {
+                    self.at += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            let words = self.words(false);
+            let Some(first) = words.first() else {
+                let problem = Diagnostic::error(self.of(token), "unexpected `{`");
+                self.tell(problem);
+                self.skip();
+                continue;
+            };
+            let opens = self.tokens.get(self.at).is_some_and(|token| token.kind == Kind::Open);
+            match (inner, &*first.text, opens) {
+                (None, "match" | "then" | "scope", true) => {
+                    inner = Some(if first.text == "match" { "match" } else { "then" });
+                    self.at += 1;
+                }
+                (_, word, true) => {
+                    let word = word.escape_debug().to_string();
+                    let problem =
+                        Diagnostic::error(self.of(first), format!("unknown block `{word}`"));
+                    self.tell(problem.help("a route holds `match`, `scope` and `then`"));
+                    self.skip();
+                }
+                (None, "rd" | "route-distinguisher" | "next-hop", false) => {
+                    self.setting(words, draft);
+                }
+                (None, word, false) => {
+                    let word = word.escape_debug().to_string();
+                    let problem = Diagnostic::error(
+                        self.of(first),
+                        format!("`{word}` is not understood here"),
+                    );
+                    self.tell(problem.help("a route holds `rd`, `next-hop`, `match` and `then`"));
+                }
+                (Some(inner), word, false) => {
+                    let is_component = COMPONENTS.iter().any(|(name, _)| *name == word);
+                    match is_component == (inner == "match") {
+                        true => self.flat(words, draft),
+                        false => self.stranger(first, inner),
+                    }
+                }
+            }
+            if self.problems.len() >= MOST_PROBLEMS {
+                return;
+            }
+        }
+        let end = self.tokens.last().map_or(0, |token| token.end);
+        let problem =
+            Diagnostic::error(self.place(end.saturating_sub(1), end), "a block has no end");
+        self.tell(problem.help("close the route with `}`; is the file whole?"));
+    }
+
+    fn stranger(&mut self, token: &Token<'_>, inner: &str) {
+        let word = token.text.escape_debug().to_string();
+        let problem =
+            Diagnostic::error(self.of(token), format!("`{word}` is not understood in `{inner}`"))
+                .label("not understood");
+        let known: Vec<&str> = match inner {
+            "match" => COMPONENTS.iter().map(|(name, _)| *name).collect(),
+            _ => ACTIONS.to_vec(),
+        };
+        self.tell(match nearest(&token.text, known.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!("known here: {}", known.join(", "))),
+        });
+    }
+
+    /// Passes over a block.
+    fn skip(&mut self) {
+        let mut depth = 0usize;
+        while let Some(token) = self.tokens.get(self.at) {
+            self.at += 1;
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+
+    fn setting(&mut self, words: &[Token<'_>], draft: &mut Draft) {
+        let [name, value] = words else {
+            let problem = Diagnostic::error(self.of(&words[0]), "one value is wanted here");
+            return self.tell(problem.help(format!("write `{} VALUE;`", words[0].text)));
+        };
+        if name.text == "next-hop" {
+            draft.next_hop = Some(value.text.to_string());
+            return;
+        }
+        match values::route_distinguisher(&value.text) {
+            Some(rd) => draft.rd = Some(rd),
+            None => {
+                let problem = Diagnostic::error(self.of(value), "this is no route distinguisher");
+                self.tell(problem.help("write `65535:65536` or `192.0.2.1:100`"));
+            }
+        }
+    }
+
+    /// Reads components and actions one after the other.
+    fn flat(&mut self, words: &'a [Token<'a>], draft: &mut Draft) {
+        let mut rest = words;
+        while let Some((first, behind)) = rest.split_first() {
+            let taken =
+                if let Some((_, kind)) = COMPONENTS.iter().find(|(name, _)| *name == first.text) {
+                    self.component(*kind, first, behind, draft)
+                } else if ACTIONS.contains(&&*first.text) {
+                    self.action(first, behind, draft)
+                } else if matches!(&*first.text, "rd" | "route-distinguisher" | "next-hop") {
+                    let taken = behind.len().min(1);
+                    self.setting(&rest[..=taken], draft);
+                    Some(taken)
+                } else {
+                    self.stranger(first, if draft.parts.is_empty() { "match" } else { "then" });
+                    None
+                };
+            let Some(taken) = taken else { return };
+            rest = &behind[taken..];
+        }
+    }
+
+    /// Splits the argument of a word: one word, or a list. Returns it and how much it takes.
+    fn argument<'w>(
+        &mut self,
+        name: &Token<'_>,
+        behind: &'w [Token<'w>],
+    ) -> Option<(&'w [Token<'w>], usize)> {
+        let missing = match behind.first() {
+            Some(token) if token.text == "[" && token.kind == Kind::Word => {
+                match behind.iter().position(|token| token.text == "]") {
+                    Some(1) => "the list is empty",
+                    Some(end) => return Some((&behind[1..end], end + 1)),
+                    None => "the list has no end",
+                }
+            }
+            Some(_) => return Some((&behind[..1], 1)),
+            None => "a value is missing",
+        };
+        let problem = Diagnostic::error(self.of(name), missing);
+        self.tell(problem.help(format!("write `{0} VALUE;` or `{0} [ VALUE VALUE ];`", name.text)));
+        None
+    }
+
+    /// Makes the route of what was read.
+    fn finish(
+        &mut self,
+        draft: Draft,
+        head: &Head,
+        location: Location,
+        comments: Vec<Spanned<String>>,
+    ) -> Option<Route> {
+        let (mut components, mut places) = (Vec::new(), Vec::new());
+        let mut family: Option<(Family, Location)> = None;
+        for part in draft.parts.values() {
+            if let Some(own) = part.family {
+                if let Some((other, place)) = family.filter(|(other, _)| *other != own) {
+                    let problem =
+                        Diagnostic::error(part.location, "a route matches IPv4 or IPv6, not both");
+                    let _ = other;
+                    self.tell(problem.also(place, "the other family"));
+                    return None;
+                }
+                family = Some((own, part.location));
+            }
+            components.push(part.component());
+            places.push(part.location);
+        }
+        if components.is_empty() {
+            let problem = Diagnostic::error(location, "this route matches nothing in particular");
+            self.tell(problem.label("no `match`").help(
+                "a flow specification needs a component; one without would match every packet",
+            ));
+            return None;
+        }
+        // ExaBGP sends what has no prefix of IPv6 as IPv4.
+        let family = family.map(|(family, _)| family).or(head.family).unwrap_or(Family::V4);
+        let label = components.iter().position(|one| one.kind() == super::nlri::FLOW_LABEL);
+        if family == Family::V4
+            && let Some(label) = label
+        {
+            let problem = Diagnostic::error(places[label], "IPv4 has no flow label");
+            self.tell(problem.help("name an IPv6 source or destination, or remove it"));
+            return None;
+        }
+        if let Some(wrong) = head.family.filter(|wrong| *wrong != family) {
+            let _ = wrong;
+            let problem =
+                Diagnostic::error(location, "the prefixes are not of the family announced");
+            self.tell(problem);
+            return None;
+        }
+        Some(Route {
+            name: head.name.clone(),
+            location,
+            flow: Flow { family, rd: draft.rd, components },
+            places,
+            communities: draft.communities,
+            next_hop: draft.next_hop,
+            unknown: Vec::new(),
+            comments,
+            receivers: head.receivers.clone(),
+        })
+    }
+}
+
+/// What stands before a route.
+struct Head {
+    start: usize,
+    /// How many words it takes.
+    skipped: usize,
+    family: Option<Family>,
+    is_withdrawal: bool,
+    receivers: Vec<String>,
+    by_line: bool,
+    name: Option<String>,
+}
+
+/// What was read of a route.
+#[derive(Default)]
+struct Draft {
+    /// By type.
+    parts: BTreeMap<u8, values::Part>,
+    rd: Option<[u8; 8]>,
+    next_hop: Option<String>,
+    communities: Vec<Spanned<community::Community>>,
+}
+
+#[cfg(test)]
+mod tests;
