@@ -207,13 +207,15 @@ impl Judge {
 
     /// Returns whether nft(8) takes a ruleset: those made by chance may ask for two families at once.
     fn takes(&self, text: &str) -> bool {
+        self.to.run("nft flush ruleset", "");
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(text.as_bytes()).expect("a file that takes bytes");
         let check = Command::new("ip")
             .args(["netns", "exec", &self.to.name, "nft", "-c", "-f"])
             .arg(file.path())
             .output();
-        check.expect("ip runs").status.success()
+        let check = check.expect("ip runs");
+        check.status.success()
     }
 
     /// Loads a ruleset, sends packets, and returns the numbers of those that passed, with the JSON of
