@@ -228,7 +228,7 @@ impl Judge {
         let judge = "table netdev judge {
             set came { type ether_addr; size 1000000; flags dynamic; }
             chain before {
-                type filter hook ingress device in priority -10;
+                type filter hook ingress device in priority -1000;
                 add @came { ether daddr }
                 meta pkttype set host
             }

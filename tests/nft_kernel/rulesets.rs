@@ -147,16 +147,16 @@ pub(super) const BY_HAND: &[&str] = &[
     // Base chains of equal priority, verdicts of which only drop is for good.
     "table inet a {
         chain one { type filter hook prerouting priority 0; policy accept;
-            tcp dport 80 accept
+            meta l4proto tcp accept
             limit rate over 1/day burst 20 packets drop
         }
         chain two { type filter hook prerouting priority 0; policy accept;
-            tcp dport 443 drop
+            meta l4proto udp drop
         }
     }
     table ip b {
         chain three { type filter hook prerouting priority filter; policy accept;
-            tcp dport 22 drop
+            limit rate over 1/day burst 40 packets drop
         }
     }",
     // Maps with intervals, the rest of a map, verdicts for two keys.
@@ -307,12 +307,16 @@ fn rules(dice: &mut Dice, text: &mut String, family: &str, chain: u64, chains: u
     }
 }
 
-/// A ruleset by chance: one to three tables, each with base chains and chains to jump to.
+/// A ruleset by chance: one to three tables, each with base chains and chains to jump to. Every
+/// third stands at the ingress of the interface.
 pub(super) fn by_chance(seed: u64) -> String {
+    let ingress = seed % 3 == 2;
+    let hook = if ingress { "ingress device in" } else { "prerouting" };
     let mut dice = Dice::new(seed);
     let mut text = String::new();
     for table in 0..1 + dice.roll(3) {
-        let family = *dice.pick(&["inet", "inet", "ip", "ip6"]);
+        let families = if ingress { ["netdev"; 4] } else { ["inet", "inet", "ip", "ip6"] };
+        let family = *dice.pick(&families);
         let chains = dice.roll(4);
         let _ = writeln!(text, "table {family} t{table} {{");
         let _ = writeln!(
@@ -331,7 +335,7 @@ pub(super) fn by_chance(seed: u64) -> String {
             let priority = *dice.pick(&["-300", "-10", "0", "10", "filter + 5"]);
             let _ = writeln!(
                 text,
-                "chain b{base} {{ type filter hook prerouting priority {priority}; policy {policy};"
+                "chain b{base} {{ type filter hook {hook} priority {priority}; policy {policy};"
             );
             rules(&mut dice, &mut text, family, 0, chains);
             text.push_str("}\n");
