@@ -13,13 +13,16 @@ mod lanes;
 mod ready;
 mod usage;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::matcher::ends_walk;
-use crate::model::{Action, Algorithm, Harm, NameId, Rate, RateLimit, RuleSet, Scope};
-use crate::policer::{EvenLimit, Policer, Shape, State, compile};
+use crate::model::{
+    Action, Algorithm, Harm, NameId, Rate, RateLimit, RuleSet, Scope, bucket_rules,
+};
+use crate::policer::{EvenLimit, Policer, Shape, State, bounds, compile, mildest};
 use crate::scenario::{Arrives, Cell, View};
 use crate::tally::{BucketKey, NO_BUCKET, Offer, Pair, Tally};
 
@@ -153,8 +156,10 @@ pub struct Bank<'a> {
     busiest: BTreeMap<NameId, NameId>,
     /// Whether traffic of different PoPs can meet in one bucket.
     is_global: bool,
-    /// Whether any policer may or may not be met.
+    /// Whether any policer may or may not be met, or has two meanings.
     is_open: bool,
+    /// For every limit with two meanings: the milder one.
+    mildest: [BTreeMap<u32, Limiter>; 2],
 }
 
 /// One rule's limit.
@@ -165,8 +170,10 @@ struct Limiter {
     policer: Arc<dyn Policer>,
     /// For even traffic.
     even: EvenLimit,
-    /// For bounds: what it is over a long run.
+    /// What it is over a long run.
     shape: Shape,
+    /// For bounds: what loses no more and no less than it.
+    bounds: [Shape; 2],
     /// Whether a token bucket is all there is to it, so that sums can be bounded well.
     is_plain: bool,
     /// Whether its window, if it has one, is of whole seconds, as even traffic is known.
@@ -178,15 +185,26 @@ struct Limiter {
 impl Limiter {
     fn new(limit: RateLimit) -> Limiter {
         let policer: Arc<dyn Policer> = Arc::from(compile(&limit));
+        let bounds = bounds(&limit);
+        // Of what the dialect rounds up, even traffic tells nothing.
+        let rounds = match limit.algorithm {
+            Algorithm::XtHashlimit { .. } => limit.rate.counts_bytes(),
+            algorithm => algorithm == Algorithm::TcPolice,
+        };
         Limiter {
             shape: policer.shape(),
             policer,
             even: EvenLimit::new(&limit),
-            is_plain: limit.algorithm == Algorithm::TokenBucket && limit.timeout_ns.is_none(),
+            is_plain: limit.algorithm.window_ns().is_none()
+                && bounds.least.is_some()
+                && limit.timeout_ns.is_none(),
+            bounds: [bounds.least.unwrap_or(bounds.greatest), bounds.greatest],
             fits_seconds: limit
                 .algorithm
                 .window_ns()
-                .is_none_or(|window_ns| window_ns.is_multiple_of(BIN_NS)),
+                .is_none_or(|window_ns| window_ns.is_multiple_of(BIN_NS))
+                && limit.bucket.is_none()
+                && !rounds,
             could_be_keyed: limit.per_destination().is_some(),
             limit,
         }
@@ -211,13 +229,18 @@ impl<'a> Bank<'a> {
     /// Makes the banks of both sets.
     pub fn new(tally: &'a Tally, sets: [&'a RuleSet; 2]) -> Bank<'a> {
         let limits = sets.map(|set| {
-            let rules = set.rules.iter();
-            rules
-                .map(|rule| match &rule.action.value {
-                    Action::RateLimit(limit) => Some(Limiter::new(limit.clone())),
-                    _ => None,
-                })
-                .collect::<Vec<_>>()
+            let limits = set.limits();
+            let shares = bucket_rules(&limits);
+            let mut users = vec![0u32; limits.len()];
+            shares.iter().for_each(|rule| users[*rule as usize] += 1);
+            // A bucket with a name that one rule uses is like any other.
+            let own = |(limit, rule): (Option<RateLimit>, &u32)| {
+                let limit = limit?;
+                let bucket = limit.bucket.clone().filter(|_| users[*rule as usize] > 1);
+                let could_be_keyed = limit.per_destination().is_some();
+                Some(Limiter { could_be_keyed, ..Limiter::new(RateLimit { bucket, ..limit }) })
+            };
+            limits.into_iter().zip(&shares).map(own).collect::<Vec<_>>()
         });
         let policers: Vec<_> =
             tally.pairs.values().iter().map(|pair| policers(pair, sets)).collect();
@@ -230,10 +253,20 @@ impl<'a> Bank<'a> {
             }
         }
         let all = || limits.iter().flatten().flatten();
+        let mildest = [0, 1].map(|side: usize| {
+            let limits = (0u32..).zip(&limits[side]);
+            limits
+                .filter_map(|(rule, one)| {
+                    Some((rule, Limiter::new(mildest(&one.as_ref()?.limit)?)))
+                })
+                .collect::<BTreeMap<_, _>>()
+        });
         Bank {
             tally,
             is_global: all().any(|one| one.limit.scope == Scope::Global),
-            is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain),
+            is_open: policers.iter().flatten().flatten().any(|(_, uncertain)| *uncertain)
+                || mildest.iter().any(|of| !of.is_empty()),
+            mildest,
             limits,
             policers: policers.into(),
             same,
@@ -282,11 +315,39 @@ impl<'a> Bank<'a> {
     #[must_use]
     pub fn at_rate(&self, rule: u32, rate: Rate) -> Bank<'a> {
         let mut bank = self.clone();
-        if let Some(limiter) = &mut bank.limits[1][rule as usize] {
+        // All that use the same bucket.
+        let limits: Vec<Option<RateLimit>> =
+            self.limits[1].iter().map(|one| Some(one.as_ref()?.limit.clone())).collect();
+        let shares = bucket_rules(&limits);
+        for (limiter, own) in bank.limits[1].iter_mut().zip(&shares) {
+            let Some(limiter) = limiter.as_mut().filter(|_| *own == shares[rule as usize]) else {
+                continue;
+            };
             let could_be_keyed = limiter.could_be_keyed;
             *limiter = Limiter { could_be_keyed, ..Limiter::new(limiter.limit.at_rate(rate)) };
         }
+        for (own, mild) in &mut bank.mildest[1] {
+            let limit = bank.limits[1][*own as usize].as_ref().and_then(|one| mildest(&one.limit));
+            if let Some(limit) = limit {
+                *mild = Limiter::new(limit);
+            }
+        }
         bank
+    }
+
+    /// Returns the bank as its limits are in a world: where nobody knows which of two a limit is,
+    /// the milder loses least.
+    fn read(&self, world: World) -> Cow<'_, Bank<'a>> {
+        if world == World::Greatest || self.mildest.iter().all(BTreeMap::is_empty) {
+            return Cow::Borrowed(self);
+        }
+        let mut bank = self.clone();
+        for (limits, mildest) in bank.limits.iter_mut().zip(&self.mildest) {
+            for (rule, mild) in mildest {
+                limits[*rule as usize] = Some(mild.clone());
+            }
+        }
+        Cow::Owned(bank)
     }
 
     /// Makes a bank of which a candidate rule is keyed by destination.
@@ -478,6 +539,7 @@ impl<'r, 'a> Run<'r, 'a> {
     fn run_packets(&mut self, changed: &[bool]) {
         let mut buckets: Vec<Option<State>> = Vec::new();
         let mut visits = Vec::new();
+        let bank = self.bank.read(self.world);
         for offer in &self.bank.tally.offers {
             let Some(cell) = self.view.position(offer.key).filter(|cell| changed[*cell]) else {
                 continue;
@@ -486,7 +548,7 @@ impl<'r, 'a> Run<'r, 'a> {
             let losses = &mut self.losses;
             // Nothing stops it.
             let _ = ready::meet(
-                self.bank,
+                &bank,
                 offer,
                 &visits,
                 &mut buckets,

@@ -18,11 +18,12 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
-use crate::model::{Algorithm, Burst, Rate, RateLimit, RateUnit};
+use crate::model::{Burst, Rate, RateUnit};
 
 mod bounds;
 mod even;
 pub mod flowspec;
+mod load;
 pub mod nft;
 pub mod router;
 pub mod tc;
@@ -34,6 +35,7 @@ pub mod xt_limit;
 
 pub use bounds::{Bin, greatest_loss, least_loss, may_exceed};
 pub use even::{EvenLimit, EvenState};
+pub use load::{Bounds, bounds, compile, load, mildest};
 pub use timeout::Timeout;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -200,39 +202,6 @@ pub enum LimitError {
     /// rule cannot be judged.
     #[error("the rate is no finite number")]
     NotFinite,
-}
-
-/// Returns the policer of a rate limit. One that the box itself would refuse ([`load`] says why)
-/// lets nothing pass.
-pub fn compile(limit: &RateLimit) -> Box<dyn Policer> {
-    load(limit).unwrap_or_else(|_| {
-        let counts = if limit.rate.counts_bytes() { Counts::Bytes } else { Counts::Packets };
-        Box::new(flowspec::Reading::discard(counts))
-    })
-}
-
-/// Returns the policer of a rate limit, or why its dialect refuses it.
-pub fn load(limit: &RateLimit) -> Result<Box<dyn Policer>, LimitError> {
-    let policer: Box<dyn Policer> = match limit.algorithm {
-        Algorithm::Nft => Box::new(nft::Limit::of(limit)?),
-        Algorithm::XtLimit => Box::new(xt_limit::Limit::of(limit)?),
-        Algorithm::XtHashlimit { expire_ms } => {
-            Box::new(xt_hashlimit::Hashlimit::of(limit, expire_ms)?)
-        }
-        Algorithm::TcPolice => Box::new(tc::Police::of(limit)?),
-        Algorithm::FlowSpec => Box::new(flowspec::Worst::new(limit.rate)),
-        Algorithm::TokenBucket => Box::new(token_bucket::TokenBucket::new(limit.rate, limit.burst)),
-        Algorithm::FixedWindow { window_ns } => {
-            Box::new(window::FixedWindow::new(limit.rate, window_ns))
-        }
-        Algorithm::SlidingWindow { window_ns } => {
-            Box::new(window::SlidingWindow::new(limit.rate, window_ns))
-        }
-    };
-    Ok(match limit.timeout_ns {
-        Some(timeout_ns) if timeout_ns > 0 => Box::new(Timeout { inner: policer, timeout_ns }),
-        _ => policer,
-    })
 }
 
 /// A rate as dialects write it: an amount of whole packets or bytes in whole seconds. A rate that

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use crate::attribution::Attribution;
 use crate::matcher::{Matcher, Test};
-use crate::model::{Action, Label, NameId, RateLimit, RuleSet};
+use crate::model::{Label, NameId, RateLimit, RuleSet};
 use crate::scenario::Moves;
 use crate::traffic::TrafficReader;
 
@@ -65,13 +65,7 @@ struct Origin {
 
 /// Returns the rate limits of a rule set, rule by rule.
 pub fn limits(set: &RuleSet) -> Vec<Option<RateLimit>> {
-    set.rules
-        .iter()
-        .map(|rule| match &rule.action.value {
-            Action::RateLimit(limit) => Some(limit.clone()),
-            _ => None,
-        })
-        .collect()
+    set.limits()
 }
 
 /// Returns the rate limits of a rule set as they would be if keyed by destination.

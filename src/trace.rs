@@ -16,7 +16,8 @@ use crate::attribution::Attribution;
 use crate::attribution::bucket::{Parts, bucket};
 use crate::matcher::{BUCKET, COARSE, Matcher, Step, compile, missing_words};
 use crate::model::{
-    Action, DefaultAction, Exceed, KeyPart, Known, NameId, Names, RateLimit, Record, RuleSet, Scope,
+    Action, Algorithm, DefaultAction, Exceed, KeyPart, Known, NameId, Names, RateLimit, Record,
+    RuleSet, Scope, bucket_rules,
 };
 use crate::policer::{EvenLimit, Level, Policer, compile as policer};
 
@@ -197,6 +198,8 @@ pub struct Tracer<'a> {
     /// And which of its sets this is.
     matcher: (&'a Matcher, usize),
     limits: Vec<Option<Limiter>>,
+    /// For every rule: the rule whose bucket its limit uses.
+    shares: Vec<u32>,
     attribution: Option<&'a Attribution<'a>>,
     buckets: HashMap<Instance, meet::Bucket>,
     /// When the first record came that met a limit: seconds and windows of a profile count from it.
@@ -236,8 +239,10 @@ impl<'a> Tracer<'a> {
             fits_seconds: limit
                 .algorithm
                 .window_ns()
-                .is_none_or(|window_ns| window_ns.is_multiple_of(meet::BIN_NS)),
-            is_lost: false,
+                .is_none_or(|window_ns| window_ns.is_multiple_of(meet::BIN_NS))
+                && limit.bucket.is_none(),
+            // Nobody knows how deep its bucket is.
+            is_lost: limit.algorithm == Algorithm::FlowSpec,
         };
         let limits = set.rules.iter().map(|rule| match &rule.action.value {
             Action::RateLimit(limit) => Some(limiter(limit)),
@@ -246,6 +251,7 @@ impl<'a> Tracer<'a> {
         Tracer {
             set,
             matcher,
+            shares: bucket_rules(&set.limits()),
             limits: limits.collect(),
             attribution,
             buckets: HashMap::new(),
@@ -315,8 +321,12 @@ impl<'a> Tracer<'a> {
             match self.instance(rule, record) {
                 Ok(instance) => by_bucket.entry(instance).or_default().push(*at),
                 Err(missing) => {
-                    let Some(limiter) = &mut self.limits[rule as usize] else { continue };
-                    limiter.is_lost = true;
+                    // Whoever uses the same bucket no longer knows it, either.
+                    let own = self.shares[rule as usize];
+                    let all = self.limits.iter_mut().zip(&self.shares);
+                    let all = all.filter(|(_, shared)| **shared == own);
+                    all.flat_map(|(limiter, _)| limiter).for_each(|one| one.is_lost = true);
+                    let Some(limiter) = &self.limits[rule as usize] else { continue };
                     let limited = Limited { answer: Answer::CannotTell, level: None };
                     going[*at].answer(&limiter.limit, limited, missing | BUCKET, 0);
                 }
@@ -344,7 +354,7 @@ impl<'a> Tracer<'a> {
         };
         let (exporter, parts) = bucket(limit, record, owners)?;
         let pop = record.pop.filter(|_| limit.scope == Scope::Pop);
-        Ok((rule, pop, exporter, parts))
+        Ok((self.shares[rule as usize], pop, exporter, parts))
     }
 }
 

@@ -5,6 +5,7 @@ mod bounds;
 mod captures;
 mod common;
 mod determinism;
+mod dialects;
 mod everyday;
 mod exporters;
 mod git;

@@ -142,11 +142,18 @@ impl Coarse {
         take: Take<'_>,
         undecided: &mut BTreeSet<u32>,
     ) -> ControlFlow<()> {
+        // The rules that use one bucket.
+        let mut shared: BTreeMap<(bool, u32), Vec<u32>> = BTreeMap::new();
+        for (candidate, rule, instance) in self.instances.keys() {
+            if bank.limiter_of(*candidate, *rule).limit.bucket.is_some() {
+                shared.entry((*candidate, *instance)).or_default().push(*rule);
+            }
+        }
         // What rules before took of each key of a side.
         let mut before: HashMap<(bool, u32), (u64, u64)> = HashMap::new();
         let mut rules: BTreeMap<(bool, u32), BTreeMap<u32, (u64, u64)>> = BTreeMap::new();
-        for ((candidate, rule, _), parts) in &self.instances {
-            let (candidate, rule) = (*candidate, *rule);
+        for ((candidate, rule, instance), parts) in &self.instances {
+            let (candidate, rule, instance) = (*candidate, *rule, *instance);
             let limiter = bank.limiter_of(candidate, rule);
             if limiter.limit.exceed == Exceed::Log {
                 continue;
@@ -154,8 +161,14 @@ impl Coarse {
             let lost = match world {
                 World::Least => least(limiter, parts),
                 World::Greatest => {
-                    let strays = self.strays.get(&(candidate, rule));
-                    greatest(limiter, parts, strays.map_or(&[], Vec::as_slice))
+                    let mut strays: Vec<&Contribution> =
+                        self.strays.get(&(candidate, rule)).into_iter().flatten().collect();
+                    // Other rules that use the same bucket fill it as well.
+                    let others = shared.get(&(candidate, instance)).into_iter().flatten();
+                    let others = others.filter(|other| **other != rule);
+                    let parts_of = |other: &u32| self.instances.get(&(candidate, *other, instance));
+                    strays.extend(others.filter_map(parts_of).flatten());
+                    greatest(limiter, parts, &strays)
                 }
             };
             if world == World::Greatest && candidate && !lost.is_empty() {
@@ -189,7 +202,7 @@ impl Coarse {
 type Lost = BTreeMap<u32, (u64, u64)>;
 
 fn least(limiter: &Limiter, parts: &[Contribution]) -> Lost {
-    let shape = &limiter.shape;
+    let shape = &limiter.bounds[0];
     if !limiter.is_plain {
         // How windows and timeouts fall on the packets is anybody's guess.
         return Lost::new();
@@ -310,10 +323,10 @@ fn other(
 }
 
 /// What each key may lose at most; strays may come as well, and are charged elsewhere.
-fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[Contribution]) -> Lost {
-    let shape = &limiter.shape;
+fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[&Contribution]) -> Lost {
+    let shape = &limiter.bounds[1];
     let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
-    for one in parts.iter().chain(strays) {
+    for one in parts.iter().chain(strays.iter().copied()) {
         for bin in one.bins.0..=one.bins.1 {
             sums.entry(bin).or_default().add(one, shape.counts);
         }

@@ -213,6 +213,7 @@ impl Ready {
         take: Take<'_>,
         undecided: &mut BTreeSet<u32>,
     ) -> ControlFlow<()> {
+        let bank = &*bank.read(self.world);
         let mut buckets: Vec<Option<State>> = Vec::new();
         let mut states = States::new(if self.seconds.is_empty() { 0 } else { self.met.instances });
         for step in &self.steps {

@@ -4,6 +4,7 @@ pub mod coverage;
 pub mod diagnostic;
 pub mod intervals;
 pub mod inventory;
+mod limit;
 pub mod names;
 pub mod ordinary;
 pub mod prefix;
@@ -27,7 +28,7 @@ pub use record::{
 pub use rule::{
     Action, Algorithm, Default, DefaultAction, Direction as MatchDirection, Exceed, FlagTest,
     FragmentTest, Harm, Intent, KeyPart, Match, RateLimit, Rule, RuleSet, Scope, Term, Unmodelled,
-    UnmodelledKind,
+    UnmodelledKind, bucket_rules,
 };
 pub use sets::{AddressSet, NumberSet};
 pub use source::{Location, SourceId, Sources, Span, Spanned};

@@ -13,7 +13,7 @@ use crate::attribution::Ends;
 use crate::attribution::bucket::bucket;
 use crate::inventory::customers::EndId;
 use crate::matcher::{BUCKET, Hit, Step, Truth};
-use crate::model::{Family, Fragment, Known, Label, NameId, Record, RecordBatch};
+use crate::model::{Family, Fragment, Known, Label, NameId, Record, RecordBatch, bucket_rules};
 use crate::scenario::slot;
 use crate::service::Service;
 use crate::tally::{BucketKey, Counts, IPV6, Key, LATER_FRAGMENT, NO_BUCKET, Offer, Pair, Tally};
@@ -21,6 +21,8 @@ use crate::tally::{BucketKey, Counts, IPV6, Key, LATER_FRAGMENT, NO_BUCKET, Offe
 /// One thread's share of the work, with its scratch space.
 pub(super) struct Worker<'r, 'a> {
     replay: &'r Replay<'a>,
+    /// For every running and candidate rule: the rule whose bucket its limit uses.
+    buckets: [Vec<u32>; 2],
     pub(super) tally: Tally,
     /// Records of which something had to be changed, and those around them.
     changed: Vec<Record>,
@@ -70,6 +72,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         let lines = replay.matcher.len();
         Worker {
             replay,
+            buckets: [0, 1].map(|side: usize| bucket_rules(&replay.limits[side])),
             tally: Tally::default(),
             changed: Vec::new(),
             plain: Vec::new(),
@@ -363,7 +366,7 @@ impl<'r, 'a> Worker<'r, 'a> {
                 let Some(limit) = &replay.limits[side][step.rule as usize] else { continue };
                 let met = match bucket(limit, record, || owners(&self.tally)) {
                     Ok((exporter, parts)) => {
-                        let (candidate, rule) = (side == 1, step.rule);
+                        let (candidate, rule) = (side == 1, self.buckets[side][step.rule as usize]);
                         let key = BucketKey { candidate, rule, exporter, parts };
                         self.tally.buckets.intern(&key)
                     }

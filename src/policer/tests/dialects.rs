@@ -1,7 +1,7 @@
 //! What all dialects have in common, whatever their arithmetic.
 
 use super::*;
-use crate::model::{Exceed, Scope};
+use crate::model::{Algorithm, Exceed, RateLimit, Scope};
 use crate::policer::flowspec::TrafficRate;
 use crate::policer::nft::Limit as NftLimit;
 use crate::policer::router::{IosPolice, JunosPolicer};
@@ -260,4 +260,82 @@ fn the_native_language_compiles_to_what_it_says() {
     assert_eq!(passed(&limit(Algorithm::TokenBucket, timeout)), [20, 0, 0, 20]);
     assert_eq!(passed(&limit(Algorithm::FixedWindow { window_ns }, timeout)), [10, 0, 0, 10]);
     assert!(std::mem::size_of::<State>() <= 64);
+}
+
+/// Returns a limit of an algorithm.
+fn limit(
+    algorithm: Algorithm,
+    (amount, unit): (u64, RateUnit),
+    per_s: u64,
+    depth: u64,
+) -> RateLimit {
+    let bytes = unit == RateUnit::Bytes;
+    RateLimit {
+        rate: Rate { amount, unit, per_ns: per_s * SECOND },
+        burst: if bytes { Burst::Bytes(depth) } else { Burst::Packets(depth) },
+        burst_is_written: true,
+        per: Vec::new(),
+        scope: Scope::Pop,
+        exceed: Exceed::Drop,
+        algorithm,
+        timeout_ns: None,
+        bucket: None,
+    }
+}
+
+/// How many of some packets exceed.
+fn exceeding(policer: &dyn Policer, packets: &[Packet]) -> usize {
+    let Some(first) = packets.first() else { return 0 };
+    let mut state = policer.fresh(first.time_ns);
+    packets.iter().filter(|packet| !policer.conforms(&mut state, **packet)).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn a_limit_in_packets_loses_what_lies_between_its_bounds(
+        which in 0usize..4, amount in 1u64..300, unit in 0usize..3, depth in 1u64..40,
+        expire_ms in prop::option::of(1u64..200_000),
+        gaps in prop::collection::vec(prop_oneof![
+            6 => 0i64..20_000_000, 2 => 0i64..2_000_000_000, 1 => 0i64..100_000_000_000,
+        ], 1..150),
+    ) {
+        let algorithm = [
+            Algorithm::Nft, Algorithm::XtLimit, Algorithm::XtHashlimit { expire_ms },
+            Algorithm::FlowSpec,
+        ][which];
+        let limit = limit(algorithm, (amount, RateUnit::Packets), [1, 60, 3_600][unit], depth);
+        let Ok(policer) = load(&limit) else { return Ok(()) };
+        let mut time_ns = 1_767_225_600_000_000_000;
+        let packets: Vec<Packet> = gaps.into_iter().map(|gap| {
+            time_ns += gap;
+            Packet { time_ns, packets: 1, bytes: 100 }
+        }).collect();
+        let lost = exceeding(policer.as_ref(), &packets);
+        let Bounds { least, greatest } = bounds(&limit);
+        let by = |shape: Shape| {
+            let mut bucket = Bucket::full(&shape, packets[0].time_ns);
+            packets.iter().filter(|one| !bucket.conforms(&shape, one.time_ns, 1, 100)).count()
+        };
+        if let Some(least) = least {
+            prop_assert!(by(least) <= lost, "{limit:?}: {} {lost}", by(least));
+        }
+        prop_assert!(lost <= by(greatest), "{limit:?}: {lost} {}", by(greatest));
+        if let Some(mildest) = mildest(&limit) {
+            prop_assert!(exceeding(compile(&mildest).as_ref(), &packets) <= lost);
+        }
+    }
+}
+
+#[test]
+fn what_a_dialect_refuses_lets_nothing_pass_and_keeps_its_dialect_at_other_rates() {
+    let refused = limit(Algorithm::XtLimit, (1, RateUnit::Packets), 86_400, 5);
+    assert_eq!(load(&refused).err(), Some(LimitError::Overflow));
+    let packet = Packet { time_ns: 0, packets: 1, bytes: 84 };
+    assert_eq!(exceeding(compile(&refused).as_ref(), &[packet]), 1);
+    // As measured on the kernel: 1,000 bytes a minute pass 11 packets of 84, with a burst 17.
+    let nft = limit(Algorithm::Nft, (1_000, RateUnit::Bytes), 60, 500);
+    assert_eq!(exceeding(compile(&nft).as_ref(), &[packet; 30]), 13);
+    let more = nft.at_rate(Rate { amount: 2_000, unit: RateUnit::Bytes, per_ns: 60 * SECOND });
+    assert_eq!(exceeding(compile(&more).as_ref(), &[packet; 30]), 1);
 }
