@@ -7,12 +7,20 @@
 //!
 //! | file | is for |
 //! |---|---|
-//! | `lexer`, `cursor`, `expressions`, `statements`, `text` | ruleset text |
-//! | `json` | JSON |
+//! | `lexer`, `cursor`, `expressions`, `statements`, `counted`, `text`, `commands` | ruleset text |
+//! | `json`, `json_parts` | JSON |
 //! | `tree`, `ruleset` | what both say |
+//! | `facts` | what rules leave behind for later ones |
+//! | `names`, `values`, `ranges` | words into sets of numbers |
+//! | `fields`, `view`, `terms` | a condition on one field, at one hook, into terms |
+//! | `matches`, `concat` | sets, comparisons, concatenations |
+//! | `limits`, `lower`, `emit` | the rules of a chain |
+//! | `hooks` | the chains that packets pass, in order |
+//! | `constructs` | the table for the documentation |
 
 mod commands;
 mod concat;
+mod constructs;
 mod counted;
 mod cursor;
 mod emit;
@@ -38,7 +46,7 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use super::{Construct, Files, Include, Language, Sure};
+use super::{Files, Include, Language, Sure};
 use crate::chains;
 use crate::model::{Coverage, Diagnostic, Location, RuleSet, SourceId, Sources};
 
@@ -48,8 +56,8 @@ pub(super) const LANGUAGE: Language = Language {
     detect,
     includes,
     parse,
-    constructs: CONSTRUCTS,
-    frame,
+    constructs: constructs::ALL,
+    frame: constructs::frame,
 };
 
 /// Tells ruleset text and the JSON of nft from other texts.
@@ -154,15 +162,6 @@ fn coverage(
     }
     all.into_values().collect()
 }
-
-/// Makes a file of an example.
-fn frame(example: &str) -> String {
-    format!(
-        "table inet x {{\n\tchain forward {{\n\t\ttype filter hook forward priority 0;\n{example}\n\t}}\n}}\n"
-    )
-}
-
-const CONSTRUCTS: &[Construct] = &[];
 
 #[cfg(test)]
 mod tests;
