@@ -9,12 +9,19 @@ mod detect;
 mod flowspec;
 mod iptables;
 pub mod native;
+mod nftables;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] =
-    &[&native::LANGUAGE, &flowspec::LANGUAGE, &iptables::EITHER, &iptables::LEGACY, &iptables::NFT];
+pub const LANGUAGES: &[&Language] = &[
+    &native::LANGUAGE,
+    &flowspec::LANGUAGE,
+    &nftables::LANGUAGE,
+    &iptables::EITHER,
+    &iptables::LEGACY,
+    &iptables::NFT,
+];
 
 /// One rule language.
 pub struct Language {
