@@ -202,8 +202,11 @@ impl Context<'_> {
     }
 
     /// Makes a condition on the destination or its port that address translation may have changed.
-    pub(super) fn translated(&self, term: Term, text: &str, location: Location) -> Term {
+    pub(super) fn translated(&mut self, term: Term, text: &str, location: Location) -> Term {
         let unknown = not_recorded(format!("{text} after address translation"));
+        if self.rewritten().is_some() {
+            self.bound(location, "address translation may have changed the destination before");
+        }
         match self.rewritten() {
             None => term,
             Some(Rewritten::All) => unknown,

@@ -160,7 +160,7 @@ fn address(
     is_src: bool,
     set: AddressSet,
     text: &str,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     location: Location,
 ) -> Term {
     if is_src { Term::Src(set) } else { context.translated(Term::Dst(set), text, location) }
