@@ -1,7 +1,7 @@
 //! Which family a file is for: by its first line, by its name, by what it asks for.
 
-use super::file::Section;
 use super::spec::{Setting, Spec};
+use super::tables::Section;
 use crate::model::{Diagnostic, Family, Location};
 
 /// Returns the family that a comment of `iptables-save` tells.

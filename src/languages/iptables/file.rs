@@ -4,7 +4,7 @@ use super::family;
 use super::ipset::Sets;
 use super::lex::{self, Quoting, Word};
 use super::spec;
-use super::tables::{Chain, Chains, Note, Rule, TABLES, Table, Written};
+use super::tables::{Chain, Chains, Note, Rule, Section, TABLES, Table, Written};
 use crate::model::{DefaultAction, Diagnostic, Family, Location, SourceId, Sources, Span, Spanned};
 use crate::yaml::nearest;
 
@@ -51,17 +51,6 @@ pub(super) fn read<'a>(sources: &'a Sources, files: &[SourceId]) -> (Written<'a>
         }
     }
     (written, problems)
-}
-
-/// One table of one file.
-#[derive(Debug)]
-pub(super) struct Section<'a> {
-    /// Its family, where a command tells.
-    pub(super) family: Option<Family>,
-    /// Which table.
-    pub(super) table: Table,
-    /// What is in it.
-    pub(super) chains: Chains<'a>,
 }
 
 struct Reader<'a, 'r> {

@@ -126,3 +126,14 @@ impl<'a> Chains<'a> {
         self.chains.len() - 1
     }
 }
+
+/// One table of one file.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    /// Its family, where a command tells.
+    pub(super) family: Option<Family>,
+    /// Which table.
+    pub(super) table: Table,
+    /// What is in it.
+    pub(super) chains: Chains<'a>,
+}
