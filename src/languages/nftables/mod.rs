@@ -63,8 +63,9 @@ pub(super) const LANGUAGE: Language = Language {
 /// Tells ruleset text and the JSON of nft from other texts.
 fn detect(text: &str) -> Sure {
     if is_json(text) {
-        let head = &text[..text.len().min(4_096).min(text.len())];
-        return if head.contains("\"nftables\"") { Sure::Certain } else { Sure::No };
+        let head = text.bytes().take(4_096).collect::<Vec<u8>>();
+        let names = head.windows(10).any(|word| word == b"\"nftables\"");
+        return if names { Sure::Certain } else { Sure::No };
     }
     if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) {
         return Sure::Certain;
