@@ -17,6 +17,7 @@ mod limits;
 mod lint;
 mod matching;
 mod nft_kernel;
+mod nftables;
 mod places;
 mod rates;
 mod reach;

@@ -162,6 +162,3 @@ fn coverage(
     }
     all.into_values().collect()
 }
-
-#[cfg(test)]
-mod tests;
