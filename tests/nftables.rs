@@ -185,6 +185,34 @@ fn rules_that_no_packet_on_the_way_meets_are_not_silently_nothing() {
     assert!(!has_error(&read(text, languages::Path::Input).1));
 }
 
+#[test]
+fn the_outage_of_the_story_is_caught_in_nftables_on_one_screen() {
+    let folder = common::fixtures("incidents").join("2012-09-15-rate-limit");
+    let check = |rules: &str| {
+        let output = common::blastgate(&folder)
+            .args(["check", rules, "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"])
+            .args(["--no-config", "--now", common::NOW])
+            .output()
+            .expect("the program runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, text) = check("wrong.nft");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("protected_traffic_hit") && text.contains("wrong.nft:9"), "{text}");
+    assert!(text.lines().count() <= 30, "{text}");
+    let (code, text) = check("right.nft");
+    assert_eq!(code, Some(0), "{text}");
+    // nft(8) takes both.
+    for rules in ["wrong.nft", "right.nft"] {
+        let args = ["-c", "-f", rules];
+        match std::process::Command::new("nft").args(args).current_dir(&folder).output() {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => common::skip(&String::from_utf8_lossy(&output.stderr)),
+            Err(_) => common::skip("nft is not installed"),
+        }
+    }
+}
+
 /// By hand: `cargo test --release -- --ignored hundred_thousand --nocapture`.
 #[test]
 #[ignore = "a measurement"]
