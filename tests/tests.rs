@@ -12,6 +12,7 @@ mod git;
 mod guardrail_fixtures;
 mod guardrails;
 mod incidents;
+mod iptables_kernel;
 mod kernel;
 mod limits;
 mod lint;
