@@ -18,6 +18,7 @@ mod limits;
 mod lint;
 mod matching;
 mod nft_kernel;
+mod nftables;
 mod places;
 mod rates;
 mod reach;
