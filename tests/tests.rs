@@ -14,6 +14,7 @@ mod guardrails;
 mod incidents;
 mod iptables_kernel;
 mod kernel;
+mod languages;
 mod limits;
 mod lint;
 mod matching;

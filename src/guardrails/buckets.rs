@@ -7,11 +7,12 @@ use crate::judge::Judge;
 use crate::model::prefix::host_mask;
 use crate::model::{AddressRange, AddressSet, KeyPart, Match, RateLimit};
 
-/// Returns the names of two or more owners who can meet in one bucket, if not all of them are the
-/// rule's target; the first such bucket in the order of addresses.
+/// Returns the names of two or more owners who can meet in one bucket of the limit of a rule, or of
+/// several rules that use the same, if not all of them are the rule's target; the first such bucket
+/// in the order of addresses.
 pub(super) fn shared_owners(
     evidence: &Evidence<'_>,
-    matches: &Match,
+    users: &[&Match],
     limit: &RateLimit,
     judge: &Judge,
 ) -> Option<Vec<String>> {
@@ -23,7 +24,7 @@ pub(super) fn shared_owners(
         KeyPart::Dst { v4, v6 } => Some([*v4, *v6]),
         _ => None,
     });
-    let (dst, src) = (matches.destinations(), matches.sources());
+    let (dst, src) = (named(users, Match::destinations), named(users, Match::sources));
     // Who owns the addresses that part them, only an inventory tells.
     if evidence.given < Needs::Inventory && (dst.is_some() || src.is_some() || cut.is_some()) {
         return None;
@@ -39,6 +40,12 @@ pub(super) fn shared_owners(
             None => Some(vec!["everyone".to_owned()]),
         },
     }
+}
+
+/// Returns the addresses that these matches name together; none if one of them names none.
+fn named(users: &[&Match], of: impl Fn(&Match) -> Option<AddressSet>) -> Option<AddressSet> {
+    let sets: Option<Vec<AddressSet>> = users.iter().map(|matches| of(matches)).collect();
+    sets.map(|sets| AddressSet::new(sets.iter().flat_map(AddressSet::iter)))
 }
 
 fn everything() -> AddressSet {

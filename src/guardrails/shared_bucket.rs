@@ -4,7 +4,7 @@ use super::buckets::shared_owners;
 use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::judge::harms;
-use crate::model::Action;
+use crate::model::{Action, Match, bucket_rules};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "shared_bucket",
@@ -24,12 +24,18 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 };
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let buckets = bucket_rules(&evidence.candidate.limits());
     for (rule, text, judge) in evidence.rules() {
         let Action::RateLimit(limit) = &text.action.value else { continue };
         if !harms(&text.action.value) {
             continue;
         }
-        let Some(owners) = shared_owners(evidence, &text.matches, limit, judge) else { continue };
+        let own = buckets[rule as usize];
+        let users = buckets.iter().zip(&evidence.candidate.rules);
+        let users = users.filter(|(bucket, _)| **bucket == own).map(|(_, rule)| &rule.matches);
+        let users: Vec<&Match> =
+            if limit.bucket.is_some() { users.collect() } else { vec![&text.matches] };
+        let Some(owners) = shared_owners(evidence, &users, limit, judge) else { continue };
         let named = owners.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         let more = if owners.len() > 3 {
             format!(" and {} more", owners.len() - 3)

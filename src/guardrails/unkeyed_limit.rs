@@ -28,7 +28,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         let single = text.matches.destinations().is_some_and(|dst| dst.is_single());
-        let shared = shared_owners(evidence, &text.matches, limit, judge).is_some();
+        let shared = shared_owners(evidence, &[&text.matches], limit, judge).is_some();
         if !limit.per.is_empty() || single || shared {
             continue;
         }

@@ -310,6 +310,14 @@ impl Harm {
 }
 
 impl Action {
+    /// Returns the rate limit, if it is one.
+    pub fn limit(&self) -> Option<&RateLimit> {
+        match self {
+            Action::RateLimit(limit) => Some(limit),
+            _ => None,
+        }
+    }
+
     /// Returns how badly a packet fares that meets this action.
     pub fn harm(&self) -> Harm {
         match self {

@@ -13,7 +13,8 @@ use super::space::{HeaderSet, Key};
 use crate::inventory::customers::{Customers, End, EndId, Owner};
 use crate::matcher::ends_walk;
 use crate::model::{
-    Action, AddressRange, AddressSet, Family, Harm, InfrastructureId, Inventory, KeyPart, RateLimit,
+    Action, AddressRange, AddressSet, Family, Harm, InfrastructureId, Inventory, KeyPart,
+    RateLimit, RuleSet,
 };
 
 /// Of how many pairs of limits it is looked at which of their buckets are entered: that costs
@@ -103,6 +104,7 @@ impl Both<'_> {
             if let Some(before) = self.change.running_of[rule]
                 && !self.change.concerns(rule)
                 && self.is_as_generous(rule, before)
+                && !self.changes_users(rule, before, &touched)
             {
                 let fronts = self.lost_fronts(rule, before, &running);
                 let is_entered = FAMILIES.into_iter().any(|family| {
@@ -125,6 +127,11 @@ impl Both<'_> {
                 .collect();
             near.sort_unstable();
             near.dedup();
+            if near.iter().any(|before| self.changes_users(rule, *before, &touched)) {
+                self.crowded
+                    .extend(near.iter().map(|before| ((rule as u32, *before as u32), true)));
+                continue;
+            }
             let mut shares = None;
             for before in &near {
                 let fronts = self.lost_fronts(rule, *before, &running);
@@ -167,6 +174,34 @@ impl Both<'_> {
                 self.parted.insert(pair, parted);
             }
         }
+    }
+
+    /// Returns whether a limit has its buckets in common with other rules, and these are not those
+    /// that they were, or the change touches packets that come to them.
+    fn changes_users(&self, rule: usize, before: usize, touched: &[Vec<HeaderSet>; 2]) -> bool {
+        let users = |set: &RuleSet, rule: usize| -> Vec<usize> {
+            let bucket = |action: &Action| action.limit().and_then(|limit| limit.bucket.clone());
+            let Some(own) = bucket(&set.rules[rule].action.value) else { return vec![rule] };
+            let rules = set.rules.iter().enumerate();
+            rules
+                .filter(|(_, other)| bucket(&other.action.value).as_ref() == Some(&own))
+                .map(|(at, _)| at)
+                .collect()
+        };
+        let now = users(self.candidate.set, rule);
+        let then = users(self.running.set, before);
+        if now == [rule] && then == [before] {
+            return false;
+        }
+        let same = now.iter().map(|rule| self.change.running_of[*rule]);
+        !same.eq(then.iter().map(|rule| Some(*rule)))
+            || now.iter().any(|rule| {
+                self.change.concerns(*rule)
+                    || FAMILIES.into_iter().any(|family| {
+                        let own = self.candidate.of(*rule, family).wide();
+                        !meet(own, &touched[at(family)]).is_empty()
+                    })
+            })
     }
 
     /// Returns the packets that the rules of the change take, or took.

@@ -1,0 +1,199 @@
+//! Rules of real languages, end to end: what the languages leave open never passes, and what they
+//! say plainly is judged as in any other.
+
+use crate::common::{Run, check};
+
+const INVENTORY: &str = "
+version: 1
+customers:
+  - {id: a, prefixes: [10.0.0.0/30]}
+  - {id: b, prefixes: [10.0.0.4/30]}
+";
+
+const TRAFFIC: &str = "
+version: 1
+duration: 60s
+flows:
+  - {id: a, pop: ams, dst: 10.0.0.1, protocol: tcp, dst_port: 443, rate: 10 pps}
+  - {id: b, pop: ams, dst: 10.0.0.5, protocol: tcp, dst_port: 443, rate: 10 pps}
+  - {id: flood, pop: ams, label: attack, dst: 10.0.0.1, protocol: udp, dst_port: 53, rate: 1 kpps}
+";
+
+/// Judges rules of a file of this name, against running ones if there are any.
+fn judge(name: &str, running: Option<&str>, candidate: &str) -> Run {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    put("inventory.yaml", INVENTORY);
+    put("traffic.yaml", TRAFFIC);
+    put(name, candidate);
+    let before = format!("before-{name}");
+    let mut arguments = vec![name, "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"];
+    if let Some(running) = running {
+        put(&before, running);
+        arguments.extend(["--running", before.as_str()]);
+    }
+    check(folder.path(), &arguments)
+}
+
+fn ids<'r>(run: &'r Run, severity: &str) -> Vec<&'r str> {
+    let findings = run.findings().into_iter();
+    findings.filter(|(_, own)| *own == severity).map(|(id, _)| id).collect()
+}
+
+/// Says of rules of every language: drop the flood to a, or the same to everybody.
+fn everywhere() -> [(&'static str, &'static str, String, String); 4] {
+    let nft = |address: &str| {
+        format!(
+            "table inet filter {{
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    # blastgate: intent target=a must_stop=90%
+    {address}udp dport 53 drop
+  }}
+}}
+"
+        )
+    };
+    let iptables = |address: &str| {
+        format!(
+            "*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+# blastgate: intent target=a must_stop=90%
+-A FORWARD {address}-p udp -m udp --dport 53 -j DROP
+COMMIT
+"
+        )
+    };
+    let exabgp = |address: &str| {
+        format!(
+            "flow {{
+  # blastgate: intent target=a must_stop=90%
+  route flood {{
+    match {{ {address}protocol udp; destination-port =53; }}
+    then {{ discard; }}
+  }}
+}}
+"
+        )
+    };
+    let junos = |address: &str| {
+        format!(
+            "firewall {{
+  family inet {{
+    filter edge {{
+      /* blastgate: intent target=a must_stop=90% */
+      term flood {{
+        from {{ {address}protocol udp; destination-port 53; }}
+        then discard;
+      }}
+      term rest {{ then accept; }}
+    }}
+  }}
+}}
+"
+        )
+    };
+    [
+        ("rules.nft", "nftables", nft("ip daddr 10.0.0.1 "), nft("")),
+        ("rules.v4", "iptables", iptables("-d 10.0.0.1/32 "), iptables("")),
+        ("rules.conf", "flowspec", exabgp("destination 10.0.0.1/32; "), exabgp("")),
+        ("rules.junos", "junos", junos("destination-address { 10.0.0.1/32; } "), junos("")),
+    ]
+}
+
+#[test]
+fn a_rule_for_one_customer_passes_and_for_everybody_fails_in_every_language() {
+    for (name, language, for_one, for_all) in everywhere() {
+        let run = judge(name, None, &for_one);
+        assert_eq!((run.verdict(), run.code), ("pass", 0), "{language}: {}", run.result);
+        let run = judge(name, None, &for_all);
+        assert_eq!((run.verdict(), run.code), ("fail", 1), "{language}: {}", run.result);
+        assert!(ids(&run, "error").contains(&"reach_beyond_intent"), "{language}: {}", run.result);
+    }
+}
+
+#[test]
+fn a_text_that_was_cut_never_passes() {
+    for (name, language, for_one, _) in everywhere() {
+        for cut in 1..for_one.len() {
+            // Cuts behind which nothing is missing but a line's end are none.
+            if for_one[cut..].trim().is_empty() {
+                continue;
+            }
+            // A cut comment is one that says nothing.
+            if !cut.is_multiple_of(7) {
+                continue;
+            }
+            let run = judge(name, None, &for_one[..cut]);
+            assert_ne!(run.verdict(), "pass", "{language}: {}", &for_one[..cut]);
+        }
+    }
+}
+
+fn nft(rules: &str) -> String {
+    format!(
+        "table inet filter {{
+  limit shared {{ rate 100/second }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+{rules}
+  }}
+}}
+"
+    )
+}
+
+#[test]
+fn a_named_limit_of_two_customers_is_a_shared_bucket() {
+    let before = nft("    ip daddr 10.0.0.1 udp dport 53 limit name \"shared\" counter accept
+    # blastgate: intent target=a
+    ip daddr 10.0.0.1 udp dport 53 drop");
+    let after = nft("    ip daddr 10.0.0.1 udp dport 53 limit name \"shared\" counter accept
+    # blastgate: intent target=a
+    ip daddr 10.0.0.1 udp dport 53 drop
+    ip daddr 10.0.0.5 udp dport 53 limit name \"shared\" counter accept
+    # blastgate: intent target=b
+    ip daddr 10.0.0.5 udp dport 53 drop");
+    let run = judge("rules.nft", Some(&before), &after);
+    assert_eq!(run.verdict(), "fail", "{}", run.result);
+    assert!(ids(&run, "error").contains(&"shared_bucket"), "{}", run.result);
+}
+
+#[test]
+fn what_connection_tracking_may_accept_is_not_taken_for_accepted() {
+    let before = nft("    ct state established,related accept");
+    let after = nft("    ct state established,related accept
+    # blastgate: intent target=a may_affect=a
+    tcp dport 443 drop");
+    let run = judge("rules.nft", Some(&before), &after);
+    // The proof: a packet can be new.
+    assert_eq!(run.verdict(), "fail", "{}", run.result);
+    let after = nft("    ct state established,related accept
+    # blastgate: intent target=a may_affect=a may_reach=all
+    tcp dport 443 drop");
+    let run = judge("rules.nft", Some(&before), &after);
+    // The recording: whether these were, it does not tell.
+    assert_eq!(run.verdict(), "cannot_judge", "{}", run.result);
+    assert!(ids(&run, "unknown").contains(&"field_not_recorded"), "{}", run.result);
+    assert!(run.result.to_string().contains("ct state"), "{}", run.result);
+}
+
+#[test]
+fn what_is_not_understood_never_passes() {
+    for rule in [
+        "    # blastgate: intent target=a
+    tcp dport 443 osf name \"Linux\" drop",
+        "    # blastgate: intent target=a
+    ip daddr 10.0.0.1 udp dport 53 drop
+    tcp dport 443 osf name \"Linux\" drop",
+        "    # blastgate: intent target=a may_reach=all
+    tcp dport 443 meta cgroup 5 drop",
+    ] {
+        let run = judge("rules.nft", None, &nft(rule));
+        assert_ne!(run.verdict(), "pass", "{rule}: {}", run.result);
+    }
+}
