@@ -7,12 +7,13 @@ use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
 mod flowspec;
+mod junos;
 pub mod native;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE];
+pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE, &junos::LANGUAGE];
 
 /// One rule language.
 pub struct Language {
