@@ -6,11 +6,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 
 pub mod git;
+pub mod pattern;
 
 /// The largest text that is read: rules, inventories, configs.
 pub const MAX_TEXT_BYTES: u64 = 1 << 30;
@@ -270,6 +271,46 @@ pub fn is_same_file(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => a == b,
         _ => a == b,
     }
+}
+
+/// Returns the names of all files in a folder, links to files among them.
+pub fn names_in(folder: &Path) -> Result<Vec<String>, InputError> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let fault = |source| InputError::read(shown(folder), source);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        if !entry.path().is_dir() {
+            let name = entry.file_name();
+            let is_text = name.to_str().map(str::to_owned);
+            names.push(is_text.unwrap_or_else(|| name.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(names)
+}
+
+/// Returns what tells a file from all others: its place without links, if it is there.
+pub fn identity(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| plain(path))
+}
+
+/// Takes `.` and `..` out of a path, by its words alone.
+pub fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(plain.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                plain.pop();
+            }
+            // Above the root there is nothing.
+            Component::ParentDir if plain.has_root() => {}
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Returns the current folder.

@@ -1,6 +1,7 @@
 //! The wiring: a checked plan in, a report out.
 
 mod evidence;
+mod includes;
 mod observed;
 mod plan;
 mod rule_sets;

@@ -18,6 +18,7 @@ pub use error::GitError;
 use paths::{Place, path_of};
 
 /// A commit.
+#[derive(Clone)]
 pub struct Commit {
     id: String,
     /// Its id, abbreviated as far as it is unique.
@@ -27,8 +28,9 @@ pub struct Commit {
 /// Rule files as git has them.
 #[derive(Default)]
 pub struct Listing {
-    /// The name under which each is shown, and its text; in the byte-wise order of their paths.
-    pub texts: Vec<(String, String)>,
+    /// The name under which each is shown, its path as typed, and its text; in the byte-wise order
+    /// of their paths.
+    pub texts: Vec<(String, PathBuf, String)>,
     /// The paths, as typed, at which there is no rule file.
     pub absent: Vec<PathBuf>,
 }
@@ -178,8 +180,7 @@ impl Repository {
                 absent.push(place.typed.to_owned());
             }
         }
-        let texts = read(wanted)?.into_iter().map(|(name, _, text)| (name, text)).collect();
-        Ok(Listing { texts, absent })
+        Ok(Listing { texts: read(wanted)?, absent })
     }
 
     /// Returns the rule files that these paths have in the index: what would be committed now.
@@ -228,10 +229,36 @@ impl Repository {
             |own: &[PathBuf]| own.iter().any(|path| read.iter().any(|(_, kept, _)| kept == path));
         let absent = parts.iter().filter(|(_, own)| !is_there(own));
         let absent = absent.map(|(typed, _)| (*typed).to_owned()).collect();
-        Ok(Listing {
-            texts: read.into_iter().map(|(name, _, text)| (name, text)).collect(),
-            absent,
-        })
+        Ok(Listing { texts: read, absent })
+    }
+
+    /// Returns the names of all files right in a folder: at a commit, or in the index.
+    pub fn names_in(
+        &self,
+        commit: Option<&Commit>,
+        folder: &Path,
+    ) -> Result<Vec<String>, GitError> {
+        let place = Place::new(folder, &self.here, &self.top)?;
+        let inner: Vec<Vec<u8>> = match commit {
+            Some(commit) => {
+                let name = |path: &[u8]| path_of(path).display().to_string();
+                match find(commit, &place, &name)? {
+                    Some(entry) if entry.mode == TREE => tree(&entry.id, false, &shown(folder))?
+                        .into_iter()
+                        .filter(|inner| inner.mode != TREE)
+                        .map(|inner| inner.path)
+                        .collect(),
+                    _ => Vec::new(),
+                }
+            }
+            None => {
+                let path = place.path();
+                let entries = index(std::slice::from_ref(&place))?;
+                let inner = entries.iter().filter_map(|entry| below(&entry.path, &path));
+                inner.filter(|inner| !inner.contains(&b'/')).map(<[u8]>::to_vec).collect()
+            }
+        };
+        Ok(inner.iter().map(|name| path_of(name).display().to_string()).collect())
     }
 
     /// Makes sure that the working tree shows all rule files that it stands for: one that a sparse

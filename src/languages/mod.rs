@@ -7,13 +7,23 @@ use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
 mod flowspec;
+mod iptables;
 mod junos;
 pub mod native;
+mod nftables;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE, &junos::LANGUAGE];
+pub const LANGUAGES: &[&Language] = &[
+    &native::LANGUAGE,
+    &flowspec::LANGUAGE,
+    &nftables::LANGUAGE,
+    &iptables::EITHER,
+    &iptables::LEGACY,
+    &iptables::NFT,
+    &junos::LANGUAGE,
+];
 
 /// One rule language.
 pub struct Language {

@@ -1,9 +1,10 @@
 //! Where the two rule sets come from: files, folders, the git index, a git revision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Run;
+use super::includes::{self, Origin, Text};
 use super::plan::Running;
 use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
@@ -46,11 +47,14 @@ impl Run {
         };
         self.note(&from_git);
         let candidate = match from_git.candidate {
-            Some(listing) => self.listed(listing),
+            Some(listing) => self.listed(listing, &Origin::Index),
             None => self.rules(&self.plan.rules.clone(), "the candidate rules"),
         };
         let running = match (from_git.running, self.plan.running.clone()) {
-            (Some(listing), _) => self.listed(listing),
+            (Some(listing), _) => match from_git.commit {
+                Some(commit) => self.listed(listing, &Origin::Commit(commit)),
+                None => RuleSet::empty(),
+            },
             (None, Running::Path(path)) => self.rules(&[path], "the running rules"),
             (None, _) => RuleSet::empty(),
         };
@@ -128,19 +132,18 @@ impl Run {
         };
         let mut texts = Vec::new();
         for path in files {
-            texts.extend(self.text(&path));
+            texts.extend(self.text(&path).map(|source| Text { source, path }));
         }
-        self.parse(&texts)
+        self.parse(texts, &Origin::Disk)
     }
 
     /// Parses the rules that git holds; none if it holds none.
-    fn listed(&mut self, listing: Listing) -> RuleSet {
-        if listing.texts.is_empty() {
-            return RuleSet::empty();
-        }
+    fn listed(&mut self, listing: Listing, origin: &Origin) -> RuleSet {
         let texts = listing.texts.into_iter();
-        let texts: Vec<SourceId> = texts.map(|(name, text)| self.sources.add(name, text)).collect();
-        self.parse(&texts)
+        let texts =
+            texts.map(|(name, path, text)| Text { source: self.sources.add(name, text), path });
+        let texts = texts.collect();
+        self.parse(texts, origin)
     }
 
     /// Returns the ends of file names that a folder of rules is searched for: those of the
@@ -153,14 +156,15 @@ impl Run {
         }
     }
 
-    fn parse(&mut self, texts: &[SourceId]) -> RuleSet {
+    fn parse(&mut self, texts: Vec<Text>, origin: &Origin) -> RuleSet {
         if texts.is_empty() {
-            // What could not be read was said.
+            // There is nothing, or what could not be read was said.
             return RuleSet::empty();
         }
+        let mut files: Vec<SourceId> = texts.iter().map(|text| text.source).collect();
         let language = match self.plan.language {
             Some(language) => language,
-            None => match languages::detect(&self.sources, texts) {
+            None => match languages::detect(&self.sources, &files) {
                 Ok(language) => language,
                 Err(problem) => {
                     self.problems.push(problem);
@@ -168,11 +172,18 @@ impl Run {
                 }
             },
         };
-        let included = BTreeMap::new();
+        let included =
+            includes::read(language, &texts, origin, &mut self.sources, &mut self.problems);
+        // What another file includes is read there, and not once more by itself.
+        files.retain(|file| !included.sources.contains(file));
+        for text in texts.iter().filter(|text| included.sources.contains(&text.source)) {
+            let name = &self.sources.get(text.source).name;
+            self.notes.push(format!("{name} is read where another file includes it"));
+        }
         let files = Files {
             sources: &self.sources,
-            files: texts,
-            included: &included,
+            files: &files,
+            included: &included.by_place,
             way: &self.plan.way,
         };
         let (set, problems) = (language.parse)(&files);

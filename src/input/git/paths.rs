@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::GitError;
-use crate::input::{InputError, is_stdin, shown};
+use crate::input::{InputError, is_stdin, plain, shown};
 
 /// A path as typed, and where it is within the repository.
 pub(super) struct Place<'p> {
@@ -84,21 +84,6 @@ pub(super) fn roots(top: &Path) -> Result<(PathBuf, PathBuf), GitError> {
     let real =
         |path: &Path| fs::canonicalize(path).map_err(|error| InputError::read(shown(path), error));
     Ok((real(&here)?, real(top)?))
-}
-
-/// Takes `.` and `..` out of an absolute path, by its words alone.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
 }
 
 /// Makes a path of what git says.
