@@ -32,4 +32,5 @@ mod tcpdump;
 mod trace;
 mod twin;
 mod unknown;
+mod within;
 mod witnesses;
