@@ -167,6 +167,15 @@ impl Flat {
 }
 
 impl Verdict {
+    /// Returns the limit that stands first in it, if one does.
+    fn limit(&self) -> Option<&RateLimit> {
+        match self {
+            Verdict::Within(limit, _) | Verdict::Action(Action::RateLimit(limit)) => Some(limit),
+            Verdict::Perhaps(_, inner) => inner.limit(),
+            _ => None,
+        }
+    }
+
     /// Returns the chain that is jumped to, if one is.
     fn target(&self) -> Option<usize> {
         match self {

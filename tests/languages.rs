@@ -161,6 +161,8 @@ fn a_named_limit_of_two_customers_is_a_shared_bucket() {
     let run = judge("rules.nft", Some(&before), &after);
     assert_eq!(run.verdict(), "fail", "{}", run.result);
     assert!(ids(&run, "error").contains(&"shared_bucket"), "{}", run.result);
+    // Nothing is met of the rules for b; nothing is said of the drops, which are part of the limits.
+    assert_eq!(ids(&run, "warning"), ["rule_without_hits"], "{}", run.result);
 }
 
 #[test]
@@ -173,7 +175,7 @@ fn what_connection_tracking_may_accept_is_not_taken_for_accepted() {
     // The proof: a packet can be new.
     assert_eq!(run.verdict(), "fail", "{}", run.result);
     let after = nft("    ct state established,related accept
-    # blastgate: intent target=a may_affect=a may_reach=all
+    # blastgate: intent target=a may_affect=a may_reach=all must_stop=0%
     tcp dport 443 drop");
     let run = judge("rules.nft", Some(&before), &after);
     // The recording: whether these were, it does not tell.

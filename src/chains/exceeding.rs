@@ -2,7 +2,10 @@
 
 use super::facts::{Terms, are_apart, imply};
 use super::{Chain, Program, Verdict};
-use crate::model::{Action, DefaultAction, Exceed, Intent};
+use crate::model::{Action, DefaultAction, Exceed, Intent, Term};
+
+/// How many conditions of which one holds are looked at one by one.
+const MAX_BRANCHES: usize = 8;
 
 /// What certainly becomes of all packets that go on.
 pub(super) struct Loss<'p> {
@@ -27,6 +30,24 @@ pub(super) fn loss<'p>(
     facts: &Terms,
     steps: &mut usize,
 ) -> Option<Loss<'p>> {
+    // One of several conditions holds: what becomes of the packets of each?
+    let branches = facts.iter().enumerate().find_map(|(at, term)| match &term.value {
+        Term::AnyOf(branches) if branches.len() <= MAX_BRANCHES => Some((at, branches)),
+        _ => None,
+    });
+    if let Some((at, branches)) = branches {
+        let mut all: Option<Loss<'p>> = None;
+        for branch in branches {
+            let mut facts = facts.to_vec();
+            facts.splice(at..=at, branch.terms.iter().cloned());
+            let loss = loss(program, base, frames, &facts, steps)?;
+            if all.as_ref().is_some_and(|all| all.exceed != loss.exceed) {
+                return None;
+            }
+            all = all.or(Some(loss));
+        }
+        return all;
+    }
     let mut walk = Walk { program, facts, steps, part: None };
     for (chain, next) in frames.iter().rev() {
         match walk.chain(*chain, *next) {

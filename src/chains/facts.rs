@@ -1,7 +1,7 @@
 //! What one condition says about another. Every answer is on the safe side: `false` is "cannot be
 //! told".
 
-use crate::model::{AddressSet, Family, NumberSet, Spanned, Term};
+use crate::model::{AddressSet, Family, FragmentTest, NumberSet, Spanned, Term};
 
 /// Conditions that hold together.
 pub(super) type Terms = [Spanned<Term>];
@@ -23,6 +23,11 @@ fn is_apart(a: &Term, b: &Term) -> bool {
         | (Term::Dscp(a), Term::Dscp(b))
         | (Term::Ttl(a), Term::Ttl(b)) => !overlap(a, b),
         (Term::Family(a), Term::Family(b)) => a != b,
+        // A later fragment has no transport header.
+        (Term::Fragment(tests), other) | (other, Term::Fragment(tests)) => {
+            let is_later = |test| matches!(test, &FragmentTest::NotFirst | &FragmentTest::Last);
+            is_of_transport(other) && tests.iter().all(is_later)
+        }
         (Term::Family(family), Term::Src(set) | Term::Dst(set))
         | (Term::Src(set) | Term::Dst(set), Term::Family(family)) => set.ranges(*family).is_empty(),
         (Term::Not(inner), other) | (other, Term::Not(inner)) => {
@@ -33,6 +38,18 @@ fn is_apart(a: &Term, b: &Term) -> bool {
             .all(|branch| branch.terms.iter().any(|term| is_apart(&term.value, other))),
         _ => false,
     }
+}
+
+fn is_of_transport(term: &Term) -> bool {
+    matches!(
+        term,
+        Term::SrcPort(_)
+            | Term::DstPort(_)
+            | Term::Port(_)
+            | Term::TcpFlags(_)
+            | Term::IcmpType(_)
+            | Term::IcmpCode(_)
+    )
 }
 
 fn overlap(a: &NumberSet, b: &NumberSet) -> bool {

@@ -1,16 +1,20 @@
 //! The walk that writes the flat list.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod buckets;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::exceeding::{self, Frame};
-use super::facts::{are_apart, weight};
+use super::facts::{are_apart, imply, weight};
 use super::names::{self, Names};
 use super::{Chain, ChainRule, MAX_RULES, MAX_TERMS, Program, Verdict, shape};
 use crate::model::{
     Action, Default, DefaultAction, Diagnostic, Exceed, Intent, Location, Match, RateLimit, Rule,
     Spanned, Term, Unmodelled, UnmodelledKind,
 };
+
+pub(super) use buckets::Bucket;
 
 /// What an accept does that ends one base chain of several.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,13 +28,6 @@ pub(super) enum Leave {
 /// The list grows beyond bounds.
 #[derive(Debug)]
 pub(super) struct TooLarge;
-
-/// The bucket of a limit: by name, or that of a rule by its chain and number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Bucket {
-    Named(String),
-    Of(usize, usize),
-}
 
 /// How many pairs of conditions are compared.
 const MAX_STEPS: usize = 10_000_000;
@@ -85,6 +82,8 @@ pub(super) fn write(
         seeds: Vec::new(),
         limits: BTreeMap::new(),
         notes: Vec::new(),
+        limited: Vec::new(),
+        users: BTreeMap::new(),
         inexact: BTreeSet::new(),
         seen: program.chains.iter().map(|chain| vec![false; chain.rules.len()]).collect(),
         most_rules: MAX_RULES.saturating_add(rules().count()),
@@ -111,6 +110,10 @@ struct Writer<'p> {
     /// Where in the list each bucket is used.
     limits: BTreeMap<Bucket, Vec<usize>>,
     notes: Vec<(Location, String)>,
+    /// Of which packets a limit says that what exceeds it is lost, and all else is accepted.
+    limited: Vec<Guard>,
+    /// Of limits that are not exact: a number for the rules whose packets come to them.
+    users: BTreeMap<Bucket, u32>,
     inexact: BTreeSet<Bucket>,
     /// Which rules of which chains packets come to.
     seen: Vec<Vec<bool>>,
@@ -245,6 +248,7 @@ impl<'p> Writer<'p> {
         let Of { rule, .. } = of;
         let mut own = rule.matches.clone();
         let mut verdict = &rule.verdict.value;
+        let mut is_limited = false;
         loop {
             let perhaps = match verdict {
                 Verdict::Within(limit, inner) if only_notes(inner) => {
@@ -276,13 +280,16 @@ impl<'p> Writer<'p> {
                             let intent = of.rule.remark.intent.as_ref().or(loss.intent);
                             self.limits.entry(bucket).or_default().push(self.rules.len());
                             self.write(of, Action::RateLimit(limit), intent, guard)?;
+                            is_limited = true;
                             continue;
                         }
                         None => {
                             self.inexact.insert(bucket);
                             let why = "what exceeds the limit is not certainly lost by what \
                                        follows, in every place where the limit is used";
-                            (self.perhaps(rule, "what a limit lets through", guard), why.to_owned())
+                            let users = self.users(&of.bucket(limit));
+                            let what = format!("what a limit lets through, of {users:08x}");
+                            (self.perhaps(rule, &what, guard), why.to_owned())
                         }
                     }
                 }
@@ -300,7 +307,8 @@ impl<'p> Writer<'p> {
                 let bucket = of.bucket(limit);
                 if self.bounded.contains(&bucket) {
                     let why = "the same limit is used where it is not exact".to_owned();
-                    let what = self.perhaps(rule, "what exceeds a limit", guard);
+                    let what = format!("what exceeds a limit, of {:08x}", self.users(&bucket));
+                    let what = self.perhaps(rule, &what, guard);
                     self.bound(rule, (what, why), guard, &mut own);
                     let action = match limit.exceed {
                         Exceed::Log => Action::Log,
@@ -314,7 +322,15 @@ impl<'p> Writer<'p> {
                 let action = Action::RateLimit(limit.clone());
                 self.write(of, action, of.rule.remark.intent.as_ref(), guard)
             }
-            Verdict::Action(Action::Accept) => self.accept(of, own, guard, gone, place),
+            Verdict::Action(Action::Accept) => {
+                if is_limited {
+                    self.limited.push(guard.clone());
+                }
+                self.accept(of, own, guard, gone, place)
+            }
+            Verdict::Action(Action::Drop | Action::Reject) if self.is_said_by_limit(guard) => {
+                Ok(())
+            }
             Verdict::Action(action) => {
                 self.write(of, action.clone(), of.rule.remark.intent.as_ref(), guard)
             }
@@ -440,6 +456,12 @@ impl<'p> Writer<'p> {
         format!("{what}: `{}` ({:08x})", rule.text, before as u32)
     }
 
+    /// Returns whether a limit that accepts what conforms says already that what exceeds it is lost.
+    fn is_said_by_limit(&mut self, guard: &Guard) -> bool {
+        self.compare(self.limited.len())
+            && self.limited.iter().any(|limited| imply(&[guard], limited))
+    }
+
     /// Spends a budget of comparisons; none is left if it returns false.
     fn compare(&mut self, steps: usize) -> bool {
         self.steps = self.steps.saturating_sub(steps);
@@ -501,33 +523,6 @@ impl<'p> Writer<'p> {
         self.seeds.push(seed(&rule.matches.terms, text));
         self.rules.push(rule);
         Ok(())
-    }
-
-    /// Limits that are in several places of the list use one bucket.
-    fn share_buckets(&mut self) {
-        let taken: HashSet<String> = self
-            .limits
-            .keys()
-            .filter_map(|bucket| match bucket {
-                Bucket::Named(name) => Some(name.clone()),
-                Bucket::Of(..) => None,
-            })
-            .collect();
-        for (bucket, places) in &self.limits {
-            let Bucket::Of(..) = bucket else { continue };
-            if places.len() < 2 {
-                continue;
-            }
-            let mut name = self.rules[places[0]].id.clone();
-            while taken.contains(&name) {
-                name.push('\'');
-            }
-            for place in places {
-                if let Action::RateLimit(limit) = &mut self.rules[*place].action.value {
-                    limit.bucket = Some(name.clone());
-                }
-            }
-        }
     }
 }
 

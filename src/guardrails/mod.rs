@@ -3,7 +3,7 @@
 //!
 //! Invariant: a guardrail never reads traffic, and never looks at another one's findings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::affected::Loss;
 use crate::attribution::{Attribution, Party};
@@ -358,6 +358,17 @@ impl Findings {
         }
     }
 
+    /// Leaves out what was found of another rule at the same place in the same words: some
+    /// languages make several rules of what is written there.
+    fn say_once(&mut self) {
+        let mut said = HashSet::new();
+        self.list.retain(|finding| {
+            let Finding { guardrail, level, location, customers, message, .. } = finding;
+            location.is_none()
+                || said.insert((*guardrail, *level, *location, customers.clone(), message.clone()))
+        });
+    }
+
     /// Adds a finding about the text of a rule; it is only counted if the rule is not judged.
     pub fn push_text(&mut self, evidence: &Evidence<'_>, rule: u32, finding: Finding) {
         if evidence.is_judged(rule) {
@@ -386,6 +397,7 @@ pub fn check(evidence: &Evidence<'_>, scenarios: &[Evidence<'_>]) -> Findings {
             }
         }
     }
+    findings.say_once();
     findings
 }
 

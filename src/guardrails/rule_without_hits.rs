@@ -1,8 +1,11 @@
 //! No recorded packet met the rule.
 
+use std::collections::HashSet;
+
 use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::judge::harms;
+use crate::model::Location;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "rule_without_hits",
@@ -25,9 +28,12 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
     if evidence.change.nothing {
         return;
     }
+    // Some languages make several rules of what is written at one place.
+    let rules = evidence.candidate.rules.iter().zip(&evidence.impact.hits);
+    let met = rules.filter(|(_, hits)| !hits.any.is_zero()).map(|(rule, _)| rule.location);
+    let met: HashSet<Location> = met.collect();
     for (rule, text, _) in evidence.rules() {
-        let met = !evidence.impact.hits[rule as usize].any.is_zero();
-        if met || !harms(&text.action.value) {
+        if met.contains(&text.location) || !harms(&text.action.value) {
             continue;
         }
         let finding = Finding {
