@@ -2,6 +2,7 @@
 
 mod evidence;
 mod includes;
+mod intents;
 mod observed;
 mod plan;
 mod rule_sets;
