@@ -16,6 +16,7 @@ mod kernel;
 mod limits;
 mod lint;
 mod matching;
+mod nft_kernel;
 mod places;
 mod rates;
 mod reach;

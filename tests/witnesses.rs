@@ -32,7 +32,7 @@ use crate::common;
 use crate::kernel::Space;
 use rules::{Dice, Nft, Rules};
 
-mod frames;
+pub(crate) mod frames;
 mod rules;
 
 const PAIRS: u64 = 600;

@@ -8,11 +8,12 @@ use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 mod detect;
 mod flowspec;
 pub mod native;
+mod nftables;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE];
+pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE, &nftables::LANGUAGE];
 
 /// One rule language.
 pub struct Language {

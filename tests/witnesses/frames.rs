@@ -5,28 +5,28 @@ use blastgate::model::{Family, Fragment, Layers, PacketHeader};
 /// Length of an Ethernet header.
 const ETHERNET: usize = 14;
 /// The longest packet that the pair of interfaces carries: all of IPv4.
-pub(super) const LONGEST: u32 = 65_535;
+pub(crate) const LONGEST: u32 = 65_535;
 /// The longest of IPv6. Of what does not fit into a page, the kernel has no header at hand when it
 /// looks for the upper layer at this hook, and takes what lies there for one.
-pub(super) const LONGEST_V6: u32 = 3_900;
+pub(crate) const LONGEST_V6: u32 = 3_900;
 /// Where later fragments begin, in units of 8 bytes.
 const OFFSET: u16 = 185;
 /// The first octet of our frames' addresses.
 const OURS: u8 = 0x0a;
 
 /// Returns the hardware address that holds a number.
-pub(super) fn mac(number: u32) -> [u8; 6] {
+pub(crate) fn mac(number: u32) -> [u8; 6] {
     let [a, b, c, d] = number.to_be_bytes();
     [OURS, 0, a, b, c, d]
 }
 
 /// Writes it.
-pub(super) fn mac_text(number: u32) -> String {
+pub(crate) fn mac_text(number: u32) -> String {
     mac(number).map(|octet| format!("{octet:02x}")).join(":")
 }
 
 /// Reads the number of it; none of other addresses.
-pub(super) fn number_of(mac: &str) -> Option<u32> {
+pub(crate) fn number_of(mac: &str) -> Option<u32> {
     let octets: Option<Vec<u8>> =
         mac.split(':').map(|octet| u8::from_str_radix(octet, 16).ok()).collect();
     match octets?[..] {
@@ -36,7 +36,7 @@ pub(super) fn number_of(mac: &str) -> Option<u32> {
 }
 
 /// Returns why no frame can be made of a packet, if so.
-pub(super) fn unsendable(header: &PacketHeader) -> Option<&'static str> {
+pub(crate) fn unsendable(header: &PacketHeader) -> Option<&'static str> {
     if header.family == Family::V6 && header.packet_length > LONGEST_V6 {
         return Some("IPv6 packets longer than a page");
     }
@@ -48,7 +48,7 @@ pub(super) fn unsendable(header: &PacketHeader) -> Option<&'static str> {
 }
 
 /// Returns the frame; its receiver is a number, and its sender another.
-pub(super) fn frame(to: u32, from: u32, header: &PacketHeader) -> Vec<u8> {
+pub(crate) fn frame(to: u32, from: u32, header: &PacketHeader) -> Vec<u8> {
     let mut frame = [mac(to), mac(from)].concat();
     let fragment = header.fragment;
     let offset = if fragment.has(Fragment::LATER) { OFFSET } else { 0 };
@@ -107,7 +107,7 @@ pub(super) fn frame(to: u32, from: u32, header: &PacketHeader) -> Vec<u8> {
 }
 
 /// Returns frames as a capture file.
-pub(super) fn capture(frames: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+pub(crate) fn capture(frames: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Magic, version 2.4, zone, accuracy, longest frame, Ethernet.
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1] {
