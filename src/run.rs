@@ -1,5 +1,6 @@
 //! The wiring: a checked plan in, a report out.
 
+mod convert;
 mod evidence;
 mod includes;
 mod intents;
@@ -38,6 +39,7 @@ use crate::verdict;
 use evidence::Replayed;
 use situations::Situation;
 
+pub use convert::{Converted, translate};
 pub use plan::{Plan, Recording, Running};
 pub use trace::{Subject, Traced, Traces, trace};
 pub use what_if::WhatIf;
