@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::common::{check, fixtures};
 
-/// What must come of one variant: `wrong` is `wrong.yaml` as the candidate.
+/// What must come of one variant: `wrong` is `wrong.yaml` as the candidate, and `wrong.nft`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
@@ -45,8 +45,15 @@ fn every_incident_is_caught_and_its_correction_passes() {
         for needed in ["wrong", "right"] {
             assert!(variants.contains_key(needed), "{name} lacks `{needed}`");
         }
-        for (variant, mut expected) in variants {
-            let rules = format!("{variant}.yaml");
+        // The same rules in other languages, where the folder has them, fare alike.
+        let files = variants.iter().flat_map(|(variant, expected)| {
+            ["yaml", "nft"].map(|end| (format!("{variant}.{end}"), end, expected))
+        });
+        for (rules, end, expected) in files {
+            if end != "yaml" && !folder.join(&rules).is_file() {
+                continue;
+            }
+            let mut affected = expected.affected.clone();
             let mut alone = vec![&*rules, "--inventory", "inventory.yaml"];
             alone.extend(["--traffic", "traffic.yaml"]);
             if let Some(running) = &expected.running {
@@ -65,8 +72,8 @@ fn every_incident_is_caught_and_its_correction_passes() {
                 (&*expected.verdict, expected.exit_code),
                 "{case}"
             );
-            expected.affected.sort();
-            assert_eq!(run.affected(), expected.affected, "{case}");
+            affected.sort();
+            assert_eq!(run.affected(), affected, "{case}");
             for (named, severity) in [(&expected.errors, "error"), (&expected.warnings, "warning")]
             {
                 for guardrail in named {

@@ -7,13 +7,21 @@ use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 mod detect;
 mod flowspec;
+mod iptables;
 pub mod native;
 mod nftables;
 
 pub use detect::detect;
 
 /// Every language, in the order in which they are named.
-pub const LANGUAGES: &[&Language] = &[&native::LANGUAGE, &flowspec::LANGUAGE, &nftables::LANGUAGE];
+pub const LANGUAGES: &[&Language] = &[
+    &native::LANGUAGE,
+    &flowspec::LANGUAGE,
+    &nftables::LANGUAGE,
+    &iptables::EITHER,
+    &iptables::LEGACY,
+    &iptables::NFT,
+];
 
 /// One rule language.
 pub struct Language {

@@ -157,24 +157,35 @@ fn shared(twins: Vec<Twin>) -> Vec<Twin> {
         let rest = rule.matches.terms.iter();
         rest.filter(|term| !matches!(term.value, Term::Unmodelled(_))).cloned().collect()
     };
-    let mut digests = Vec::new();
+    // The conditions of the last one, how many it stands for, and a hash of what they ask for.
+    let mut run: Option<(Vec<Spanned<Term>>, usize, u64)> = None;
     for twin in twins {
-        if let Some(last) = all.last_mut()
+        let rest = without(&twin.rule);
+        if let (Some(last), Some((terms, count, digest))) = (all.last_mut(), &mut run)
             && last.rule.verdict == twin.rule.verdict
-            && without(&last.rule) == without(&twin.rule)
+            && *terms == rest
         {
-            digests.push(hash(&twin.unknown));
-            let digest = digests.iter().fold(0, |sum: u64, one| sum.rotate_left(5) ^ one);
-            let text = format!("{} rules like it, #{digest:016x}", digests.len());
-            let mut terms = without(&last.rule);
-            let place = last.rule.location;
-            let later = later_fragment(&format!("{} and {text}", last.unknown));
-            terms.extend(later.into_iter().skip(1).map(|term| Spanned::new(term, place)));
-            last.rule.matches = Match { terms };
+            *count += 1;
+            *digest = digest.rotate_left(5) ^ hash(&twin.unknown);
             continue;
         }
-        digests.clear();
+        close(&mut all, run.take());
+        run = Some((rest, 0, 0));
         all.push(twin);
     }
+    close(&mut all, run);
     all
+}
+
+/// Says in the last twin what it stands for besides its own rule.
+fn close(all: &mut [Twin], run: Option<(Vec<Spanned<Term>>, usize, u64)>) {
+    if let (Some(last), Some((mut terms, count, digest))) = (all.last_mut(), run)
+        && count > 0
+    {
+        let text = format!("{} and {count} rules like it, #{digest:016x}", last.unknown);
+        let place = last.rule.location;
+        let unknown = later_fragment(&text).into_iter().skip(1);
+        terms.extend(unknown.map(|term| Spanned::new(term, place)));
+        last.rule.matches = Match { terms };
+    }
 }

@@ -145,7 +145,8 @@ impl Builder<'_> {
         let view = self.view(passed);
         let Some(conditions) = conditions(passed, table.family, way) else { return };
         let mut rules = self.chain(passed.table, passed.chain, view, true);
-        if passed.base.kind == "nat" && !rules.iter().any(harms) && chain.policy.is_none() {
+        let drops_rest = chain.policy.as_ref().is_some_and(|policy| policy.value);
+        if passed.base.kind == "nat" && !rules.iter().any(harms) && !drops_rest {
             // Nothing here decides about a packet; what it translates is in the views of others.
             return;
         }
