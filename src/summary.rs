@@ -237,7 +237,7 @@ fn worst_of(evidence: &Evidence<'_>, group: &Group) -> (f64, WorstGroup) {
     };
     let length = match window {
         Some(window) => lasted(&window),
-        None => group.windows.keys().map(lasted).sum(),
+        None => group.windows.iter().map(|(number, _)| lasted(number)).sum(),
     };
     let length = length.max(1.0);
     let passed = |kept: &Amount| Throughput {

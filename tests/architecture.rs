@@ -122,7 +122,7 @@ const FOLDERS: &[Folder] = &[
         helpers: &["aimed", "buckets", "coverage", "protected"],
     },
     Folder { name: "reports", list: "const FORMS", helpers: &["diagnostics", "trace"] },
-    Folder { name: "cli", list: "enum Command", helpers: &["arguments", "plan"] },
+    Folder { name: "cli", list: "enum Command", helpers: &["arguments", "bounds", "plan"] },
 ];
 
 /// Parts that others name directly: who, which part, why.
@@ -145,7 +145,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("std::env", SHELL),
     ("std::process", SHELL),
     ("std::thread", &["replay", "input", "run", "cli"]),
-    ("std::sync::mpsc", &[]),
+    ("std::sync::mpsc", &["cli"]),
     ("std::time::SystemTime", SHELL),
     ("std::time::Instant", SHELL),
     ("std::io::stdin", SHELL),

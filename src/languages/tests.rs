@@ -1,3 +1,5 @@
+//! Which language a text is of, and what its tables say.
+
 use super::*;
 
 fn sources(texts: &[(&str, &str)]) -> (Sources, Vec<SourceId>) {

@@ -7,7 +7,7 @@ use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::{Form, Style, clean};
 use crate::finding::{Finding, Level, count};
-use crate::model::units::percent;
+use crate::model::units::{grouped, percent};
 use crate::report::{
     AttackOutcome, Command, Covered, CustomerImpact, LimitReport, Report, SafeRateReport,
     SharerReport, Throughput, Verdict,
@@ -521,19 +521,6 @@ fn shorten(text: &str, most: usize, style: Style) -> String {
     let dots = if style.unicode { "…" } else { "..." };
     let kept: String = text.chars().take(most.saturating_sub(dots.chars().count())).collect();
     kept + dots
-}
-
-/// Writes a number with its thousands apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn throughput(rate: Throughput) -> String {
