@@ -1,7 +1,9 @@
 //! The wiring: a checked plan in, a report out.
 
+mod convert;
 mod evidence;
 mod includes;
+mod intents;
 mod observed;
 mod plan;
 mod rule_sets;
@@ -38,6 +40,7 @@ use crate::verdict;
 use evidence::Replayed;
 use situations::Situation;
 
+pub use convert::{Converted, translate};
 pub use plan::{Plan, Recording, Running};
 pub use trace::{Subject, Traced, Traces, trace};
 pub use watch::{Stage, Watch};

@@ -40,6 +40,7 @@ pub fn change(
         moved: ids(evidence.candidate, &mut change.moved.iter().map(|(_, after)| *after)),
         intents_widened: widened(evidence),
         nothing: change.nothing,
+        coverage: evidence.candidate.coverage.clone(),
         notes: Vec::new(),
     }
 }

@@ -18,6 +18,7 @@ use bounds::Bounds;
 mod arguments;
 mod bounds;
 mod check;
+mod convert;
 mod explain;
 mod lint;
 mod plan;
@@ -40,6 +41,8 @@ enum Command {
     Lint(Box<lint::LintArguments>),
     /// Trace one packet, or every record of a recording, through the rules.
     Trace(Box<trace::TraceArguments>),
+    /// Write the rules in another language, where that is exact.
+    Convert(Box<convert::ConvertArguments>),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
     Explain(explain::ExplainArguments),
 }
@@ -71,6 +74,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
     }
 }

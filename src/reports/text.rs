@@ -141,6 +141,24 @@ impl Screen {
         for note in &report.change.notes {
             self.wrap("  ", "    ", note, 2);
         }
+        for file in &report.change.coverage {
+            let name = &report.sources.get(file.source).name;
+            let bounded = file.bounded_rules();
+            let exact = match (file.rules, file.rules - bounded) {
+                (1, 1) => "its rule is exact".to_owned(),
+                (rules, exact) => format!("{exact} of {rules} rules exact"),
+            };
+            let rest = if bounded > 0 { format!(", {bounded} bounded") } else { String::new() };
+            self.wrap("  ", "    ", &format!("{name}: {exact}{rest}"), 2);
+            if self.style.verbose {
+                for (place, why) in &file.bounded {
+                    let (line, column) = report.sources.line_column(*place);
+                    let name = &report.sources.get(place.source).name;
+                    let what = format!("{name}:{line}:{column}: {why}");
+                    self.wrap("    ", "      ", &what, usize::MAX);
+                }
+            }
+        }
     }
 
     fn findings(&mut self, report: &Report) {
