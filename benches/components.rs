@@ -117,6 +117,23 @@ fn longest_prefix(bencher: Bencher<'_, '_>, prefixes: usize) {
         .bench(|| addresses.iter().fold(0, |sum, at| sum ^ compiled.lookup(*at).0));
 }
 
+/// The same as replay does it: a batch of records at once.
+#[divan::bench(args = TABLES.map(|(v4, v6)| v4 + v6), sample_count = 20)]
+fn longest_prefix_together(bencher: Bencher<'_, '_>, prefixes: usize) {
+    let table = table(prefixes);
+    let compiled = table.compile();
+    let addresses = table.addresses(1_000_000);
+    bencher
+        .counter(ItemsCount::new(addresses.len()))
+        .with_inputs(parts::Lookups::default)
+        .bench_local_refs(|lookups| {
+            addresses.chunks(2_048).fold(0, |sum, some| {
+                let places = compiled.places(some.iter().copied(), lookups);
+                places.iter().fold(sum, |sum, place| sum ^ place.end().0)
+            })
+        });
+}
+
 fn table(prefixes: usize) -> Table {
     let found = TABLES.iter().find(|(v4, v6)| v4 + v6 == prefixes);
     let (v4, v6) = found.copied().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use blastgate::attribution::Attribution;
 use blastgate::change::Change;
 use blastgate::inventory::customers::Customers;
+pub(crate) use blastgate::inventory::customers::Lookups;
 use blastgate::matcher::{self, Hit, Matcher};
 use blastgate::model::{
     Action, Address, Customer, Diagnostic, Direction, Family, Inventory, Known, Label, Location,
@@ -18,7 +19,7 @@ use blastgate::policer::{self, Packet, Policer};
 use blastgate::replay::{self, Input, Replay};
 use blastgate::scenario::Moves;
 use blastgate::service::Service;
-use blastgate::tally::{Counts, Key, Pair, Tally};
+use blastgate::tally::{Counting, Counts, Key, Pair};
 use blastgate::traffic::{Piece, TrafficReader};
 use blastgate::{inventory as inventories, judge, languages};
 
@@ -226,6 +227,9 @@ pub(crate) fn inventory(text: &str) -> Inventory {
 
 //------------ Tally and replay ------------------------------------------------
 
+/// How many records are counted together.
+const BATCH: usize = 1024;
+
 /// The length of a window.
 const WINDOW_NS: i64 = 300 * 1_000_000_000;
 
@@ -262,7 +266,7 @@ impl Counter {
         let attribution = Attribution::new(&self.inventory, &self.customers, &self.names);
         let [running, candidate] = &self.sets;
         let matcher = matcher::compile([running, candidate], &self.names);
-        let mut tally = Tally::default();
+        let mut tally = Counting::default();
         let mut pair = Pair::default();
         let key = |record: &Record| {
             matcher.walk(0, record, &mut pair.running);
@@ -286,9 +290,12 @@ impl Counter {
 
     /// Counts all records, and returns by how many keys.
     pub(crate) fn tally(&self) -> usize {
-        let mut tally = Tally::default();
-        for (key, counts) in &self.keys {
-            tally.count(key, *counts);
+        let mut tally = Counting::default();
+        let (mut packed, mut numbers) = (Vec::new(), Vec::new());
+        for keys in self.keys.chunks(BATCH) {
+            packed.clear();
+            packed.extend(keys.iter().map(|(key, _)| tally.pack(key)));
+            tally.count_all(&packed, |at| keys[at].1, &mut numbers);
         }
         tally.len()
     }

@@ -196,7 +196,7 @@ mod tests {
             pop: None,
             service: crate::service::Service::Other,
         };
-        let group = Group { id, windows: BTreeMap::new(), total };
+        let group = Group { id, windows: Vec::new(), total };
         let impact = Impact { groups: vec![group], ..Impact::default() };
         let judge = crate::judge::Judge { max_collateral: Share(8_000_000), ..Default::default() };
         let judges = Judges { candidate: vec![judge.clone(), judge], ..Judges::default() };

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::intent::Selection;
-use crate::inventory::customers::{Customers, End, EndId, Owner};
+use crate::inventory::customers::{Customers, End, EndId, Lookups, Owner};
 use crate::model::{
     CustomerId, InfrastructureId, Inventory, Known, NameId, Names, Prefix, Record, SharedId,
 };
@@ -134,18 +134,28 @@ impl<'a> Attribution<'a> {
         ends
     }
 
-    /// Returns the ends of a record if they are all there is to say about it: both are recorded, no
-    /// infrastructure is at either, and one is somebody's.
-    #[inline]
-    pub fn plain_ends(&self, record: &Record) -> Option<(EndId, EndId)> {
-        let header = &record.header;
-        if record.customer.is_some() || !header.known.has(Known::SRC.with(Known::DST)) {
-            return None;
-        }
-        let src = self.customers.place(header.src_address());
-        let dst = self.customers.place(header.dst_address());
-        let is_plain = !src.has_infrastructure() && !dst.has_infrastructure();
-        (is_plain && (src.is_owned() || dst.is_owned())).then_some((src.end(), dst.end()))
+    /// Finds, for each record, its ends if they are all there is to say about it: both are
+    /// recorded, no infrastructure is at either, and one is somebody's. `plain` is cleared first.
+    pub fn plain_ends(
+        &self,
+        records: &[Record],
+        lookups: &mut Lookups,
+        plain: &mut Vec<Option<(EndId, EndId)>>,
+    ) {
+        plain.clear();
+        let addresses = records
+            .iter()
+            .flat_map(|record| [record.header.src_address(), record.header.dst_address()]);
+        let places = self.customers.places(addresses, lookups);
+        plain.extend(records.iter().zip(places.chunks_exact(2)).map(|(record, places)| {
+            let [src, dst] = [places[0], places[1]];
+            let is_plain = record.customer.is_none()
+                && record.header.known.has(Known::SRC.with(Known::DST))
+                && !src.has_infrastructure()
+                && !dst.has_infrastructure()
+                && (src.is_owned() || dst.is_owned());
+            is_plain.then_some((src.end(), dst.end()))
+        }));
     }
 
     fn customer_named(&self, name: NameId) -> Option<CustomerId> {

@@ -7,7 +7,7 @@
 //! that the config knows no rule language.
 
 use crate::model::{
-    Diagnostic, Direction, Label, Match, Sampling, Severity, Share, SourceId, Spanned,
+    Diagnostic, Direction, Intent, Label, Match, Sampling, Severity, Share, SourceId, Spanned,
 };
 use crate::words;
 use crate::yaml::{self, Decoder, Fields, Node};
@@ -21,6 +21,9 @@ pub const FILE_NAME: &str = "blastgate.yaml";
 
 /// Reads a match map, and reports what is wrong with it.
 pub type ParseMatch<'a> = &'a mut dyn FnMut(&Node, &mut Decoder) -> Option<Match>;
+
+/// Reads an intent, and reports what is wrong with it.
+pub type ParseIntent<'a> = &'a mut dyn FnMut(&Node, &mut Decoder) -> Option<Intent>;
 
 /// All that a config says.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +48,19 @@ pub struct Config {
     pub redirects: Vec<RedirectConfig>,
     /// Files of waivers; never listed twice.
     pub waivers: Vec<Spanned<String>>,
+    /// What rules are for whose language has no place for it; none twice for one rule.
+    pub intents: Vec<IntentConfig>,
+}
+
+/// What one rule is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentConfig {
+    /// The rule file.
+    pub file: Spanned<String>,
+    /// The id of the rule; `default` is the end of the set.
+    pub rule: Spanned<String>,
+    /// What it is for.
+    pub intent: Intent,
 }
 
 /// Where the candidate rules are.
@@ -170,29 +186,28 @@ pub fn parse(
     source: SourceId,
     text: &str,
     parse_match: ParseMatch<'_>,
+    parse_intent: ParseIntent<'_>,
 ) -> (Option<Config>, Vec<Diagnostic>) {
     let root = match yaml::parse(source, text) {
         Ok(root) => root,
         Err(problem) => return (None, vec![problem]),
     };
     let mut decoder = Decoder::new();
-    let config = config(&mut decoder, &root, parse_match);
+    let config = config(&mut decoder, &root, parse_match, parse_intent);
     let mut problems = decoder.problems;
     problems.sort_by_key(|problem| problem.location);
     let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
     (config.filter(|_| !broken), problems)
 }
 
-fn config(decoder: &mut Decoder, root: &Node, parse_match: ParseMatch<'_>) -> Option<Config> {
+fn config(
+    decoder: &mut Decoder,
+    root: &Node,
+    parse_match: ParseMatch<'_>,
+    parse_intent: ParseIntent<'_>,
+) -> Option<Config> {
     let fields = decoder.map(root, "the config", KEYS)?;
     decoder.version(fields, "the config");
-    if let Some(node) = fields.get("intents") {
-        decoder.report(
-            Diagnostic::error(node.location, "intents in the config are not read yet")
-                .label("would not be heeded")
-                .help("write each as `intent` of its rule, or in a comment above it"),
-        );
-    }
     Some(Config {
         rules: fields.get("rules").and_then(|node| rules(decoder, node)),
         inventory: listed(decoder, fields, "inventory"),
@@ -210,7 +225,42 @@ fn config(decoder: &mut Decoder, root: &Node, parse_match: ParseMatch<'_>) -> Op
         geo: name(decoder, fields, "geo"),
         redirects: fields.get("redirects").map(|node| redirects(decoder, node)).unwrap_or_default(),
         waivers: listed(decoder, fields, "waivers"),
+        intents: fields
+            .get("intents")
+            .map(|node| intents(decoder, node, parse_intent))
+            .unwrap_or_default(),
     })
+}
+
+fn intents(decoder: &mut Decoder, node: &Node, parse_intent: ParseIntent<'_>) -> Vec<IntentConfig> {
+    let what = "an entry of `intents`";
+    let mut intents: Vec<IntentConfig> = Vec::new();
+    for item in decoder.list(node, "`intents`").unwrap_or_default() {
+        let Some(fields) = decoder.map(item, what, &["file", "rule", "intent"]) else { continue };
+        for key in ["file", "rule"] {
+            decoder.require(fields, key, what);
+        }
+        let (file, rule) = (name(decoder, fields, "file"), name(decoder, fields, "rule"));
+        let value = decoder.require(fields, "intent", what);
+        let intent = value.and_then(|value| parse_intent(value, decoder));
+        let (Some(file), Some(rule), Some(intent)) = (file, rule, intent) else { continue };
+        // The value may be many lines; the rule is one word.
+        let intent = Intent { location: rule.location, ..intent };
+        let same = |one: &&IntentConfig| one.file == file && one.rule == rule;
+        match intents.iter().find(same) {
+            Some(first) => {
+                let message = format!("rule `{}` has two intents here", rule.value.escape_debug());
+                decoder.report(
+                    Diagnostic::error(rule.location, message)
+                        .label("again here")
+                        .also(first.rule.location, "first here")
+                        .help("keep one of them"),
+                );
+            }
+            None => intents.push(IntentConfig { file, rule, intent }),
+        }
+    }
+    intents
 }
 
 fn rules(decoder: &mut Decoder, node: &Node) -> Option<RulesConfig> {

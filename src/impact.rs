@@ -175,8 +175,8 @@ impl Traffic {
 pub struct Group {
     /// Which.
     pub id: GroupId,
-    /// The windows, by number.
-    pub windows: BTreeMap<i64, Traffic>,
+    /// The windows and their numbers, in order.
+    pub windows: Vec<(i64, Traffic)>,
     /// All windows together.
     pub total: Traffic,
 }

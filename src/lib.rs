@@ -22,6 +22,7 @@
 //!
 //! - [`matcher`], [`policer`], [`service`], [`intent`]: which rules it meets, in three values;
 //!   which bucket lets it pass; which service it is; whom the selectors of an intent mean.
+//! - [`convert`]: rules written in another language, where that is exact.
 //! - [`attribution`]: whose it is, at both ends.
 //! - [`trace`]: one record through one rule set, step by step, and why each rule takes it or not.
 //! - [`change`], [`judge`]: what differs between the running and the candidate rules, and by
@@ -75,6 +76,7 @@ pub mod chains;
 pub mod change;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod fate;
 pub mod finding;
 pub mod guardrails;

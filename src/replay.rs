@@ -53,6 +53,17 @@ pub struct Input {
     pub part: u16,
 }
 
+/// What was done since the last time that it was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many records were read.
+    pub records: u64,
+    /// By how many more sums a worker counts them.
+    pub sums: u64,
+    /// How many of them meet a rate limit, and are kept.
+    pub offers: u64,
+}
+
 /// What records inherit from their recording.
 #[derive(Clone, Copy)]
 struct Origin {

@@ -3,7 +3,7 @@
 //! Invariant: outputs read this and never reach back into the run.
 
 use crate::finding::Finding;
-use crate::model::{Diagnostic, Location, Share, Sources, Timestamp};
+use crate::model::{Coverage, Diagnostic, Location, Share, Sources, Timestamp};
 
 pub mod trace;
 
@@ -115,6 +115,9 @@ pub struct ChangeSummary {
     pub intents_widened: Vec<String>,
     /// Whether no packet's fate can differ; then no traffic was read.
     pub nothing: bool,
+    /// How exactly each file of the candidate was understood; nothing of languages that are always
+    /// exact.
+    pub coverage: Vec<Coverage>,
     /// What is to be known about where the two sets come from, and what was not looked at, in words.
     pub notes: Vec<String>,
 }

@@ -1,12 +1,15 @@
 //! The wiring: a checked plan in, a report out.
 
+mod convert;
 mod evidence;
 mod includes;
+mod intents;
 mod observed;
 mod plan;
 mod rule_sets;
 mod situations;
 mod trace;
+mod watch;
 mod what_if;
 
 use std::collections::BTreeSet;
@@ -27,7 +30,7 @@ use crate::model::{
     Timestamp,
 };
 use crate::reach::{Order, Reach, Reached};
-use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Replay};
+use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Progress, Replay};
 use crate::report::{self, ChangeSummary, Command, Report, Verdict};
 use crate::scenario::{Moves, RECORDED};
 use crate::summary;
@@ -37,13 +40,24 @@ use crate::verdict;
 use evidence::Replayed;
 use situations::Situation;
 
+pub use convert::{Converted, translate};
 pub use plan::{Plan, Recording, Running};
 pub use trace::{Subject, Traced, Traces, trace};
+pub use watch::{Stage, Watch};
 pub use what_if::WhatIf;
 
 /// Judges a change; by traffic, unless the plan is that of a lint.
-pub fn check(plan: Plan, progress: &(dyn Fn(u64) + Sync)) -> Report {
-    Run::new(plan).check(progress)
+///
+/// `watch` tells other threads how far it has come; `progress` is told of records that were read.
+pub fn check(plan: Plan, watch: &Watch, progress: &(dyn Fn(u64) + Sync)) -> Report {
+    Run::new(plan).check(watch, progress)
+}
+
+/// Says that a run was stopped before it came to a verdict, and why.
+pub fn stopped(plan: Plan, why: Diagnostic) -> Report {
+    let mut run = Run::new(plan);
+    run.problems.push(why);
+    run.cannot_judge()
 }
 
 struct Run {
@@ -67,7 +81,7 @@ impl Run {
         }
     }
 
-    fn check(&mut self, progress: &(dyn Fn(u64) + Sync)) -> Report {
+    fn check(&mut self, watch: &Watch, progress: &(dyn Fn(u64) + Sync)) -> Report {
         let [running, candidate] = self.rule_sets();
         let is_lint = self.plan.command == Command::Lint;
         let given = match (is_lint, self.plan.inventory.is_empty()) {
@@ -116,6 +130,7 @@ impl Run {
         }
 
         let clean = self.plan.clean.clone();
+        watch.turn_to(Stage::Proof);
         let proof = Reach {
             running: &running,
             candidate: &candidate,
@@ -140,11 +155,17 @@ impl Run {
             Replayed::default()
         } else {
             let what_if = (&moves, added.as_slice());
-            match self.replay(sets.sets, &judges, &attribution, &names, what_if, progress) {
+            let progress = |done: Progress| {
+                watch.add(done);
+                progress(done.records);
+            };
+            watch.turn_to(Stage::Traffic);
+            match self.replay(sets.sets, &judges, &attribution, &names, what_if, &progress) {
                 Some(replayed) => replayed,
                 None => return self.cannot_judge(),
             }
         };
+        watch.turn_to(Stage::Impact);
         let tally = &replayed.tally;
         let min_samples = self.plan.standards.min_samples;
         let what_if = (scenarios.as_slice(), &moves);
@@ -158,11 +179,13 @@ impl Run {
                 size: 0,
             });
         }
+        watch.turn_to(Stage::Proof);
         let reached = match given {
             Needs::Rules => Reached::default(),
             Needs::Inventory | Needs::Traffic => proof.find(),
         };
         let order = if nothing { Order::default() } else { Order::of(&candidate, &change) };
+        watch.turn_to(Stage::Report);
         let evidence = Evidence {
             given,
             running: &running,
@@ -336,7 +359,7 @@ impl Run {
         attribution: &Attribution<'_>,
         names: &Arc<Names>,
         (moves, added): (&Moves, &[PathBuf]),
-        progress: &(dyn Fn(u64) + Sync),
+        progress: &(dyn Fn(Progress) + Sync),
     ) -> Option<Replayed> {
         if self.plan.traffic.is_empty() {
             self.problems.push(

@@ -40,6 +40,7 @@ pub fn change(
         moved: ids(evidence.candidate, &mut change.moved.iter().map(|(_, after)| *after)),
         intents_widened: widened(evidence),
         nothing: change.nothing,
+        coverage: evidence.candidate.coverage.clone(),
         notes: Vec::new(),
     }
 }
@@ -236,7 +237,7 @@ fn worst_of(evidence: &Evidence<'_>, group: &Group) -> (f64, WorstGroup) {
     };
     let length = match window {
         Some(window) => lasted(&window),
-        None => group.windows.keys().map(lasted).sum(),
+        None => group.windows.iter().map(|(number, _)| lasted(number)).sum(),
     };
     let length = length.max(1.0);
     let passed = |kept: &Amount| Throughput {

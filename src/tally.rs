@@ -1,14 +1,16 @@
 //! What replay produces: counters that add up in any order, and the offers that policers meet.
 //!
-//! Numbers of paths, ends and buckets depend on the order of reading and never show: a finished
-//! tally is sorted by content.
+//! Numbers of paths, ends and buckets depend on the order of reading and never show: what was
+//! counted ([`Counting`]) is sorted by content when it is finished ([`Tally`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hash};
 
 mod counters;
+mod counting;
 
-use counters::Counters;
+pub use counters::Packed;
+pub use counting::Counting;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
@@ -112,20 +114,6 @@ pub struct Key {
     pub part: u16,
 }
 
-impl Hash for Key {
-    /// Hashes a few words instead of many fields: every record is looked up by one.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Key { paths, ends, pop, service, label, attack, window, slot, part } = self;
-        let pop = pop.map_or(u32::MAX, |pop| pop.0);
-        let slot = slot.map_or(u16::MAX, u16::from);
-        state.write_u64(u64::from(*paths) << 32 | u64::from(*ends));
-        state.write_u64(u64::from(pop) << 32 | u64::from(service.number()));
-        state.write_i64(*window);
-        state.write_u64(u64::from(*attack) << 32 | u64::from(slot) << 16 | u64::from(*part));
-        state.write_u8(*label as u8);
-    }
-}
-
 /// How much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -204,7 +192,7 @@ pub struct Offer {
 /// Stands for a bucket whose key the record does not know.
 pub const NO_BUCKET: u32 = u32::MAX;
 
-/// Everything that replay counts.
+/// Everything that replay counted, in an order that only hangs on what was counted.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Pairs of paths by number.
@@ -215,8 +203,8 @@ pub struct Tally {
     pub ends: Interner<Ends>,
     /// Buckets by number.
     pub buckets: Interner<BucketKey>,
-    counters: Counters,
-    /// Offers, in the order of reading until the tally is finished.
+    entries: Vec<(Key, Counts)>,
+    /// Offers, in the order of time, recording and record.
     pub offers: Vec<Offer>,
     /// The buckets of all offers.
     pub buckets_met: Vec<u32>,
@@ -233,166 +221,24 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a record and returns the number of its key.
-    #[inline]
-    pub fn count(&mut self, key: &Key, counts: Counts) -> u32 {
-        self.counters.count(key, counts)
-    }
-
-    /// Counts what was counted by one key by another one.
-    pub fn recount(&mut self, from: u32, to: u32, counts: Counts) {
-        let old = self.counters.counts_mut(from);
-        *old = old.without(counts);
-        self.counters.counts_mut(to).add(counts);
-    }
-
-    /// Notes when records of a window were; `aged` is the rank of their recording if it has an age.
-    pub fn seen(&mut self, window: i64, start_ns: i64, end_ns: i64, aged: Option<u32>) {
-        let span = self.windows.entry(window).or_insert((start_ns, end_ns));
-        *span = (span.0.min(start_ns), span.1.max(end_ns));
-        if let Some(rank) = aged {
-            let newest = self.newest_aged.entry(rank).or_insert(end_ns);
-            *newest = end_ns.max(*newest);
-        }
-    }
-
     /// Returns all keys and counts.
     pub fn entries(&self) -> impl Iterator<Item = (u32, &Key, Counts)> {
-        let all = (0u32..).zip(self.counters.entries());
+        let all = (0u32..).zip(&self.entries);
         all.map(|(number, (key, counts))| (number, key, *counts))
     }
 
     /// Returns the key with this number.
     pub fn key(&self, number: u32) -> &Key {
-        &self.counters.get(number).0
+        &self.entries[number as usize].0
     }
 
     /// Returns how many keys there are.
     pub fn len(&self) -> usize {
-        self.counters.entries().len()
+        self.entries.len()
     }
 
     /// Returns whether nothing was counted.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.entries.is_empty()
     }
-
-    /// Adds another tally; the numbers of the other are translated.
-    pub fn merge(&mut self, other: Tally) {
-        let pairs = renumber(&mut self.pairs, &other.pairs);
-        let all = other.paths.values().iter();
-        let paths: Vec<u32> = all
-            .map(|paths| {
-                let paths = paths.iter().map(|pair| pairs[*pair as usize]).collect();
-                self.paths.intern(&paths)
-            })
-            .collect();
-        let ends = renumber(&mut self.ends, &other.ends);
-        let buckets = renumber(&mut self.buckets, &other.buckets);
-        let mut keys = Vec::with_capacity(other.len());
-        for (_, key, counts) in other.entries() {
-            let key = Key {
-                paths: paths[key.paths as usize],
-                ends: ends[key.ends as usize],
-                ..key.clone()
-            };
-            keys.push(self.count(&key, counts));
-        }
-        let shift = self.buckets_met.len() as u32;
-        self.buckets_met.extend(other.buckets_met.iter().map(|bucket| match *bucket {
-            NO_BUCKET => NO_BUCKET,
-            number => buckets[number as usize],
-        }));
-        self.offers.extend(other.offers.into_iter().map(|offer| Offer {
-            key: keys[offer.key as usize],
-            buckets: offer.buckets + shift,
-            ..offer
-        }));
-        for (window, (start, end)) in other.windows {
-            self.seen(window, start, end, None);
-        }
-        for (rank, end_ns) in other.newest_aged {
-            let newest = self.newest_aged.entry(rank).or_insert(end_ns);
-            *newest = end_ns.max(*newest);
-        }
-        for (exporter, packets) in other.exporters {
-            let sum = self.exporters.entry(exporter).or_default();
-            *sum = sum.saturating_add(packets);
-        }
-        self.unknown_pop_records += other.unknown_pop_records;
-        self.unlisted_pops.extend(other.unlisted_pops);
-    }
-
-    /// Sorts everything by content, so that the same records give the same bytes whatever the
-    /// threads, the order of files and the size of batches. `pop_rank` orders PoPs by name.
-    pub fn finish<R: Ord>(self, pop_rank: &dyn Fn(Option<NameId>) -> R) -> Tally {
-        let pairs = sorted(&self.pairs, &|pair: &Pair| pair.clone());
-        let paths = sorted(&self.paths, &|paths: &Vec<u32>| {
-            paths.iter().map(|pair| pairs[*pair as usize]).collect::<Vec<u32>>()
-        });
-        let ends = sorted(&self.ends, &|ends: &Ends| ends.clone());
-        let mut pops: HashMap<Option<NameId>, u32> = HashMap::new();
-        for (_, key, _) in self.entries() {
-            pops.entry(key.pop).or_default();
-        }
-        let mut names: Vec<Option<NameId>> = pops.keys().copied().collect();
-        names.sort_by_cached_key(|pop| pop_rank(*pop));
-        pops.extend(names.into_iter().zip(0..));
-        let content = |key: &Key| {
-            let ranks = (paths[key.paths as usize], ends[key.ends as usize], pops[&key.pop]);
-            (ranks, key.service, key.label, key.attack, key.window, key.slot, key.part)
-        };
-        // Keys that were left for others hold nothing.
-        let entries = self.entries().filter(|(_, _, counts)| counts.records > 0);
-        let mut entries: Vec<_> =
-            entries.map(|(number, key, counts)| (content(key), number, key, counts)).collect();
-        entries.sort_unstable_by_key(|entry| entry.0);
-        let mut done = Tally {
-            newest_aged: self.newest_aged.clone(),
-            windows: self.windows.clone(),
-            exporters: self.exporters.clone(),
-            unknown_pop_records: self.unknown_pop_records,
-            unlisted_pops: self.unlisted_pops.clone(),
-            ..Tally::default()
-        };
-        let mut keys = vec![0; self.len()];
-        for (_, number, key, counts) in entries {
-            let paths = self.paths.value(key.paths).iter();
-            let paths: Vec<u32> =
-                paths.map(|pair| done.pairs.intern(self.pairs.value(*pair))).collect();
-            let key = Key {
-                paths: done.paths.intern(&paths),
-                ends: done.ends.intern(self.ends.value(key.ends)),
-                ..key.clone()
-            };
-            keys[number as usize] = done.count(&key, counts);
-        }
-        let mut offers = self.offers;
-        offers.sort_by_key(|offer| (offer.time_ns, offer.source, offer.number));
-        for offer in &mut offers {
-            offer.key = keys[offer.key as usize];
-        }
-        done.offers = offers;
-        done.buckets = self.buckets;
-        done.buckets_met = self.buckets_met;
-        done
-    }
-}
-
-fn renumber<T: Clone + Eq + Hash>(into: &mut Interner<T>, from: &Interner<T>) -> Vec<u32> {
-    from.values().iter().map(|value| into.intern(value)).collect()
-}
-
-/// Returns the rank by content of every number.
-fn sorted<T: Clone + Eq + Hash, R: Ord>(
-    interner: &Interner<T>,
-    content: &dyn Fn(&T) -> R,
-) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..interner.values().len() as u32).collect();
-    order.sort_by_cached_key(|number| content(interner.value(*number)));
-    let mut ranks = vec![0; order.len()];
-    for (rank, number) in order.into_iter().enumerate() {
-        ranks[number as usize] = rank as u32;
-    }
-    ranks
 }

@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["chains"],
     &["languages", "traffic", "inventory", "config"],
     &["intent", "service", "matcher", "policer"],
-    &["attribution"],
+    &["attribution", "convert"],
     &["change", "judge", "trace"],
     &["tally"],
     &["scenario"],
@@ -65,6 +65,7 @@ const NARROW: &[(&str, &[&str])] = &[
     ("matcher", &["model"]),
     ("policer", &["model"]),
     ("service", &["model"]),
+    ("convert", &["model", "words", "languages", "policer"]),
     ("trace", &["model", "matcher", "policer", "attribution"]),
     ("change", &["model"]),
     ("bank", &["model", "matcher", "policer", "tally", "scenario"]),
@@ -121,7 +122,7 @@ const FOLDERS: &[Folder] = &[
         helpers: &["aimed", "buckets", "coverage", "protected"],
     },
     Folder { name: "reports", list: "const FORMS", helpers: &["diagnostics", "trace"] },
-    Folder { name: "cli", list: "enum Command", helpers: &["arguments", "plan"] },
+    Folder { name: "cli", list: "enum Command", helpers: &["arguments", "bounds", "plan"] },
 ];
 
 /// Parts that others name directly: who, which part, why.
@@ -144,7 +145,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("std::env", SHELL),
     ("std::process", SHELL),
     ("std::thread", &["replay", "input", "run", "cli"]),
-    ("std::sync::mpsc", &[]),
+    ("std::sync::mpsc", &["cli"]),
     ("std::time::SystemTime", SHELL),
     ("std::time::Instant", SHELL),
     ("std::io::stdin", SHELL),

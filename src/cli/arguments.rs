@@ -95,6 +95,14 @@ pub(super) struct RuleArguments {
     #[arg(long, env = "BLASTGATE_STRICT", help_heading = "Judging")]
     pub(super) strict: bool,
 
+    /// No verdict within this long is CANNOT JUDGE.
+    #[arg(long, value_name = "DURATION", env = "BLASTGATE_DEADLINE", help_heading = "Judging")]
+    pub(super) deadline: Option<String>,
+
+    /// A run that takes more memory than this, such as `4 GB`, is CANNOT JUDGE.
+    #[arg(long, value_name = "SIZE", env = "BLASTGATE_MAX_MEMORY", help_heading = "Judging")]
+    pub(super) max_memory: Option<String>,
+
     /// Output form: text, json; `FORM=FILE` writes a file. Repeat for several.
     #[arg(
         short,

@@ -23,9 +23,10 @@ pub(super) struct CheckArguments {
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<u8> {
     let CheckArguments { rules, traffic } = arguments;
-    judge(rules, Some(traffic), |plan, is_terminal| {
-        let progress = Progress::new(traffic.progress, is_terminal, rules.quiet);
-        run::check(plan, &|records| progress.add(records))
+    let (when, quiet) = (traffic.progress, rules.quiet);
+    judge(rules, Some(traffic), move |plan, is_terminal, watch| {
+        let progress = Progress::new(when, is_terminal, quiet);
+        run::check(plan, &watch, &|records| progress.add(records))
     })
 }
 

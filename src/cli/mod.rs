@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -10,11 +11,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::input::{self, Output};
 use crate::report::Report;
 use crate::reports::{self, Style, diagnostics};
-use crate::run::Plan;
+use crate::run::{self, Plan, Watch};
 use arguments::{RuleArguments, TrafficArguments};
+use bounds::Bounds;
 
 mod arguments;
+mod bounds;
 mod check;
+mod convert;
 mod explain;
 mod lint;
 mod plan;
@@ -37,6 +41,8 @@ enum Command {
     Lint(Box<lint::LintArguments>),
     /// Trace one packet, or every record of a recording, through the rules.
     Trace(Box<trace::TraceArguments>),
+    /// Write the rules in another language, where that is exact.
+    Convert(Box<convert::ConvertArguments>),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
     Explain(explain::ExplainArguments),
 }
@@ -68,6 +74,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
     }
 }
@@ -76,8 +83,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
 fn judge(
     rules: &RuleArguments,
     traffic: Option<&TrafficArguments>,
-    run: impl FnOnce(Plan, bool) -> Report,
+    run: impl FnOnce(Plan, bool, Arc<Watch>) -> Report + Send + 'static,
 ) -> Result<u8> {
+    let bounds = Bounds::new(rules)?;
     let (out, errors) = is_terminal();
     let verbose = rules.verbose > 0;
     let shown = style(rules.color, out, rules.quiet, verbose);
@@ -93,7 +101,12 @@ fn judge(
         }
     };
     let targets = open_outputs(&rules.output, rules.save.as_ref(), &plan.inputs())?;
-    let report = run(plan, errors);
+    let (watch, watched) = (Arc::new(Watch::new()), plan.clone());
+    let in_run = Arc::clone(&watch);
+    let report = match bounds.within(&watch, move || run(plan, errors, in_run))? {
+        Ok(report) => report,
+        Err(why) => run::stopped(watched, *why),
+    };
     write(&report, targets, shown, error_style)?;
     Ok(report.verdict.exit_code())
 }

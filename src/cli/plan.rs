@@ -33,7 +33,8 @@ pub(super) fn plan(
         Some(path) => {
             let text = input::text(&path)?;
             let source = sources.add(input::shown(&path), text.as_str());
-            let (config, problems) = config::parse(source, &text, &mut native::parse_match);
+            let (config, problems) =
+                config::parse(source, &text, &mut native::parse_match, &mut native::parse_intent);
             let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
             match config {
                 Some(config) if !broken => {
@@ -87,6 +88,7 @@ pub(super) fn plan(
         rules,
         language: language.map(language_named).transpose()?,
         way: way(arguments, &config)?,
+        intents: config.intents.iter().map(|one| (inside(&one.file), one.clone())).collect(),
         inventory,
         traffic: recordings,
         scenarios,

@@ -3,6 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
+
+/// Reads a config whose intents are not looked at.
+fn parse(
+    source: SourceId,
+    text: &str,
+    parse_match: ParseMatch<'_>,
+) -> (Option<Config>, Vec<Diagnostic>) {
+    super::parse(source, text, parse_match, &mut |_, _| None)
+}
 use crate::model::SamplingRate;
 
 /// A match parser that knows `any` and maps.
@@ -239,7 +248,7 @@ fn what_is_wrong_has_its_place() {
         ("redirects: [{name: a, effect: gone}]", "gone", "unknown value of `effect`"),
         ("redirects: [{name: a, effect: lost}, {name: a, effect: clean}]", "a", "listed twice"),
         ("waivers: []", "[", "empty"),
-        ("intents: [{rule: a}]", "[", "not read yet"),
+        ("intents: [{rule: a, intent: {}}]", "{", "no `file`"),
     ] {
         refused(&format!("version: 1\n{text}\n"), &[(at, says)]);
     }

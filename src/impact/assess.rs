@@ -1,15 +1,17 @@
 //! From a tally to the impact: every key under every way that its records leave open, judged,
 //! charged and summed.
 
+mod groups;
 mod ranges;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use groups::Groups;
 use ranges::{Charges, minus, most, ranges, widen};
 
 use super::{
-    Amount, Attack, Blame, Cause, Fall, Group, GroupId, Hits, Impact, Less, Range, SMALL_GROUP,
-    Traffic, missing, open_rules,
+    Amount, Attack, Blame, Cause, Fall, GroupId, Hits, Impact, Less, Range, Traffic, missing,
+    open_rules,
 };
 use crate::attribution::{Attribution, Ends, Party, protected_parties};
 use crate::bank::{Losses, Taken};
@@ -19,7 +21,6 @@ use crate::judge::Judges;
 use crate::matcher::COARSE;
 use crate::model::{Label, NameId};
 use crate::scenario::View;
-use crate::service::Service;
 use crate::tally::{Key, Pair, Tally};
 
 /// What impact is computed from.
@@ -97,19 +98,25 @@ impl Assessment<'_> {
             self.tally.pairs.values().iter().map(|pair| self.ways(pair)).collect();
         let same_walks: Vec<bool> =
             self.tally.pairs.values().iter().map(|pair| self.sets.same_walk(pair)).collect();
-        let mut groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
+        let passes: Vec<bool> = ways.iter().map(|(ways, _)| passes_freely(ways)).collect();
+        let missing: Vec<u32> = self.tally.pairs.values().iter().map(missing).collect();
+        let charged: Vec<Vec<Party>> =
+            self.tally.ends.values().iter().map(|ends| self.attribution.charged(ends)).collect();
+        let mut groups = Groups::default();
         for cell in &self.view.cells {
             let key = self.tally.key(cell.key);
             let amount = Amount::from(cell.counts);
             let pair = self.tally.pairs.value(cell.pair);
             let ends = self.tally.ends.value(key.ends);
             let (Ways { walks, .. }, mixed) = &ways[cell.pair as usize];
+            let charged = charged[key.ends as usize].as_slice();
             impact.offered.add(amount);
             impact.labelled |= key.label != Label::None;
-            if self.attribution.charged(ends) != [Party::Unowned] {
+            if charged != [Party::Unowned] {
                 impact.attributed.add(amount);
             }
-            if missing(pair) != 0 {
+            let missing = missing[cell.pair as usize];
+            if missing != 0 {
                 impact.undecidable.add(amount);
             }
             for step in &pair.candidate {
@@ -119,9 +126,22 @@ impl Assessment<'_> {
                     hits.attack.add(amount);
                 }
             }
+            if passes[cell.pair as usize] {
+                // Nothing is kept from its way, whichever way it is.
+                if key.label == Label::Attack {
+                    let attack = impact.attack.entry((key.ends, key.attack)).or_default();
+                    attack.offered.add(amount);
+                    continue;
+                }
+                let protected = protected_parties(ends).filter(|party| !charged.contains(party));
+                for party in charged.iter().copied().chain(protected) {
+                    let id = GroupId { party, pop: cell.pop, service: key.service };
+                    groups.of(id, key.window).offered.add(amount);
+                }
+                continue;
+            }
             let taken = self.losses.map(|losses| losses.of(cell.key));
             let same_walk = same_walks[cell.pair as usize];
-            let missing = missing(pair);
             let pop = cell.pop;
             let [_, most] = self.losses;
             let entry = Entry {
@@ -146,7 +166,7 @@ impl Assessment<'_> {
                 self.count_losses(&mut impact, &mut groups, &entry);
             }
         }
-        impact.groups = join_small(groups);
+        impact.groups = groups.joined();
         impact
     }
 
@@ -359,12 +379,7 @@ impl Assessment<'_> {
 
     //-------- Losses
 
-    fn count_losses(
-        &self,
-        impact: &mut Impact,
-        groups: &mut BTreeMap<GroupId, BTreeMap<i64, Traffic>>,
-        entry: &Entry<'_>,
-    ) {
+    fn count_losses(&self, impact: &mut Impact, groups: &mut Groups, entry: &Entry<'_>) {
         let Entry { key, pop, ends, amount, walks, taken, same_walk, missing, .. } = *entry;
         let losses = |side: usize, walk: &Walk, world: usize| {
             self.sets.losses(side, walk, taken[world], amount.packets, amount.bytes)
@@ -423,7 +438,7 @@ impl Assessment<'_> {
                 intended: of(&intended),
             };
             let id = GroupId { party, pop, service: key.service };
-            groups.entry(id).or_default().entry(key.window).or_default().add(&traffic);
+            groups.of(id, key.window).add(&traffic);
         }
     }
 
@@ -549,6 +564,12 @@ fn met(walk: &Walk) -> impl Iterator<Item = u32> + '_ {
     walk.limits.iter().copied().chain(end)
 }
 
+/// Returns whether a packet passes without meeting a limit, whichever of the ways is its own.
+fn passes_freely(ways: &Ways) -> bool {
+    let is_free = |walk: &Walk| walk.limits.is_empty() && matches!(walk.end, End::Passes(_));
+    ways.walks.iter().all(|(running, candidate)| is_free(running) && is_free(candidate))
+}
+
 fn portion(loss: &RuleLoss, of: Amount) -> Amount {
     let raw = if of.packets == 0 {
         of.raw
@@ -565,36 +586,4 @@ fn lost<'l>(losses: impl Iterator<Item = &'l RuleLoss>, of: Amount) -> Amount {
         sum.add(portion(loss, of));
         sum
     })
-}
-
-/// Joins the groups of fewer than [`SMALL_GROUP`] raw records of one party and PoP. A lone small
-/// group keeps its name.
-fn join_small(groups: BTreeMap<GroupId, BTreeMap<i64, Traffic>>) -> Vec<Group> {
-    let raw = |windows: &BTreeMap<i64, Traffic>| {
-        windows.values().map(|traffic| traffic.offered.raw).fold(0u64, u64::saturating_add)
-    };
-    let mut small: BTreeMap<(Party, Option<NameId>), usize> = BTreeMap::new();
-    for (id, windows) in &groups {
-        if raw(windows) < SMALL_GROUP {
-            *small.entry((id.party, id.pop)).or_default() += 1;
-        }
-    }
-    let mut joined: BTreeMap<GroupId, BTreeMap<i64, Traffic>> = BTreeMap::new();
-    for (mut id, windows) in groups {
-        if raw(&windows) < SMALL_GROUP && small[&(id.party, id.pop)] > 1 {
-            id.service = Service::Other;
-        }
-        let into = joined.entry(id).or_default();
-        for (number, traffic) in windows {
-            into.entry(number).or_default().add(&traffic);
-        }
-    }
-    joined
-        .into_iter()
-        .map(|(id, windows)| {
-            let mut total = Traffic::default();
-            windows.values().for_each(|traffic| total.add(traffic));
-            Group { id, windows, total }
-        })
-        .collect()
 }

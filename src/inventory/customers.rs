@@ -100,6 +100,23 @@ impl<T: Bits> Table<T> {
     fn lookup(&self, address: T) -> Place {
         self.places[self.intervals.position(address)]
     }
+
+    fn lookup_all(&self, addresses: &[T], places: &mut Vec<Place>) {
+        places.clear();
+        self.intervals.positions(addresses, |positions| {
+            places.extend(positions.iter().map(|at| self.places[*at]));
+        });
+    }
+}
+
+/// Memory for looking up many addresses, from one time to the next.
+#[derive(Debug, Default)]
+pub struct Lookups {
+    v4: Vec<u32>,
+    v6: Vec<u128>,
+    of_v4: Vec<Place>,
+    of_v6: Vec<Place>,
+    places: Vec<Place>,
 }
 
 /// What a prefix of the inventory says about its addresses.
@@ -160,6 +177,49 @@ impl Customers {
             Family::V4 => self.v4.lookup(address.bits as u32),
             Family::V6 => self.v6.lookup(address.bits),
         }
+    }
+
+    /// Returns what stands at each of many addresses: much faster than one by one, as the
+    /// processor waits for the memory of many at once.
+    pub fn places<'l>(
+        &self,
+        addresses: impl Iterator<Item = Address> + Clone,
+        lookups: &'l mut Lookups,
+    ) -> &'l [Place] {
+        let Lookups { v4, v6, of_v4, of_v6, places } = lookups;
+        (v4.clear(), v6.clear(), places.clear());
+        for address in addresses.clone() {
+            match address.family {
+                // The bits of an IPv4 address fit by construction.
+                Family::V4 => v4.push(address.bits as u32),
+                Family::V6 => v6.push(address.bits),
+            }
+        }
+        self.v4.lookup_all(v4, of_v4);
+        self.v6.lookup_all(v6, of_v6);
+        if v6.is_empty() {
+            return of_v4;
+        }
+        let (mut of_v4, mut of_v6) = (of_v4.iter(), of_v6.iter());
+        places.extend(addresses.filter_map(|address| match address.family {
+            Family::V4 => of_v4.next(),
+            Family::V6 => of_v6.next(),
+        }));
+        places
+    }
+
+    /// Returns all ends, by number.
+    pub fn ends(&self) -> &[End] {
+        &self.ends
+    }
+
+    /// Returns the number of the end at which nobody stands; where there is no such address, one
+    /// that no end has.
+    pub fn nobody(&self) -> EndId {
+        let is_nobody = |end: &End| {
+            end.owner == Owner::Nobody && end.infrastructure.is_empty() && end.selected.is_empty()
+        };
+        EndId(self.ends.iter().position(is_nobody).unwrap_or(self.ends.len()) as u32)
     }
 
     /// Returns what a number that this table gave out stands for.

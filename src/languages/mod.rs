@@ -8,6 +8,7 @@ use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 mod detect;
 mod flowspec;
 mod iptables;
+mod junos;
 pub mod native;
 mod nftables;
 
@@ -21,6 +22,7 @@ pub const LANGUAGES: &[&Language] = &[
     &iptables::EITHER,
     &iptables::LEGACY,
     &iptables::NFT,
+    &junos::LANGUAGE,
 ];
 
 /// One rule language.

@@ -1,3 +1,5 @@
+//! Which language a text is of, and what its tables say.
+
 use super::*;
 
 fn sources(texts: &[(&str, &str)]) -> (Sources, Vec<SourceId>) {
@@ -103,4 +105,57 @@ fn every_language_is_named_once_and_holds_to_its_own_table() {
             );
         }
     }
+}
+
+//------------ The table of the documentation ------------------------------------
+
+/// Makes the table of what each language is read as.
+fn table() -> String {
+    let mut text = "\
+# What is understood of each rule language
+
+Made by a test from the parsers themselves: each row is an example that the parser is held to.
+*Exact*: as its own system has it. *Bounded*: a packet may fare either way; the verdict holds for
+both, or is CANNOT JUDGE. *Refused*: a file with it is not judged, and the error says so. What is
+not in a table is refused as well, or listed as bounded, with its place.
+"
+    .to_owned();
+    for language in LANGUAGES.iter().filter(|language| !language.constructs.is_empty()) {
+        text.push_str(&format!("\n## {}\n", language.name));
+        let classes =
+            [("Exact", Class::Exact), ("Bounded", Class::Bounded), ("Refused", Class::Refused)];
+        for (word, class) in classes {
+            let mut rows = language.constructs.iter().filter(|one| one.class == class).peekable();
+            if rows.peek().is_none() {
+                continue;
+            }
+            text.push_str(&format!("\n| {word} | example | |\n|---|---|---|\n"));
+            let cell = |text: &str| text.trim().replace('|', "\\|").replace('\n', " ");
+            for row in rows {
+                let example = match cell(row.example) {
+                    // Backquotes inside of code need more of them around it.
+                    code if code.contains('`') => format!("`` {code} ``"),
+                    code => format!("`{code}`"),
+                };
+                let (name, note) = (cell(row.name), cell(row.note));
+                text.push_str(&format!("| {name} | {example} | {note} |\n"));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_table_of_the_documentation_is_that_of_the_parsers() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/languages/README.md");
+    let table = table();
+    if std::env::var_os("BLASTGATE_WRITE_DOCS").is_some() {
+        std::fs::write(path, &table).expect("the table is written");
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == table,
+        "src/languages/README.md is not what the parsers say: run this test with \
+         BLASTGATE_WRITE_DOCS=1 and commit what it writes"
+    );
 }

@@ -1,5 +1,7 @@
 //! How exactly the rules of a file were understood.
 
+use std::collections::BTreeSet;
+
 use super::source::{Location, SourceId};
 
 /// How exactly the rules of one file were understood. What is refused is no coverage but an
@@ -13,4 +15,12 @@ pub struct Coverage {
     /// What is only bounded: its place, and what it is and why, in a few words. Several places
     /// may be of one rule.
     pub bounded: Vec<(Location, String)>,
+}
+
+impl Coverage {
+    /// Returns how many rules are only bounded.
+    pub fn bounded_rules(&self) -> usize {
+        let places: BTreeSet<Location> = self.bounded.iter().map(|(place, _)| *place).collect();
+        places.len().min(self.rules)
+    }
 }

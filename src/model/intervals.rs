@@ -67,6 +67,9 @@ pub struct Intervals<T> {
     index: Vec<u32>,
 }
 
+/// How many numbers are looked up together.
+const TOGETHER: usize = 64;
+
 /// Marks a slot that one interval holds.
 const WHOLE: u32 = 1 << 31;
 
@@ -101,15 +104,46 @@ impl<T: Bits> Intervals<T> {
     #[inline]
     pub fn position(&self, number: T) -> usize {
         // Behind the last start there is one interval only, and no slot.
+        let (from, to) = self.bounds(number);
+        self.position_within(from, to, number)
+    }
+
+    /// Finds the positions of many numbers, and hands them on in their order, some at a time. The
+    /// processor waits for the memory of many at once instead of one after another.
+    pub fn positions(&self, numbers: &[T], mut found: impl FnMut(&[usize])) {
+        let mut bounds = [(0, 0); TOGETHER];
+        let mut positions = [0; TOGETHER];
+        for numbers in numbers.chunks(TOGETHER) {
+            for (bounds, number) in bounds.iter_mut().zip(numbers) {
+                *bounds = self.bounds(*number);
+            }
+            let bounds = &bounds[..numbers.len()];
+            let near = bounds.iter().filter_map(|(from, _)| self.starts.get(*from as usize));
+            std::hint::black_box(near.fold(T::ZERO, |last, start| last.max(*start)));
+            for ((position, number), (from, to)) in positions.iter_mut().zip(numbers).zip(bounds) {
+                *position = self.position_within(*from, *to, *number);
+            }
+            found(&positions[..numbers.len()]);
+        }
+    }
+
+    /// Returns the first interval that may start in the slot of a number (marked with [`WHOLE`] if
+    /// none does), and the first behind it.
+    #[inline]
+    fn bounds(&self, number: T) -> (u32, u32) {
         let slot = number.min(self.top).slot(self.base, self.shift);
-        let from = self.index[slot];
+        (self.index[slot], self.index[slot + 1] & !WHOLE)
+    }
+
+    #[inline]
+    fn position_within(&self, from: u32, to: u32, number: T) -> usize {
         if from & WHOLE != 0 {
             return (from & !WHOLE) as usize - 1;
         }
-        let (from, to) = (from as usize, (self.index[slot + 1] & !WHOLE) as usize);
-        let within = self.starts[from..to].partition_point(|start| *start <= number);
+        let within =
+            self.starts[from as usize..to as usize].partition_point(|start| *start <= number);
         // The first interval starts at zero, so one always starts at or before the number.
-        (from + within).saturating_sub(1)
+        (from as usize + within).saturating_sub(1)
     }
 
     /// Returns where the intervals start.
@@ -125,7 +159,12 @@ mod tests {
 
     fn agrees<T: Bits + std::fmt::Debug>(starts: Vec<T>, number: T) {
         let expected = starts.iter().rposition(|start| *start <= number).expect("zero");
-        assert_eq!(Intervals::new(starts.clone()).position(number), expected, "{starts:?}");
+        let intervals = Intervals::new(starts.clone());
+        assert_eq!(intervals.position(number), expected, "{starts:?}");
+        let mut found = Vec::new();
+        intervals
+            .positions(&[number; TOGETHER + 1], |positions| found.extend_from_slice(positions));
+        assert_eq!(found, [expected; TOGETHER + 1], "{starts:?}");
     }
 
     proptest! {

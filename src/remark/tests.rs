@@ -1,3 +1,5 @@
+//! What comments say to blastgate, and what is wrong with them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -8,9 +8,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::worker::Worker;
-use super::{Input, Origin, Replay};
+use super::{Input, Origin, Progress, Replay};
 use crate::model::Diagnostic;
-use crate::tally::Tally;
+use crate::tally::Counting;
 use crate::traffic::Piece;
 
 impl Replay<'_> {
@@ -20,8 +20,8 @@ impl Replay<'_> {
         &self,
         mut inputs: Vec<Input>,
         threads: usize,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> (Vec<Input>, Tally, Vec<Diagnostic>) {
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> (Vec<Input>, Counting, Vec<Diagnostic>) {
         let turns = Mutex::new(Turns::new(&mut inputs));
         let work = || self.work(&turns, progress);
         let tally = std::thread::scope(|scope| {
@@ -41,15 +41,20 @@ impl Replay<'_> {
         (inputs, self.without_doubtful_buckets(tally), problems)
     }
 
-    fn work(&self, turns: &Mutex<Turns<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Tally {
+    fn work(&self, turns: &Mutex<Turns<'_>>, progress: &(dyn Fn(Progress) + Sync)) -> Counting {
         let mut worker = Worker::new(self);
         let mut piece = Piece::new();
         loop {
             let turn = turns.lock().unwrap_or_else(PoisonError::into_inner).next(&mut piece);
             let Some(origin) = turn else { return worker.tally };
             while let Some(batch) = piece.decode() {
+                let before = (worker.tally.len(), worker.tally.offers.len());
                 worker.count(batch, origin);
-                progress(batch.len() as u64);
+                progress(Progress {
+                    records: batch.len() as u64,
+                    sums: (worker.tally.len() - before.0) as u64,
+                    offers: (worker.tally.offers.len() - before.1) as u64,
+                });
             }
         }
     }

@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use super::Replay;
 use crate::matcher::{BUCKET, Step};
 use crate::model::{Exceed, Known, RateLimit, Scope};
-use crate::tally::{Counts, NO_BUCKET, Tally};
+use crate::tally::{Counting, Counts, NO_BUCKET};
 
 impl Replay<'_> {
     /// Takes their bucket from all records of which it hangs on a PoP that nobody knows. Where no
     /// record names a PoP and nothing is moved between PoPs, the unknown PoP is one place.
-    pub(super) fn without_doubtful_buckets(&self, mut tally: Tally) -> Tally {
+    pub(super) fn without_doubtful_buckets(&self, mut tally: Counting) -> Counting {
         let seen_nowhere = |offer: &crate::tally::Offer| tally.key(offer.key).pop.is_none();
         if !self.has_places(&tally) || !tally.offers.iter().any(seen_nowhere) {
             return tally;
@@ -50,7 +50,7 @@ impl Replay<'_> {
             };
             let known = moved.get(&(offer.key, steps.clone())).copied();
             let key = known.unwrap_or_else(|| {
-                let key = tally.key(offer.key).clone();
+                let key = tally.key(offer.key);
                 let mut paths = tally.paths.value(key.paths).clone();
                 for (at, number) in paths.iter_mut().enumerate() {
                     let mut pair = tally.pairs.value(*number).clone();
@@ -77,19 +77,19 @@ impl Replay<'_> {
     }
 
     /// Returns whether there is more than one place at which a record of unknown PoP may be.
-    fn has_places(&self, tally: &Tally) -> bool {
-        let records: u64 = tally.entries().map(|(_, _, counts)| counts.records).sum();
-        tally.entries().any(|(_, key, _)| key.pop.is_some())
+    fn has_places(&self, tally: &Counting) -> bool {
+        let records: u64 = tally.entries().map(|(_, counts)| counts.records).sum();
+        tally.entries().any(|(key, _)| key.pop.is_some())
             || self.moves.moves_any()
             || tally.unlisted_pops.len() > 1
             || (tally.unlisted_pops.len() == 1 && tally.unknown_pop_records < records)
     }
 
     /// Visits every policer by PoP on the ways of an offer: the place of the pair, the step of it
-    /// (running first), and where its bucket is in [`Tally::buckets_met`].
+    /// (running first), and where its bucket is in [`Counting::buckets_met`].
     fn by_pop(
         &self,
-        tally: &Tally,
+        tally: &Counting,
         offer: &crate::tally::Offer,
         mut visit: impl FnMut(usize, usize, usize),
     ) {

@@ -5,34 +5,40 @@
 //! waits for many records' memory at once instead of one after another.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use foldhash::fast::FixedState;
 
 use super::{Origin, Replay};
 use crate::attribution::Ends;
 use crate::attribution::bucket::bucket;
-use crate::inventory::customers::EndId;
+use crate::inventory::customers::{Customers, EndId, Lookups};
 use crate::matcher::{BUCKET, Hit, Step, Truth};
 use crate::model::{Family, Fragment, Known, Label, NameId, Record, RecordBatch, bucket_rules};
 use crate::scenario::slot;
 use crate::service::Service;
-use crate::tally::{BucketKey, Counts, IPV6, Key, LATER_FRAGMENT, NO_BUCKET, Offer, Pair, Tally};
+use crate::tally::{
+    BucketKey, Counting, Counts, IPV6, Key, LATER_FRAGMENT, NO_BUCKET, Offer, Packed, Pair,
+};
 
 /// One thread's share of the work, with its scratch space.
 pub(super) struct Worker<'r, 'a> {
     replay: &'r Replay<'a>,
     /// For every running and candidate rule: the rule whose bucket its limit uses.
     buckets: [Vec<u32>; 2],
-    pub(super) tally: Tally,
+    pub(super) tally: Counting,
     /// Records of which something had to be changed, and those around them.
     changed: Vec<Record>,
     /// Of every record of a batch: its ends, where they are plain.
     plain: Vec<Option<(EndId, EndId)>>,
+    places: Lookups,
     /// Of every record of a batch: the numbers of its ends and its paths, and where its buckets
     /// begin; [`UNSEEN`] if it meets no limit.
     found: Vec<(u32, u32, u32)>,
-    /// Of every record of a batch: what it is counted by, and how much it is.
-    keys: Vec<(Key, Counts)>,
+    /// Of every record of a batch: what it is counted by.
+    keys: Vec<Packed>,
+    /// The window that was met last.
+    window: Window,
     numbers: Vec<u32>,
     hits: Vec<Hit>,
     pair: Pair,
@@ -40,7 +46,7 @@ pub(super) struct Worker<'r, 'a> {
     /// By line of the matcher: whether it is a limit, so that each record has its own buckets.
     is_limited: Vec<bool>,
     ways: Ways,
-    ends: HashMap<(EndId, EndId), u32, FixedState>,
+    ends: PlainEnds,
     seen: Option<Seen>,
 }
 
@@ -54,6 +60,72 @@ struct Ways {
 }
 
 const UNSEEN: u32 = u32::MAX;
+
+/// Numbers of ends by what stands at the source and at the destination; [`UNSEEN`] if these were
+/// not met yet. Mostly nobody stands at one of them.
+struct PlainEnds {
+    nobody: EndId,
+    /// By destination, where nobody stands at the source.
+    from_nobody: Vec<u32>,
+    /// By source, where nobody stands at the destination.
+    to_nobody: Vec<u32>,
+    others: HashMap<(EndId, EndId), u32, FixedState>,
+}
+
+impl PlainEnds {
+    fn new(customers: &Customers) -> PlainEnds {
+        let unseen = || vec![UNSEEN; customers.ends().len()];
+        PlainEnds {
+            nobody: customers.nobody(),
+            from_nobody: unseen(),
+            to_nobody: unseen(),
+            others: HashMap::default(),
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, src: EndId, dst: EndId) -> &mut u32 {
+        if src == self.nobody {
+            &mut self.from_nobody[dst.0 as usize]
+        } else if dst == self.nobody {
+            &mut self.to_nobody[src.0 as usize]
+        } else {
+            self.others.entry((src, dst)).or_insert(UNSEEN)
+        }
+    }
+}
+
+/// A window, and when it starts and ends: records in a row are mostly in one.
+#[derive(Default)]
+struct Window {
+    number: i64,
+    /// Nothing is in a window that was not asked for yet.
+    times_ns: Range<i64>,
+}
+
+impl Window {
+    #[inline]
+    fn of(&mut self, time_ns: i64, window_ns: i64) -> i64 {
+        if !self.times_ns.contains(&time_ns) {
+            self.number = time_ns.div_euclid(window_ns);
+            let start = self.number.saturating_mul(window_ns);
+            self.times_ns = start..start.saturating_add(window_ns);
+        }
+        self.number
+    }
+}
+
+/// Returns how much a record is.
+#[inline]
+fn counts(record: &Record) -> Counts {
+    let weight = u64::from(record.weight);
+    Counts {
+        records: 1,
+        raw: record.packets,
+        packets: record.packets.saturating_mul(weight),
+        bytes: record.bytes.saturating_mul(weight),
+    }
+}
 
 /// When the records of a window were.
 struct Seen {
@@ -73,18 +145,20 @@ impl<'r, 'a> Worker<'r, 'a> {
         Worker {
             replay,
             buckets: [0, 1].map(|side: usize| bucket_rules(&replay.limits[side])),
-            tally: Tally::default(),
+            tally: Counting::default(),
             changed: Vec::new(),
             plain: Vec::new(),
+            places: Lookups::default(),
             found: Vec::new(),
             keys: Vec::new(),
+            window: Window::default(),
             numbers: Vec::new(),
             hits: Vec::new(),
             pair: Pair::default(),
             paths: Vec::new(),
             is_limited: (0..lines).map(is_limited).collect(),
             ways: Ways { none: None, one: vec![UNSEEN; lines], more: HashMap::default() },
-            ends: HashMap::default(),
+            ends: PlainEnds::new(replay.attribution.customers),
             seen: None,
         }
     }
@@ -94,8 +168,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         let changed = self.change(changed, batch.as_slice(), origin);
         let records = if changed.is_empty() { batch.as_slice() } else { changed.as_slice() };
         let attribution = self.replay.attribution;
-        self.plain.clear();
-        self.plain.extend(records.iter().map(|record| attribution.plain_ends(record)));
+        attribution.plain_ends(records, &mut self.places, &mut self.plain);
         self.found.clear();
         for (at, record) in records.iter().enumerate() {
             let ends = self.find_ends(self.plain[at], record);
@@ -106,21 +179,16 @@ impl<'r, 'a> Worker<'r, 'a> {
         }
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
-        keys.extend(
-            records
-                .iter()
-                .zip(&self.found)
-                .map(|(record, found)| self.key(record, *found, origin.part)),
-        );
-        self.numbers.clear();
-        let tally = &mut self.tally;
-        self.numbers.extend(keys.iter().map(|(key, counts)| tally.count(key, *counts)));
         for (at, record) in records.iter().enumerate() {
-            let window = keys[at].0.window;
-            self.see(record, window, origin);
+            let key = self.key(record, self.found[at], origin.part);
+            keys.push(self.tally.pack(&key));
+        }
+        self.tally.count_all(&keys, |at| counts(&records[at]), &mut self.numbers);
+        for (at, record) in records.iter().enumerate() {
+            self.see(record, keys[at].window, origin);
             if let (Some(pop), Some(exporter), 0) = (record.pop, record.exporter, origin.part) {
                 let seen = self.tally.exporters.entry((pop, exporter)).or_default();
-                *seen = seen.saturating_add(keys[at].1.packets);
+                *seen = seen.saturating_add(counts(record).packets);
             }
             let (_, _, buckets) = self.found[at];
             if buckets != UNSEEN {
@@ -191,13 +259,8 @@ impl<'r, 'a> Worker<'r, 'a> {
         changed
     }
 
-    /// Returns what a record is counted by, and how much it is.
-    fn key(
-        &self,
-        record: &Record,
-        (ends, paths, buckets): (u32, u32, u32),
-        part: u16,
-    ) -> (Key, Counts) {
+    /// Returns what a record is counted by.
+    fn key(&mut self, record: &Record, (ends, paths, buckets): (u32, u32, u32), part: u16) -> Key {
         let replay = self.replay;
         let header = &record.header;
         let mut attack = 0;
@@ -217,15 +280,14 @@ impl<'r, 'a> Worker<'r, 'a> {
         }
         let splits = replay.moves.splits(record.pop);
         let has_slot = splits && (buckets != UNSEEN || self.tally.paths.value(paths).len() > 1);
-        let weight = u64::from(record.weight);
-        let key = Key {
+        Key {
             paths,
             ends,
             pop: record.pop,
             service: Service::of(header, &replay.named_ports),
             label: record.label,
             attack,
-            window: record.time_ns.div_euclid(replay.window_ns),
+            window: self.window.of(record.time_ns, replay.window_ns),
             slot: has_slot.then(|| {
                 slot(if header.known.has(Known::SRC) {
                     header.src
@@ -234,14 +296,7 @@ impl<'r, 'a> Worker<'r, 'a> {
                 })
             }),
             part,
-        };
-        let counts = Counts {
-            records: 1,
-            raw: record.packets,
-            packets: record.packets.saturating_mul(weight),
-            bytes: record.bytes.saturating_mul(weight),
-        };
-        (key, counts)
+        }
     }
 
     /// Notes when a record was; only a new window is told to the tally.
@@ -273,14 +328,12 @@ impl<'r, 'a> Worker<'r, 'a> {
             return self.tally.ends.intern(&self.replay.attribution.attribute(record));
         };
         let ends = &mut self.tally.ends;
-        *self.ends.entry((src, dst)).or_insert_with(|| {
-            ends.intern(&Ends {
-                src: Some(src),
-                dst: Some(dst),
-                named: None,
-                protected: Vec::new(),
-            })
-        })
+        let number = self.ends.number(src, dst);
+        if *number == UNSEEN {
+            let (src, dst) = (Some(src), Some(dst));
+            *number = ends.intern(&Ends { src, dst, named: None, protected: Vec::new() });
+        }
+        *number
     }
 
     /// Returns the number of the paths of a record: where it was seen, and where a scenario may
@@ -358,7 +411,7 @@ impl<'r, 'a> Worker<'r, 'a> {
     /// Notes the buckets on the way just walked, and the way.
     fn note_path(&mut self, record: &Record, ends: u32) {
         let replay = self.replay;
-        let owners = |tally: &Tally| Some(replay.attribution.owners(tally.ends.value(ends)));
+        let owners = |tally: &Counting| Some(replay.attribution.owners(tally.ends.value(ends)));
         for (side, steps) in
             [&mut self.pair.running, &mut self.pair.candidate].into_iter().enumerate()
         {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Form, Style};
 use crate::finding::Level;
-use crate::model::{Location, Severity, Sources};
+use crate::model::{self, Location, Severity, Sources};
 use crate::report::{self, LimitReport, Report, Throughput, Verdict};
 
 pub(super) const FORM: Form = Form { name: "json", write };
@@ -49,6 +49,22 @@ struct Change<'r> {
     nothing: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'r [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    coverage: Vec<Coverage<'r>>,
+}
+
+#[derive(Serialize)]
+struct Coverage<'r> {
+    file: &'r str,
+    rules: usize,
+    exact: usize,
+    bounded: Vec<Bounded<'r>>,
+}
+
+#[derive(Serialize)]
+struct Bounded<'r> {
+    location: Place,
+    why: &'r str,
 }
 
 #[derive(Serialize)]
@@ -232,6 +248,7 @@ fn result(report: &Report) -> Result<'_> {
             intents_widened: &change.intents_widened,
             nothing: change.nothing,
             notes: &change.notes,
+            coverage: coverage(&change.coverage, &report.sources),
         },
         customers: report
             .customers
@@ -390,6 +407,18 @@ fn limit<'r>(limit: &'r LimitReport, sources: &Sources) -> Limit<'r> {
 
 fn rate(throughput: Throughput) -> Rate {
     Rate { pps: throughput.pps, bps: throughput.bps }
+}
+
+fn coverage<'r>(files: &'r [model::Coverage], sources: &'r Sources) -> Vec<Coverage<'r>> {
+    let bounded =
+        |(place, why): &'r (Location, String)| Bounded { location: at(*place, sources), why };
+    let files = files.iter().map(|file| Coverage {
+        file: &sources.get(file.source).name,
+        rules: file.rules,
+        exact: file.rules - file.bounded_rules(),
+        bounded: file.bounded.iter().map(bounded).collect(),
+    });
+    files.collect()
 }
 
 fn at(location: Location, sources: &Sources) -> Place {

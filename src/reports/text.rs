@@ -7,7 +7,7 @@ use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::{Form, Style, clean};
 use crate::finding::{Finding, Level, count};
-use crate::model::units::percent;
+use crate::model::units::{grouped, percent};
 use crate::report::{
     AttackOutcome, Command, Covered, CustomerImpact, LimitReport, Report, SafeRateReport,
     SharerReport, Throughput, Verdict,
@@ -140,6 +140,24 @@ impl Screen {
     fn notes(&mut self, report: &Report) {
         for note in &report.change.notes {
             self.wrap("  ", "    ", note, 2);
+        }
+        for file in &report.change.coverage {
+            let name = &report.sources.get(file.source).name;
+            let bounded = file.bounded_rules();
+            let exact = match (file.rules, file.rules - bounded) {
+                (1, 1) => "its rule is exact".to_owned(),
+                (rules, exact) => format!("{exact} of {rules} rules exact"),
+            };
+            let rest = if bounded > 0 { format!(", {bounded} bounded") } else { String::new() };
+            self.wrap("  ", "    ", &format!("{name}: {exact}{rest}"), 2);
+            if self.style.verbose {
+                for (place, why) in &file.bounded {
+                    let (line, column) = report.sources.line_column(*place);
+                    let name = &report.sources.get(place.source).name;
+                    let what = format!("{name}:{line}:{column}: {why}");
+                    self.wrap("    ", "      ", &what, usize::MAX);
+                }
+            }
         }
     }
 
@@ -503,19 +521,6 @@ fn shorten(text: &str, most: usize, style: Style) -> String {
     let dots = if style.unicode { "…" } else { "..." };
     let kept: String = text.chars().take(most.saturating_sub(dots.chars().count())).collect();
     kept + dots
-}
-
-/// Writes a number with its thousands apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn throughput(rate: Throughput) -> String {

@@ -40,6 +40,8 @@ pub(super) struct Included {
     pub(super) by_place: BTreeMap<Location, Vec<SourceId>>,
     /// Every file that is included.
     pub(super) sources: BTreeSet<SourceId>,
+    /// Every file that was read or named.
+    pub(super) texts: Vec<Text>,
 }
 
 /// What is known of a file that was gone through.
@@ -88,7 +90,9 @@ pub(super) fn read(
     for text in texts {
         reader.go_through(text);
     }
-    reader.included
+    let mut included = reader.included;
+    included.texts = reader.texts.into_values().collect();
+    included
 }
 
 impl Reader<'_> {

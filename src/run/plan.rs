@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::what_if::WhatIf;
+use crate::config::IntentConfig;
 use crate::guardrails::Standards;
 use crate::languages::{Language, Way};
 use crate::model::{Diagnostic, Direction, Label, Location, Match, Sampling, Sources};
@@ -25,6 +26,8 @@ pub struct Plan {
     pub language: Option<&'static Language>,
     /// How packets come by the rules.
     pub way: Way,
+    /// What rules are for, by the file they stand in.
+    pub intents: Vec<(PathBuf, IntentConfig)>,
     /// Inventory files.
     pub inventory: Vec<PathBuf>,
     /// Recordings.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Run;
 use super::includes::{self, Origin, Text};
+use super::intents;
 use super::plan::Running;
 use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
@@ -47,15 +48,15 @@ impl Run {
         };
         self.note(&from_git);
         let candidate = match from_git.candidate {
-            Some(listing) => self.listed(listing, &Origin::Index),
-            None => self.rules(&self.plan.rules.clone(), "the candidate rules"),
+            Some(listing) => self.listed(listing, &Origin::Index, true),
+            None => self.rules(&self.plan.rules.clone(), "the candidate rules", true),
         };
         let running = match (from_git.running, self.plan.running.clone()) {
             (Some(listing), _) => match from_git.commit {
-                Some(commit) => self.listed(listing, &Origin::Commit(commit)),
+                Some(commit) => self.listed(listing, &Origin::Commit(commit), false),
                 None => RuleSet::empty(),
             },
-            (None, Running::Path(path)) => self.rules(&[path], "the running rules"),
+            (None, Running::Path(path)) => self.rules(&[path], "the running rules", false),
             (None, _) => RuleSet::empty(),
         };
         [running, candidate]
@@ -122,7 +123,7 @@ impl Run {
     }
 
     /// Parses the rules that files and folders hold.
-    fn rules(&mut self, paths: &[PathBuf], what: &str) -> RuleSet {
+    fn rules(&mut self, paths: &[PathBuf], what: &str, is_candidate: bool) -> RuleSet {
         let files = match input::rule_files(paths, &self.extensions()) {
             Ok(files) => files,
             Err(error) => {
@@ -134,16 +135,16 @@ impl Run {
         for path in files {
             texts.extend(self.text(&path).map(|source| Text { source, path }));
         }
-        self.parse(texts, &Origin::Disk)
+        self.parse(texts, &Origin::Disk, is_candidate)
     }
 
     /// Parses the rules that git holds; none if it holds none.
-    fn listed(&mut self, listing: Listing, origin: &Origin) -> RuleSet {
+    fn listed(&mut self, listing: Listing, origin: &Origin, is_candidate: bool) -> RuleSet {
         let texts = listing.texts.into_iter();
         let texts =
             texts.map(|(name, path, text)| Text { source: self.sources.add(name, text), path });
         let texts = texts.collect();
-        self.parse(texts, origin)
+        self.parse(texts, origin, is_candidate)
     }
 
     /// Returns the ends of file names that a folder of rules is searched for: those of the
@@ -156,7 +157,7 @@ impl Run {
         }
     }
 
-    fn parse(&mut self, texts: Vec<Text>, origin: &Origin) -> RuleSet {
+    fn parse(&mut self, texts: Vec<Text>, origin: &Origin, is_candidate: bool) -> RuleSet {
         if texts.is_empty() {
             // There is nothing, or what could not be read was said.
             return RuleSet::empty();
@@ -186,8 +187,14 @@ impl Run {
             included: &included.by_place,
             way: &self.plan.way,
         };
-        let (set, problems) = (language.parse)(&files);
+        let (mut set, problems) = (language.parse)(&files);
         self.problems.extend(problems);
+        let intents = &self.plan.intents;
+        let problems = intents::give(intents, &included.texts, is_candidate, &mut set);
+        if !self.failed() {
+            // Of a file that is half read, rules are missing that are there.
+            self.problems.extend(problems);
+        }
         set
     }
 }

@@ -4,20 +4,22 @@
 //! A neighbor that gets routes which others of the file do not get makes them bounded: which
 //! router a packet meets is in no recording.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::community;
-use super::nlri::Flow;
-use super::rules::{Announced, Route};
+use super::rules::Announced;
 use crate::model::{Diagnostic, Family, Location, Severity, SourceId, Sources, Span, Spanned};
 use crate::yaml::nearest;
 
 mod actions;
+mod deliver;
+mod finish;
 mod tokens;
 mod values;
 
 pub(super) use values::pattern;
 
+use deliver::{Event, Group, deliver};
 use tokens::{Kind, Token};
 
 /// How deep blocks may nest.
@@ -97,82 +99,6 @@ pub(super) fn read(sources: &Sources, file: SourceId, announced: &mut Announced)
     announced.problems.extend(problems.into_iter().take(MOST_PROBLEMS));
     deliver(groups, events, announced);
     spoke
-}
-
-/// A neighbor or a template.
-struct Group {
-    name: String,
-    is_template: bool,
-    inherits: Vec<String>,
-}
-
-/// Announcements in order.
-struct Event {
-    /// The block that it stands in; none for everybody.
-    group: Option<usize>,
-    is_withdrawal: bool,
-    route: Route,
-}
-
-/// Gives every route its receivers: nobody in particular where all neighbors get it.
-fn deliver(groups: Vec<Group>, events: Vec<Event>, announced: &mut Announced) {
-    // By group: the neighbors that get what stands in it.
-    let mut receivers: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); groups.len()];
-    let templates: BTreeMap<&str, usize> = groups
-        .iter()
-        .enumerate()
-        .filter(|(_, group)| group.is_template)
-        .map(|(number, group)| (group.name.as_str(), number))
-        .collect();
-    for (number, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_template) {
-        let mut open = vec![number];
-        while let Some(one) = open.pop() {
-            if receivers[one].insert(number) {
-                let inherited = groups[one].inherits.iter();
-                open.extend(inherited.filter_map(|name| templates.get(name.as_str())));
-            }
-        }
-        let _ = group;
-    }
-    let neighbors = groups.iter().filter(|group| !group.is_template).count();
-    // The same route may stand in several blocks: what all get is everybody's.
-    let mut of_route: BTreeMap<(Family, Vec<u8>, Vec<u8>), BTreeSet<usize>> = BTreeMap::new();
-    let key = |route: &Route| {
-        let octets = route.flow.encode().unwrap_or_default();
-        let does: Vec<u8> = route.communities.iter().flat_map(|one| one.value.clone()).collect();
-        (route.flow.family, octets, does)
-    };
-    for event in &events {
-        if let Some(group) = event.group {
-            of_route.entry(key(&event.route)).or_default().extend(&receivers[group]);
-        }
-    }
-    let mut told = BTreeSet::new();
-    for mut event in events {
-        if let Some(group) = event.group {
-            let Some(all) = of_route.get(&key(&event.route)) else { continue };
-            if all.is_empty() {
-                announced.problems.push(Diagnostic::warning(
-                    event.route.location,
-                    format!("no neighbor inherits the template `{}`", groups[group].name),
-                ));
-                continue;
-            }
-            if all.len() < neighbors {
-                let names = all.iter().map(|number| format!("neighbor {}", groups[*number].name));
-                event.route.receivers = names.collect();
-            }
-            // Once for all blocks that say the same.
-            if neighbors > 1 && !event.is_withdrawal && !told.insert(key(&event.route)) {
-                continue;
-            }
-        }
-        if event.is_withdrawal {
-            announced.withdraw(&event.route);
-        } else {
-            announced.announce(event.route);
-        }
-    }
 }
 
 struct Reader<'a> {
@@ -629,67 +555,6 @@ impl<'a> Reader<'a> {
         let problem = Diagnostic::error(self.of(name), missing);
         self.tell(problem.help(format!("write `{0} VALUE;` or `{0} [ VALUE VALUE ];`", name.text)));
         None
-    }
-
-    /// Makes the route of what was read.
-    fn finish(
-        &mut self,
-        draft: Draft,
-        head: &Head,
-        location: Location,
-        comments: Vec<Spanned<String>>,
-    ) -> Option<Route> {
-        let (mut components, mut places) = (Vec::new(), Vec::new());
-        let mut family: Option<(Family, Location)> = None;
-        for part in draft.parts.values() {
-            if let Some(own) = part.family {
-                if let Some((other, place)) = family.filter(|(other, _)| *other != own) {
-                    let problem =
-                        Diagnostic::error(part.location, "a route matches IPv4 or IPv6, not both");
-                    let _ = other;
-                    self.tell(problem.also(place, "the other family"));
-                    return None;
-                }
-                family = Some((own, part.location));
-            }
-            components.push(part.component());
-            places.push(part.location);
-        }
-        if components.is_empty() {
-            let problem = Diagnostic::error(location, "this route matches nothing in particular");
-            self.tell(problem.label("no `match`").help(
-                "a flow specification needs a component; one without would match every packet",
-            ));
-            return None;
-        }
-        // ExaBGP sends what has no prefix of IPv6 as IPv4.
-        let family = family.map(|(family, _)| family).or(head.family).unwrap_or(Family::V4);
-        let label = components.iter().position(|one| one.kind() == super::nlri::FLOW_LABEL);
-        if family == Family::V4
-            && let Some(label) = label
-        {
-            let problem = Diagnostic::error(places[label], "IPv4 has no flow label");
-            self.tell(problem.help("name an IPv6 source or destination, or remove it"));
-            return None;
-        }
-        if let Some(wrong) = head.family.filter(|wrong| *wrong != family) {
-            let _ = wrong;
-            let problem =
-                Diagnostic::error(location, "the prefixes are not of the family announced");
-            self.tell(problem);
-            return None;
-        }
-        Some(Route {
-            name: head.name.clone(),
-            location,
-            flow: Flow { family, rd: draft.rd, components },
-            places,
-            communities: draft.communities,
-            next_hop: draft.next_hop,
-            unknown: Vec::new(),
-            comments,
-            receivers: head.receivers.clone(),
-        })
     }
 }
 

@@ -25,11 +25,13 @@ pub(super) struct Meaning {
     pub(super) terms: Vec<Spanned<Term>>,
     /// What cannot be told, and why.
     pub(super) bounded: Vec<(Location, String)>,
+    /// The components that every value of their field satisfies.
+    pub(super) empty_words: Vec<Location>,
 }
 
 /// Returns the conditions of a flow specification; `places` are those of its components.
 pub(super) fn of(flow: &Flow, places: &[Location], whole: Location) -> Meaning {
-    let mut meaning = Meaning { terms: Vec::new(), bounded: Vec::new() };
+    let mut meaning = Meaning { terms: Vec::new(), bounded: Vec::new(), empty_words: Vec::new() };
     let place = |number: usize| places.get(number).copied().unwrap_or(whole);
     let has_prefix = flow.components.iter().any(
         |component| matches!(component, Component::Prefix(pattern) if pattern.offset <= WIDEST_OFFSET),
@@ -100,6 +102,15 @@ impl Meaning {
     }
 
     fn numbers(&mut self, kind: u8, data: &[u8], set: NumberSet, here: Location) {
+        let most = match kind {
+            PROTOCOL | ICMP_TYPE | ICMP_CODE => 0xff,
+            DSCP => 63,
+            FLOW_LABEL => 0xf_ffff,
+            _ => 0xffff,
+        };
+        if matches!(set.ranges(), [(0, last)] if *last >= most) {
+            self.empty_words.push(here);
+        }
         let term = match kind {
             PROTOCOL => Term::Protocol(set),
             PORT => Term::Port(set),

@@ -151,6 +151,11 @@ impl Layer<'_> {
             }
         }
         let meaning = meaning::of(&route.flow, &route.places, route.location);
+        self.problems.extend(meaning.empty_words.iter().map(|place| {
+            Diagnostic::warning(*place, "every value satisfies this condition")
+                .label("excludes nothing")
+                .help("values beside each other are alternatives; a range is joined: `>=1024&<=65535`")
+        }));
         let (mut terms, mut bounded) = (meaning.terms, meaning.bounded);
         if !route.receivers.is_empty() {
             let text = format!("announced to {} alone", route.receivers.join(", "));
@@ -300,7 +305,8 @@ impl Made<'_> {
                     burst,
                     burst_is_written: false,
                     per: Vec::new(),
-                    scope: Scope::Exporter,
+                    // Every router has its own; where a PoP has several, this is the strictest reading.
+                    scope: Scope::Pop,
                     exceed: Exceed::Drop,
                     algorithm: Algorithm::FlowSpec,
                     timeout_ns: None,

@@ -372,12 +372,8 @@ impl<'a> Reader<'a, '_> {
             _ => {
                 let is_builtin =
                     |chain: &Chain<'_>| section.table.builtin().contains(&chain.name.as_str());
-                let is_empty = section.chains.chains.iter().enumerate().all(|(at, chain)| {
-                    let is_meant = chosen.map_or(!is_builtin(chain), |chosen| chosen == at);
-                    !is_meant || (chain.rules.is_empty() && chosen.is_none())
-                });
                 let has_own = section.chains.chains.iter().any(|chain| !is_builtin(chain));
-                if has_own || !is_empty {
+                if has_own || chosen.is_some() {
                     return Err(Diagnostic::error(
                         command.location,
                         "chains are taken away again after they were made",
@@ -490,7 +486,7 @@ impl<'a> Reader<'a, '_> {
         rest = &rest[1..];
         let expands = rest.iter().find(|word| {
             word.text.contains(['$', '`', '|', ';', '>', '<', '&'])
-                && !(word.is_quoted && !word.text.contains('$'))
+                && (!word.is_quoted || word.text.contains('$'))
         });
         if let Some(word) = expands {
             return Err(Diagnostic::error(word.location, "this is for a shell to work out")

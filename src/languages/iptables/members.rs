@@ -104,12 +104,9 @@ fn collect(
     branches: &mut Vec<Match>,
 ) -> Result<(), String> {
     // A set of the other family, and one with fewer parts than are asked for, matches nothing.
-    if set.family.is_some_and(|family| family != context.family)
-        || sides.len() > set.dimensions.len()
-    {
-        if set.storage != Storage::List {
-            return Ok(());
-        }
+    let is_other = set.family.is_some_and(|family| family != context.family);
+    if set.storage != Storage::List && (is_other || sides.len() > set.dimensions.len()) {
+        return Ok(());
     }
     if set.storage == Storage::List {
         if depth > 0 {
@@ -175,6 +172,9 @@ fn side(sides: &[bool], at: usize) -> bool {
 /// else there is.
 type Key = Vec<Part>;
 
+/// Addresses, what else there is, and the ports that go with both.
+type Alternative = (Option<AddressSet>, Key, Vec<(u64, u64)>);
+
 fn alternatives(
     set: &Set,
     members: &[&Member],
@@ -210,7 +210,7 @@ fn alternatives(
     }
     // Ports of one protocol that the same addresses have are listed together as well.
     let port = set.dimensions.iter().position(|one| *one == Dimension::Port);
-    let mut merged: Vec<(Option<AddressSet>, Key, Vec<(u64, u64)>)> = Vec::new();
+    let mut merged: Vec<Alternative> = Vec::new();
     let mut places: HashMap<(Option<AddressSet>, String), usize> = HashMap::new();
     for (rest, ranges) in by_rest.into_values() {
         let addresses = first.map(|_| AddressSet::new(ranges));

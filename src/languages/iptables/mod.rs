@@ -20,6 +20,11 @@
 //! Not followed: iptables-legacy drops TCP fragments that begin at byte 8, and packets too short
 //! for the header of their protocol, wherever a rule asks for a part of that header.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a diagnostic is made once, and the file that it is about is not read on in a hurry"
+)]
+
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Files, Language, Sure, no_includes};

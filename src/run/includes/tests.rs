@@ -1,3 +1,5 @@
+//! Files that include others: in which order, and where that ends.
+
 use std::fs;
 
 use super::*;

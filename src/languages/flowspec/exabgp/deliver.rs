@@ -1,0 +1,82 @@
+//! Who gets which routes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::languages::flowspec::rules::{Announced, Route};
+use crate::model::{Diagnostic, Family};
+
+/// A neighbor or a template.
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) is_template: bool,
+    pub(super) inherits: Vec<String>,
+}
+
+/// Announcements in order.
+pub(super) struct Event {
+    /// The block that it stands in; none for everybody.
+    pub(super) group: Option<usize>,
+    pub(super) is_withdrawal: bool,
+    pub(super) route: Route,
+}
+
+/// Gives every route its receivers: nobody in particular where all neighbors get it.
+pub(super) fn deliver(groups: Vec<Group>, events: Vec<Event>, announced: &mut Announced) {
+    // By group: the neighbors that get what stands in it.
+    let mut receivers: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); groups.len()];
+    let templates: BTreeMap<&str, usize> = groups
+        .iter()
+        .enumerate()
+        .filter(|(_, group)| group.is_template)
+        .map(|(number, group)| (group.name.as_str(), number))
+        .collect();
+    for (number, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_template) {
+        let mut open = vec![number];
+        while let Some(one) = open.pop() {
+            if receivers[one].insert(number) {
+                let inherited = groups[one].inherits.iter();
+                open.extend(inherited.filter_map(|name| templates.get(name.as_str())));
+            }
+        }
+        let _ = group;
+    }
+    let neighbors = groups.iter().filter(|group| !group.is_template).count();
+    // The same route may stand in several blocks: what all get is everybody's.
+    let mut of_route: BTreeMap<(Family, Vec<u8>, Vec<u8>), BTreeSet<usize>> = BTreeMap::new();
+    let key = |route: &Route| {
+        let octets = route.flow.encode().unwrap_or_default();
+        let does: Vec<u8> = route.communities.iter().flat_map(|one| one.value.clone()).collect();
+        (route.flow.family, octets, does)
+    };
+    for event in &events {
+        if let Some(group) = event.group {
+            of_route.entry(key(&event.route)).or_default().extend(&receivers[group]);
+        }
+    }
+    let mut told = BTreeSet::new();
+    for mut event in events {
+        if let Some(group) = event.group {
+            let Some(all) = of_route.get(&key(&event.route)) else { continue };
+            if all.is_empty() {
+                announced.problems.push(Diagnostic::warning(
+                    event.route.location,
+                    format!("no neighbor inherits the template `{}`", groups[group].name),
+                ));
+                continue;
+            }
+            if all.len() < neighbors {
+                let names = all.iter().map(|number| format!("neighbor {}", groups[*number].name));
+                event.route.receivers = names.collect();
+            }
+            // Once for all blocks that say the same.
+            if neighbors > 1 && !event.is_withdrawal && !told.insert(key(&event.route)) {
+                continue;
+            }
+        }
+        if event.is_withdrawal {
+            announced.withdraw(&event.route);
+        } else {
+            announced.announce(event.route);
+        }
+    }
+}
