@@ -236,9 +236,11 @@ impl Builder<'_> {
         let chain = &self.ruleset.tables[passed.table].chains[passed.chain];
         let mut all = Remark::default();
         for text in &chain.policy_remarks {
-            let read = remark::read(&text.value, text.location);
-            let added = read.and_then(|found| found.map_or(Ok(()), |found| all.add(found)));
-            self.made.problems.extend(added.err());
+            match remark::read(&text.value, text.location) {
+                Ok(Some(found)) => self.made.problems.extend(all.add(found).err()),
+                Ok(None) => {}
+                Err(problem) => self.made.problems.push(problem),
+            }
         }
         all
     }
