@@ -6,6 +6,7 @@ mod includes;
 mod intents;
 mod observed;
 mod plan;
+mod pops;
 mod rule_sets;
 mod situations;
 mod trace;
@@ -26,8 +27,7 @@ use crate::inventory;
 use crate::judge;
 use crate::matcher::{self, Test};
 use crate::model::{
-    Diagnostic, Inventory, Match, Names, RuleSet, Sampling, Severity, SourceId, Sources, Term,
-    Timestamp,
+    Diagnostic, Inventory, Names, RuleSet, Sampling, Severity, SourceId, Sources, Timestamp,
 };
 use crate::reach::{Order, Reach, Reached};
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Progress, Replay};
@@ -68,6 +68,8 @@ struct Run {
     running: Option<String>,
     /// What is to be known about where the two sets come from.
     notes: Vec<String>,
+    /// The texts of the running and of the candidate set.
+    parsed: [Option<rule_sets::Parsed>; 2],
 }
 
 impl Run {
@@ -77,6 +79,7 @@ impl Run {
             problems: plan.problems.clone(),
             running: rule_sets::running_name(&plan.running),
             notes: Vec::new(),
+            parsed: [None, None],
             plan,
         }
     }
@@ -125,6 +128,9 @@ impl Run {
         let names = Arc::new(Names::new());
         let attribution = Attribution::new(&inventory, &customers, &names);
         let nothing = change.nothing && has_running;
+        if nothing && !is_lint {
+            self.problems.extend(self.changed_elsewhere());
+        }
         if self.failed() {
             return self.cannot_judge();
         }
@@ -305,49 +311,6 @@ impl Run {
         let (inventory, problems) = inventory::load(&self.sources, &files);
         self.problems.extend(problems);
         inventory
-    }
-
-    /// Where the inventory lists PoPs, rules and recordings may name no others.
-    fn check_pops(&mut self, candidate: &RuleSet, inventory: &Inventory) {
-        let Some(pops) = &inventory.pops else { return };
-        let known: BTreeSet<&str> = pops.iter().map(|pop| pop.id.value.as_str()).collect();
-        let unknown = |name: &str, problem: Diagnostic| match crate::yaml::nearest(
-            name,
-            known.iter().copied(),
-        ) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help("add it to `pops:` in the inventory"),
-        };
-        fn named<'m>(matches: &'m Match, found: &mut Vec<(&'m str, crate::model::Location)>) {
-            for term in &matches.terms {
-                match &term.value {
-                    Term::Pop(pops) => {
-                        found.extend(pops.iter().map(|pop| (pop.as_str(), term.location)));
-                    }
-                    Term::Not(inner) => named(inner, found),
-                    Term::AnyOf(branches) => {
-                        branches.iter().for_each(|branch| named(branch, found));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        for rule in &candidate.rules {
-            let mut found = Vec::new();
-            named(&rule.matches, &mut found);
-            for (name, location) in found.into_iter().filter(|(name, _)| !known.contains(name)) {
-                let problem = Diagnostic::error(location, format!("unknown PoP `{name}`"))
-                    .label("not in the inventory");
-                self.problems.push(unknown(name, problem));
-            }
-        }
-        for recording in &self.plan.traffic {
-            if let Some(name) = recording.pop.as_deref().filter(|name| !known.contains(name)) {
-                let shown = input::shown(&recording.path);
-                let problem = Diagnostic::bare(format!("unknown PoP `{name}` for {shown}"));
-                self.problems.push(unknown(name, problem));
-            }
-        }
     }
 
     //-------- Replay

@@ -21,6 +21,10 @@ flows:
 
 /// Judges rules of a file of this name, against running ones if there are any.
 fn judge(name: &str, running: Option<&str>, candidate: &str) -> Run {
+    judge_by(name, running, candidate, &[])
+}
+
+fn judge_by(name: &str, running: Option<&str>, candidate: &str, more: &[&str]) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
     let put = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("a file");
@@ -34,6 +38,7 @@ fn judge(name: &str, running: Option<&str>, candidate: &str) -> Run {
         put(&before, running);
         arguments.extend(["--running", before.as_str()]);
     }
+    arguments.extend(more);
     check(folder.path(), &arguments)
 }
 
@@ -198,4 +203,33 @@ fn what_is_not_understood_never_passes() {
         let run = judge("rules.nft", None, &nft(rule));
         assert_ne!(run.verdict(), "pass", "{rule}: {}", run.result);
     }
+}
+
+#[test]
+fn a_change_of_what_comes_to_the_router_is_not_taken_for_none() {
+    let rules = |input: &str| {
+        format!(
+            "*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+{input}# blastgate: intent target=a
+-A FORWARD -d 10.0.0.1/32 -p udp -m udp --dport 53 -j DROP
+COMMIT
+"
+        )
+    };
+    let (before, after) = (rules(""), rules("-A INPUT -p tcp -m tcp --dport 179 -j DROP\n"));
+    let run = judge("rules.v4", Some(&before), &after);
+    assert_eq!((run.verdict(), run.code), ("cannot_judge", 3), "{}", run.result);
+    let summary = run.result["summary"].as_str().expect("a summary");
+    assert!(summary.contains("`--path input`"), "{summary}");
+    // What is asked for by name is judged, and nothing else.
+    let run = judge_by("rules.v4", Some(&before), &after, &["--path", "forward"]);
+    assert_eq!(run.verdict(), "pass", "{}", run.result);
+    let run = judge_by("rules.v4", Some(&before), &after, &["--path", "input"]);
+    assert_eq!(run.verdict(), "fail", "{}", run.result);
+    // A comment changes nothing anywhere.
+    let run = judge("rules.v4", Some(&before), &rules("# why\n"));
+    assert_eq!(run.verdict(), "pass", "{}", run.result);
 }

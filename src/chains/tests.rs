@@ -1,3 +1,5 @@
+//! Programs of chains laid out, against an interpreter that walks them.
+
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -88,6 +88,8 @@ pub(super) fn plan(
         rules,
         language: language.map(language_named).transpose()?,
         way: way(arguments, &config)?,
+        way_is_named: arguments.path.is_some()
+            || config.rules.as_ref().is_some_and(|rules| rules.path.is_some()),
         intents: config.intents.iter().map(|one| (inside(&one.file), one.clone())).collect(),
         inventory,
         traffic: recordings,

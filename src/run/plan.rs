@@ -26,6 +26,8 @@ pub struct Plan {
     pub language: Option<&'static Language>,
     /// How packets come by the rules.
     pub way: Way,
+    /// Whether the user said which way that is.
+    pub way_is_named: bool,
     /// What rules are for, by the file they stand in.
     pub intents: Vec<(PathBuf, IntentConfig)>,
     /// Inventory files.

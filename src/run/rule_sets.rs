@@ -1,16 +1,18 @@
 //! Where the two rule sets come from: files, folders, the git index, a git revision.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Run;
 use super::includes::{self, Origin, Text};
 use super::intents;
 use super::plan::Running;
+use crate::change::Change;
 use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
-use crate::languages::{self, Files, LANGUAGES, Language};
-use crate::model::{Diagnostic, RuleSet, SourceId};
+use crate::languages::{self, Files, LANGUAGES, Language, Path, Way};
+use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
 
 /// Returns what the running set is called before it is known which commit is meant.
 pub(super) fn running_name(running: &Running) -> Option<String> {
@@ -19,6 +21,20 @@ pub(super) fn running_name(running: &Running) -> Option<String> {
         Running::Path(path) => Some(shown(path)),
         Running::Base(revision) | Running::MergeBase(revision) => Some(format!("git:{revision}")),
         Running::Head => Some("git:HEAD".to_owned()),
+    }
+}
+
+/// The texts of a rule set, and their language: they may say other things on another way.
+pub(super) struct Parsed {
+    language: &'static Language,
+    files: Vec<SourceId>,
+    included: BTreeMap<Location, Vec<SourceId>>,
+}
+
+impl Parsed {
+    fn by(&self, sources: &Sources, way: &Way) -> (RuleSet, Vec<Diagnostic>) {
+        let Parsed { language, files, included } = self;
+        (language.parse)(&Files { sources, files, included, way })
     }
 }
 
@@ -147,6 +163,47 @@ impl Run {
         self.parse(texts, origin, is_candidate)
     }
 
+    /// Says that a change which changes nothing on the way that is judged does so on another one,
+    /// unless the user named the way.
+    pub(super) fn changed_elsewhere(&self) -> Option<Diagnostic> {
+        let way = &self.plan.way;
+        if self.plan.way_is_named {
+            return None;
+        }
+        let texts = |parsed: &Option<Parsed>| {
+            let files = parsed.iter().flat_map(|one| &one.files);
+            files.map(|file| Arc::clone(&self.sources.get(*file).text)).collect::<Vec<_>>()
+        };
+        let has_includes = self.parsed.iter().flatten().any(|one| !one.included.is_empty());
+        if !has_includes && texts(&self.parsed[0]) == texts(&self.parsed[1]) {
+            return None;
+        }
+        let name =
+            |path| Path::NAMES.iter().find(|(_, known)| *known == path).map(|(name, _)| *name);
+        let others = Path::NAMES.iter().filter(|(_, path)| *path != way.path);
+        for (other, path) in others {
+            let way = Way { path: *path, ..way.clone() };
+            let [running, candidate] = self.parsed.each_ref().map(|parsed| match parsed {
+                Some(parsed) => parsed.by(&self.sources, &way).0,
+                None => RuleSet::empty(),
+            });
+            if !Change::between(&running, &candidate).nothing {
+                let here = name(self.plan.way.path).unwrap_or_default();
+                return Some(
+                    Diagnostic::bare(format!(
+                        "nothing changed for packets of `--path {here}`, but for those of `--path \
+                         {other}` something did"
+                    ))
+                    .help(format!(
+                        "judge these with `--path {other}`; or write `--path {here}` if only its \
+                         packets matter"
+                    )),
+                );
+            }
+        }
+        None
+    }
+
     /// Returns the ends of file names that a folder of rules is searched for: those of the
     /// language, or those of all where it is told from the files.
     fn extensions(&self) -> Vec<&'static str> {
@@ -181,13 +238,9 @@ impl Run {
             let name = &self.sources.get(text.source).name;
             self.notes.push(format!("{name} is read where another file includes it"));
         }
-        let files = Files {
-            sources: &self.sources,
-            files: &files,
-            included: &included.by_place,
-            way: &self.plan.way,
-        };
-        let (mut set, problems) = (language.parse)(&files);
+        let parsed = Parsed { language, files, included: included.by_place };
+        let (mut set, problems) = parsed.by(&self.sources, &self.plan.way);
+        self.parsed[usize::from(is_candidate)] = Some(parsed);
         self.problems.extend(problems);
         let intents = &self.plan.intents;
         let problems = intents::give(intents, &included.texts, is_candidate, &mut set);

@@ -1,3 +1,5 @@
+//! What is written comes back as it was, or is refused.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Intents of the config find their rules, or say why not.
+
 use std::path::PathBuf;
 
 use super::*;
