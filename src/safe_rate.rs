@@ -18,6 +18,7 @@ use crate::fate::Sets;
 use crate::impact::{Amount, Assessment, Range};
 use crate::judge::{Judge, Judges};
 use crate::model::{Label, Rate, RateUnit, Share};
+use crate::policer;
 use crate::scenario::View;
 use crate::tally::Tally;
 
@@ -371,9 +372,17 @@ impl OneRule<'_, '_> {
         Some(down(step))
     }
 
+    /// Returns whether the rule's dialect has limits of this rate at all.
+    fn loads(&self, rate: Rate) -> bool {
+        let rule = &self.search.sets.sets[1].rules[self.rule as usize];
+        let limit = rule.action.value.limit();
+        limit.is_some_and(|limit| policer::load(&limit.at_rate(rate)).is_ok())
+    }
+
     /// Returns whether nobody outside `may_affect` can lose anything by the one policer.
     fn is_harmless(&self, rate: Rate, view: usize, keyed: bool) -> bool {
-        once(&self.harmless, (view, keyed, rate), || self.harms_nobody(rate, view, keyed))
+        self.loads(rate)
+            && once(&self.harmless, (view, keyed, rate), || self.harms_nobody(rate, view, keyed))
     }
 
     fn harms_nobody(&self, rate: Rate, view: usize, keyed: bool) -> bool {
@@ -398,7 +407,10 @@ impl OneRule<'_, '_> {
 
     /// Returns whether enough of the attack is stopped, if there is any.
     fn stops(&self, share: Share, rate: Rate, view: usize, keyed: bool) -> bool {
-        once(&self.enough, (view, keyed, rate), || self.stops_enough(share, rate, view, keyed))
+        self.loads(rate)
+            && once(&self.enough, (view, keyed, rate), || {
+                self.stops_enough(share, rate, view, keyed)
+            })
     }
 
     fn stops_enough(&self, share: Share, rate: Rate, view: usize, keyed: bool) -> bool {

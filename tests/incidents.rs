@@ -47,7 +47,7 @@ fn every_incident_is_caught_and_its_correction_passes() {
         }
         // The same rules in other languages, where the folder has them, fare alike.
         let files = variants.iter().flat_map(|(variant, expected)| {
-            ["yaml", "nft"].map(|end| (format!("{variant}.{end}"), end, expected))
+            ["yaml", "nft", "conf"].map(|end| (format!("{variant}.{end}"), end, expected))
         });
         for (rules, end, expected) in files {
             if end != "yaml" && !folder.join(&rules).is_file() {
@@ -56,6 +56,10 @@ fn every_incident_is_caught_and_its_correction_passes() {
             let mut affected = expected.affected.clone();
             let mut alone = vec![&*rules, "--inventory", "inventory.yaml"];
             alone.extend(["--traffic", "traffic.yaml"]);
+            if end != "yaml" {
+                // The config of this repository says that its rules are native ones.
+                alone.push("--no-config");
+            }
             if let Some(running) = &expected.running {
                 alone.extend(["--running", running]);
             }

@@ -92,6 +92,15 @@ fn the_readme_shows_the_screens_that_the_program_prints() {
     let traced = String::from_utf8(output.stdout).expect("text");
     assert_eq!((traced.as_str(), output.status.code()), (screens[5].as_str(), Some(0)));
     fits(&traced);
+    let output = blastgate(&root().join("fixtures/incidents/2012-09-15-rate-limit"))
+        .args(["check", "wrong.nft", "--no-config", "--inventory", "inventory.yaml"])
+        .args(["--traffic", "traffic.yaml"])
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("the program runs");
+    let in_nft = String::from_utf8(output.stdout).expect("text");
+    assert_eq!((in_nft.as_str(), output.status.code()), (screens[6].as_str(), Some(1)));
+    fits(&in_nft);
     // The same without colour when piped, and in plain ASCII where the locale knows no more.
     for variables in [&[("NO_COLOR", "1")][..], &[("LC_ALL", "C")], &[("LANG", "de_DE.ISO-8859-1")]]
     {

@@ -323,10 +323,12 @@ impl<'p> Writer<'p> {
                 self.write(of, action, of.rule.remark.intent.as_ref(), guard)
             }
             Verdict::Action(Action::Accept) => {
-                if is_limited {
+                self.accept(of, own, guard, gone, place)?;
+                // An accept that ends one base chain of several says nothing about the others.
+                if is_limited && place.base + 1 >= self.last {
                     self.limited.push(guard.clone());
                 }
-                self.accept(of, own, guard, gone, place)
+                Ok(())
             }
             Verdict::Action(Action::Drop | Action::Reject) if self.is_said_by_limit(guard) => {
                 Ok(())

@@ -252,7 +252,7 @@ fn off_the_way(
             _ => "say with `--path` which chains the packets pass; OUTPUT is none of them",
         };
         problems.push(
-            Diagnostic::error(chain.location, "none of the rules is on the way of the packets")
+            Diagnostic::warning(chain.location, "none of the rules is on the way of the packets")
                 .label(format!("{} {name} is not passed", table.name()))
                 .help(help),
         );

@@ -50,7 +50,7 @@ pub(super) fn program(ruleset: &Ruleset, way: &Way) -> Made {
             Path::NAMES.iter().find(|(_, path)| *path == way.path).map_or("", |(name, _)| name);
         let message = format!("no chain of these rules is at a hook of `--path {path}`");
         made.problems.push(
-            Diagnostic::error(chain.location, message)
+            Diagnostic::warning(chain.location, message)
                 .label("packets on this way never meet this")
                 .help("say how the packets come by: `--path forward`, `input`, `prerouting` or `ingress`"),
         );
