@@ -179,8 +179,9 @@ fn files_that_are_cut_anywhere_are_errors_or_smaller_but_never_panic() {
 #[test]
 fn rules_that_no_packet_on_the_way_meets_are_not_silently_nothing() {
     let text = "table inet a { chain b { type filter hook input priority 0;\n drop\n}\n}\n";
-    let (_, problems) = read(text, languages::Path::Forward);
-    assert!(has_error(&problems));
+    // An empty set, which says why: where both sides are, there is nothing to judge.
+    let (set, problems) = read(text, languages::Path::Forward);
+    assert!(set.rules.is_empty());
     assert!(problems[0].help.as_deref().is_some_and(|help| help.contains("--path")));
     assert!(!has_error(&read(text, languages::Path::Input).1));
 }

@@ -187,7 +187,9 @@ impl Customers {
         lookups: &'l mut Lookups,
     ) -> &'l [Place] {
         let Lookups { v4, v6, of_v4, of_v6, places } = lookups;
-        (v4.clear(), v6.clear(), places.clear());
+        v4.clear();
+        v6.clear();
+        places.clear();
         for address in addresses.clone() {
             match address.family {
                 // The bits of an IPv4 address fit by construction.

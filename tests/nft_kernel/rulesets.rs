@@ -238,7 +238,7 @@ fn condition(dice: &mut Dice, family: &str) -> String {
                 "ip saddr . tcp dport {{ 10.0.0.{} . 80, 10.0.0.0/29 . 22-53 }}",
                 8 + dice.roll(8)
             ),
-            19 if may_v4 => format!("ip daddr . udp dport @pairs4"),
+            19 if may_v4 => "ip daddr . udp dport @pairs4".to_owned(),
             20 if may_v6 => format!("ip6 hoplimit {}", dice.pick(&["1", "> 5", "!= 64"])),
             21 if may_v6 && dice.roll(3) == 0 => "ip6 nexthdr tcp".to_owned(),
             _ => continue,

@@ -367,7 +367,7 @@ impl Reader<'_> {
             "sample" => Some(community::traffic_action(true, false)),
             "next-term" => Some(community::traffic_action(false, true)),
             // In bits a second here, in bytes on the wire.
-            "rate-limit" => names::quantity(word).map(|bits| community::bit_rate(bits)),
+            "rate-limit" => names::quantity(word).map(community::bit_rate),
             "packet-rate-limit" => {
                 names::quantity(word).map(|rate| community::traffic_rate(rate, RateUnit::Packets))
             }

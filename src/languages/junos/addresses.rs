@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use crate::model::{Address, AddressRange, AddressSet, Family, Prefix};
 
+/// Takes the addresses from one to another, by the prefixes that are open around them: the last
+/// address of each, and whether it is an `except`.
+type Take<'t> = dyn FnMut(&[(u128, bool)], u128, u128) + 't;
+
 /// A prefix and whether it is an exception.
 pub(super) type Entry = (Prefix, bool);
 
@@ -52,7 +56,7 @@ pub(super) fn set(mut entries: Vec<Entry>) -> AddressSet {
         let close = |open: &mut Vec<(u128, bool)>,
                      next: &mut u128,
                      before: Option<u128>,
-                     take: &mut dyn FnMut(&[(u128, bool)], u128, u128)| {
+                     take: &mut Take<'_>| {
             while let Some((last, _)) = open.last().copied() {
                 if before.is_some_and(|start| last >= start) {
                     break;

@@ -111,11 +111,12 @@ impl<'t> Layer<'_, 't> {
     fn remark(&mut self, comments: &[Spanned<String>]) -> Remark {
         let mut remark = Remark::default();
         for comment in comments {
-            let added = remark::read(&comment.value, comment.location)
-                .and_then(|more| more.map_or(Ok(()), |more| remark.add(more)));
-            if let Err(problem) = added {
-                self.problems.push(problem);
-            }
+            let added = match remark::read(&comment.value, comment.location) {
+                Ok(Some(more)) => remark.add(more),
+                Ok(None) => Ok(()),
+                Err(problem) => Err(problem),
+            };
+            self.problems.extend(added.err());
         }
         remark
     }
