@@ -10,6 +10,7 @@ mod pops;
 mod rule_sets;
 mod situations;
 mod trace;
+mod unknowns;
 mod watch;
 mod what_if;
 
@@ -99,7 +100,7 @@ impl Run {
         if self.failed() {
             return self.cannot_judge();
         }
-        if candidate.rules.is_empty() && running.rules.is_empty() {
+        if candidate.says_nothing() && running.says_nothing() {
             self.problems.push(
                 Diagnostic::bare("there are no rules on either side")
                     .help("name files that hold rules, or a running set with `--running`"),

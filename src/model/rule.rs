@@ -33,6 +33,11 @@ impl RuleSet {
         self.rules.iter().map(limit).collect()
     }
 
+    /// Returns whether it has no rules and accepts everything.
+    pub fn says_nothing(&self) -> bool {
+        self.rules.is_empty() && self.default.action == DefaultAction::Accept
+    }
+
     /// Makes the set without rules that accepts everything.
     pub fn empty() -> RuleSet {
         RuleSet {

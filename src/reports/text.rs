@@ -7,6 +7,7 @@ use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::{Form, Style, clean};
 use crate::finding::{Finding, Level, count};
+use crate::model::Coverage;
 use crate::model::units::{grouped, percent};
 use crate::report::{
     AttackOutcome, Command, Covered, CustomerImpact, LimitReport, Report, SafeRateReport,
@@ -141,15 +142,26 @@ impl Screen {
         for note in &report.change.notes {
             self.wrap("  ", "    ", note, 2);
         }
-        for file in &report.change.coverage {
-            let name = &report.sources.get(file.source).name;
-            let bounded = file.bounded_rules();
-            let exact = match (file.rules, file.rules - bounded) {
+        let says = |file: &&Coverage| file.rules > 0 || !file.bounded.is_empty();
+        let files: Vec<&Coverage> = report.change.coverage.iter().filter(says).collect();
+        let exactly = |rules: usize, bounded: usize| {
+            let exact = match (rules, rules - bounded) {
                 (1, 1) => "its rule is exact".to_owned(),
                 (rules, exact) => format!("{exact} of {rules} rules exact"),
             };
             let rest = if bounded > 0 { format!(", {bounded} bounded") } else { String::new() };
-            self.wrap("  ", "    ", &format!("{name}: {exact}{rest}"), 2);
+            exact + &rest
+        };
+        if files.len() > 1 && !self.style.verbose {
+            let sum = |of: fn(&Coverage) -> usize| files.iter().map(|file| of(file)).sum();
+            let all = exactly(sum(|file| file.rules), sum(Coverage::bounded_rules));
+            self.wrap("  ", "    ", &format!("{} files: {all}", files.len()), 1);
+            return;
+        }
+        for file in files {
+            let name = &report.sources.get(file.source).name;
+            let exactly = exactly(file.rules, file.bounded_rules());
+            self.wrap("  ", "    ", &format!("{name}: {exactly}"), 2);
             if self.style.verbose {
                 for (place, why) in &file.bounded {
                     let (line, column) = report.sources.line_column(*place);
@@ -163,6 +175,8 @@ impl Screen {
 
     fn findings(&mut self, report: &Report) {
         let start = self.lines.len();
+        // What is said of the rules' exactness is part of the screen.
+        let most = FINDING_LINES - if report.change.coverage.is_empty() { 0 } else { 3 };
         let mut hidden = 0;
         for finding in &report.findings {
             if finding.waived {
@@ -170,7 +184,7 @@ impl Screen {
             }
             let before = self.lines.len();
             self.finding(report, finding);
-            if !self.style.verbose && self.lines.len() - start > FINDING_LINES {
+            if !self.style.verbose && self.lines.len() - start > most {
                 self.lines.truncate(before);
                 hidden += 1;
             }

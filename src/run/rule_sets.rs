@@ -32,6 +32,15 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
+    pub(super) fn language(&self) -> &'static Language {
+        self.language
+    }
+
+    /// Returns all its texts, included ones too.
+    pub(super) fn texts(&self) -> impl Iterator<Item = SourceId> + '_ {
+        self.files.iter().chain(self.included.values().flatten()).copied()
+    }
+
     fn by(&self, sources: &Sources, way: &Way) -> (RuleSet, Vec<Diagnostic>) {
         let Parsed { language, files, included } = self;
         (language.parse)(&Files { sources, files, included, way })
@@ -67,7 +76,7 @@ impl Run {
             Some(listing) => self.listed(listing, &Origin::Index, true),
             None => self.rules(&self.plan.rules.clone(), "the candidate rules", true),
         };
-        let running = match (from_git.running, self.plan.running.clone()) {
+        let mut running = match (from_git.running, self.plan.running.clone()) {
             (Some(listing), _) => match from_git.commit {
                 Some(commit) => self.listed(listing, &Origin::Commit(commit), false),
                 None => RuleSet::empty(),
@@ -75,6 +84,8 @@ impl Run {
             (None, Running::Path(path)) => self.rules(&[path], "the running rules", false),
             (None, _) => RuleSet::empty(),
         };
+        self.part_unknowns(&mut running);
+        self.problems.extend(self.unjudged_intents(&candidate));
         [running, candidate]
     }
 

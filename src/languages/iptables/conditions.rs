@@ -277,7 +277,9 @@ fn icmp(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagno
     let is_v6 = context.family == Family::V6;
     let any = Term::IcmpType(NumberSet::new([(0, 255)]));
     let text = setting.value(0);
-    let holds = if text.eq_ignore_ascii_case("any") && !is_v6 {
+    // The kernel takes type 255 for any, whatever the code.
+    let is_any = text.eq_ignore_ascii_case("any") || text == "255" || text.starts_with("255/");
+    let holds = if is_any && !is_v6 {
         if setting.negated { never() } else { any.clone() }
     } else {
         let Some((kind, codes)) = names::icmp(text, is_v6) else {

@@ -69,6 +69,8 @@ pub(super) fn effect(
                 vec![FlagTest { mask: 0x17, value: 0x02 }, FlagTest { mask: 0x17, value: 0x10 }];
             Effect::Either(vec![(Term::TcpFlags(tests), Action::Challenge)])
         }
+        // A packet whose time is up goes no further.
+        "TTL" | "HL" => Effect::Either(vec![may_drop(&target.text())]),
         "DSCP" => Effect::Action(mark(target)?),
         "TOS" => Effect::Action(tos(target).unwrap_or(Action::Log)),
         _ if extensions::find_target(name).is_some() => Effect::Action(Action::Log),

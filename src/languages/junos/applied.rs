@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::junos::{Item, Tree};
-use crate::languages::Files;
+use crate::languages::{Files, Path};
 use crate::model::{Diagnostic, Family, Location};
 
 /// Filters that packets of a family meet, one after the other as one list of terms.
@@ -49,6 +49,19 @@ pub(super) fn choose<'t>(
     }
     let mut applications = applications(tree);
     let way = files.way;
+    // Filters at the loopback are for packets to the router itself.
+    let is_here =
+        |one: &Application<'_>| way.path == Path::Input || !one.interface.starts_with("lo0");
+    let own = applications.iter().find(|one| !is_here(one)).map(|one| one.names[0].location());
+    applications.retain(is_here);
+    if let (Some(location), true) = (own, applications.is_empty()) {
+        problems.push(
+            Diagnostic::error(location, "only the loopback applies a filter")
+                .label("for packets to the router itself")
+                .help("judge these with `--path input`"),
+        );
+        return Vec::new();
+    }
     if way.iif.is_some() || way.oif.is_some() {
         let is = |name: &Option<String>, interface: &str| {
             name.as_ref().is_some_and(|name| {

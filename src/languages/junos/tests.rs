@@ -235,13 +235,13 @@ fn filters_nest_and_never_in_a_circle() {
          set firewall family inet filter f term b then accept\n\
          set firewall family inet filter g term x from protocol udp\n\
          set firewall family inet filter g term x then discard\n\
-         set interfaces lo0 unit 0 family inet filter input f\n",
+         set interfaces xe-0/0/0 unit 0 family inet filter input f\n",
     );
     assert_eq!(ids(&set), ["g.x", "f.b"]);
     let (_, problems) = parse(
         "set firewall family inet filter f term a filter g\n\
          set firewall family inet filter g term a filter f\n\
-         set interfaces lo0 unit 0 family inet filter input f\n",
+         set interfaces xe-0/0/0 unit 0 family inet filter input f\n",
     );
     assert!(problems[0].message.contains("in a circle"), "{problems:?}");
 }

@@ -259,6 +259,13 @@ impl<'a> Lowering<'a> {
                         _ => Vec::new(),
                     };
                     self.push(making, terms, Verdict::Action(Action::Mark { dscp }), location);
+                } else if ["ip ", "ip6 ", "tcp ", "udp ", "th ", "icmp"]
+                    .iter()
+                    .any(|header| words.starts_with(header))
+                {
+                    self.bound(location, "a packet that is rewritten may not arrive");
+                    let unknown = vec![unrecorded(shortened(format!("{} loses it", making.text)))];
+                    self.push(making, unknown, Verdict::Action(Action::Drop), location);
                 }
             }
             Statement::Offload(_)
