@@ -6,7 +6,7 @@ use std::process::Command as System;
 use blastgate::finding::Level;
 use blastgate::guardrails::GUARDRAILS;
 
-use crate::common::blastgate;
+use crate::common::{NOW, blastgate};
 use crate::sample::{ethernet, file_header, ipv4, record, tcp, udp};
 
 fn root() -> PathBuf {
@@ -94,7 +94,7 @@ fn the_readme_shows_the_screens_that_the_program_prints() {
     fits(&traced);
     let output = blastgate(&root().join("fixtures/incidents/2012-09-15-rate-limit"))
         .args(["check", "wrong.nft", "--no-config", "--inventory", "inventory.yaml"])
-        .args(["--traffic", "traffic.yaml"])
+        .args(["--traffic", "traffic.yaml", "--now", NOW])
         .env("LC_ALL", "C.UTF-8")
         .output()
         .expect("the program runs");

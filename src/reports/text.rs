@@ -130,7 +130,14 @@ impl Screen {
         let rules = if change.rules == 1 { "1 rule" } else { "rules" };
         let rules =
             if change.rules == 1 { rules.to_owned() } else { format!("{} {rules}", change.rules) };
-        self.wrap("", "  ", &format!("{}: {rules} in {files}, {what}", change.candidate), 2);
+        let exactly = match self.covered(report).as_slice() {
+            [one] if !self.style.verbose => {
+                format!("; {}", exactly(one.rules, one.bounded_rules()))
+            }
+            _ => String::new(),
+        };
+        let text = format!("{}: {rules} in {files}, {what}{exactly}", change.candidate);
+        self.wrap("", "  ", &text, 2);
         if !change.intents_widened.is_empty() {
             let widened = format!("intent widened: {}", change.intents_widened.join("; "));
             self.wrap("  ", "    ", &widened, 1);
@@ -142,16 +149,10 @@ impl Screen {
         for note in &report.change.notes {
             self.wrap("  ", "    ", note, 2);
         }
-        let says = |file: &&Coverage| file.rules > 0 || !file.bounded.is_empty();
-        let files: Vec<&Coverage> = report.change.coverage.iter().filter(says).collect();
-        let exactly = |rules: usize, bounded: usize| {
-            let exact = match (rules, rules - bounded) {
-                (1, 1) => "its rule is exact".to_owned(),
-                (rules, exact) => format!("{exact} of {rules} rules exact"),
-            };
-            let rest = if bounded > 0 { format!(", {bounded} bounded") } else { String::new() };
-            exact + &rest
-        };
+        let files = self.covered(report);
+        if files.len() == 1 && !self.style.verbose {
+            return;
+        }
         if files.len() > 1 && !self.style.verbose {
             let sum = |of: fn(&Coverage) -> usize| files.iter().map(|file| of(file)).sum();
             let all = exactly(sum(|file| file.rules), sum(Coverage::bounded_rules));
@@ -173,10 +174,16 @@ impl Screen {
         }
     }
 
+    /// Returns the files of which it is said how exactly they are understood.
+    fn covered<'r>(&self, report: &'r Report) -> Vec<&'r Coverage> {
+        let says = |file: &&Coverage| file.rules > 0 || !file.bounded.is_empty();
+        report.change.coverage.iter().filter(says).collect()
+    }
+
     fn findings(&mut self, report: &Report) {
         let start = self.lines.len();
         // What is said of the rules' exactness is part of the screen.
-        let most = FINDING_LINES - if report.change.coverage.is_empty() { 0 } else { 3 };
+        let most = FINDING_LINES - if report.change.coverage.is_empty() { 0 } else { 2 };
         let mut hidden = 0;
         for finding in &report.findings {
             if finding.waived {
@@ -535,6 +542,16 @@ fn shorten(text: &str, most: usize, style: Style) -> String {
     let dots = if style.unicode { "…" } else { "..." };
     let kept: String = text.chars().take(most.saturating_sub(dots.chars().count())).collect();
     kept + dots
+}
+
+/// Says how many of some rules are understood exactly.
+fn exactly(rules: usize, bounded: usize) -> String {
+    let exact = match (rules, rules - bounded) {
+        (1, 1) => "its rule is exact".to_owned(),
+        (rules, exact) => format!("{exact} of {rules} rules exact"),
+    };
+    let rest = if bounded > 0 { format!(", {bounded} bounded") } else { String::new() };
+    exact + &rest
 }
 
 fn throughput(rate: Throughput) -> String {

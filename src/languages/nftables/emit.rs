@@ -52,12 +52,6 @@ impl Lowering<'_> {
                 self.push(making, Vec::new(), Verdict::Action(Action::RateLimit(limit)), location);
             }
             (true, None) => {
-                if pending.policer.bucket.is_some() {
-                    // What conforms is taken from the bucket, which others use.
-                    let limit = RateLimit { exceed: Exceed::Log, ..pending.policer.clone() };
-                    let takes = Verdict::Action(Action::RateLimit(limit));
-                    self.push(making, Vec::new(), takes, location);
-                }
                 making.limit = Some(pending);
                 self.demote(making);
                 self.push(making, Vec::new(), verdict, location);

@@ -11,8 +11,8 @@ use super::terms::{is_transport, says_ports, unrecorded};
 use super::tree::{Data, Dynamic, Element, Expr, Limit, Op, Rule, Statement, Verdict as Written};
 use crate::chains::{ChainRule, Verdict};
 use crate::model::{
-    Action, Diagnostic, FlagTest, Location, Match, NumberSet, RateLimit, Spanned, Term, Unmodelled,
-    UnmodelledKind,
+    Action, Diagnostic, Exceed, FlagTest, Location, Match, NumberSet, RateLimit, Spanned, Term,
+    Unmodelled, UnmodelledKind,
 };
 use crate::remark::{self, Remark};
 
@@ -325,6 +325,12 @@ impl<'a> Lowering<'a> {
     /// A limit whose packets cannot be counted becomes a condition that nobody records.
     pub(super) fn demote(&mut self, making: &mut Making<'_>) {
         if let Some(pending) = making.limit.take() {
+            if pending.policer.bucket.is_some() {
+                // What conforms is taken from the bucket, which others use.
+                let limit = RateLimit { exceed: Exceed::Log, ..pending.policer.clone() };
+                let takes = Verdict::Action(Action::RateLimit(limit));
+                self.push(making, Vec::new(), takes, pending.location);
+            }
             let text = format!("{} {}", pending.limit, making.own);
             self.unknown(
                 making,
