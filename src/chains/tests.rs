@@ -1,3 +1,5 @@
+//! Chains laid out as a list, against a walk through them.
+
 use std::time::{Duration, Instant};
 
 use super::*;

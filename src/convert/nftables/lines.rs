@@ -346,7 +346,7 @@ fn flags(set: &NumberSet) -> String {
         let first = held.next()?;
         let (open, count) =
             held.fold((0, 1), |(open, count), flags| (open | (flags ^ first), count + 1));
-        (count == 1 << u64::count_ones(open)).then(|| (0xff & !open, first & !open))
+        (count == 1 << u64::count_ones(open)).then_some((0xff & !open, first & !open))
     };
     if let Some((mask, value)) = masked(true) {
         return format!("tcp flags & {mask:#04x} == {value:#04x}");

@@ -1,3 +1,5 @@
+//! Intents of the config, given to rules by their ids.
+
 use std::path::PathBuf;
 
 use super::*;
