@@ -187,8 +187,13 @@ impl<'s> Writer<'s> {
                 if limit.per.is_empty() {
                     return self.once(rule, lines, vec![format!("{over} {exceed}")]);
                 }
+                let families = [Family::V4, Family::V6].into_iter();
+                let own = families
+                    .flat_map(|family| cases.iter().filter_map(move |case| case.among(family)));
+                let met = own.filter(|case| !lines::of(case, self.path).is_empty());
+                let met: Vec<Case> = met.collect();
                 let mut actions = Vec::new();
-                for key in keys::of(&limit.per, &cases, place)? {
+                for key in keys::of(&limit.per, &met, place)? {
                     let set = format!("{}-{}", self.chain_name("rule", rule), key.suffix);
                     _ = writeln!(
                         self.sets,
