@@ -852,3 +852,73 @@ fn nothing_is_written_to_the_repository() {
     repository.check(&["--merge-base", "HEAD"]).is(0, "added second");
     assert!(before == state());
 }
+
+//------------ Includes ----------------------------------------------------------
+
+/// Rules of nftables that include what lies beside them.
+const INCLUDES: &str = "\
+include \"parts/*.nft\"
+table inet edge {
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        jump flood
+    }
+}
+";
+
+/// The chain that is included, with the one address that it drops.
+fn part(address: &str) -> String {
+    format!(
+        "table inet edge {{\n  chain flood {{\n    # blastgate: id=acme-flood intent target=acme\n    \
+         ip daddr {address} meta l4proto udp drop\n  }}\n}}\n"
+    )
+}
+
+#[test]
+fn an_include_is_read_where_the_rules_are_in_the_commit_the_index_or_on_disk() {
+    let repository = Repository::empty();
+    repository.write("rules/edge.nft", INCLUDES);
+    repository.write("rules/parts/flood.nft", &part("203.0.113.10"));
+    let config = "version: 1\nrules: {paths: [rules/edge.nft]}\ninventory: [inventory.yaml]\n\
+                  traffic: [{path: traffic.yaml}]\n";
+    repository.write("blastgate.yaml", config);
+    repository.commit("first");
+    let base = ["--base", "HEAD"];
+    check(repository.path(), &base).is(0, "PASS");
+    // Only the part changes, and only on disk.
+    repository.write("rules/parts/flood.nft", &part("203.0.113.0/24"));
+    let said = check(repository.path(), &base);
+    said.is(1, "clinic");
+    assert_eq!(said.ids("modified"), ["acme-flood"]);
+    // Not yet in the index.
+    check(repository.path(), &["--staged"]).is(0, "PASS");
+    repository.git(&["add", "rules/parts/flood.nft"]);
+    check(repository.path(), &["--staged"]).is(1, "clinic");
+    // Back on disk, but not in the index.
+    repository.write("rules/parts/flood.nft", &part("203.0.113.10"));
+    check(repository.path(), &["--staged"]).is(1, "clinic");
+    check(repository.path(), &base).is(0, "PASS");
+    // A part that the index has and the commit has not.
+    repository.git(&["add", "-A"]);
+    repository.write("rules/parts/more.nft", "table inet edge {\n}\n");
+    repository.commit("second");
+    check(repository.path(), &["--base", "HEAD~1"]).is(0, "PASS");
+}
+
+#[test]
+fn an_include_that_a_commit_lacks_is_never_looked_for_on_disk() {
+    let repository = Repository::empty();
+    let includes = INCLUDES.replace("parts/*.nft", "parts/flood.nft");
+    repository.write("rules/edge.nft", &includes);
+    let config = "version: 1\nrules: {paths: [rules/edge.nft]}\ninventory: [inventory.yaml]\n\
+                  traffic: [{path: traffic.yaml}]\n";
+    repository.write("blastgate.yaml", config);
+    repository.commit("first");
+    repository.write("rules/parts/flood.nft", &part("203.0.113.10"));
+    let said = check(repository.path(), &["--base", "HEAD"]);
+    said.is(3, "parts/flood.nft");
+    check(repository.path(), &["--staged"]).is(3, "parts/flood.nft");
+    repository.git(&["add", "-A"]);
+    let said = check(repository.path(), &["--staged"]);
+    said.is(3, "parts/flood.nft");
+}

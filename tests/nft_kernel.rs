@@ -24,7 +24,7 @@ use blastgate::policer::{self, Packet, Policer, State};
 use crate::common;
 use crate::kernel::Space;
 use crate::witnesses::frames;
-use rulesets::Dice;
+pub(crate) use rulesets::Dice;
 
 #[path = "nft_kernel/rulesets.rs"]
 mod rulesets;
@@ -35,7 +35,7 @@ const MADE: u64 = 60;
 const PACKETS: usize = 400;
 
 /// Returns a packet by chance, of the few addresses and ports that rules ask for.
-fn packet(dice: &mut Dice) -> PacketHeader {
+pub(crate) fn packet(dice: &mut Dice) -> PacketHeader {
     let v6 = dice.roll(3) == 0;
     let family = if v6 { Family::V6 } else { Family::V4 };
     let address = |dice: &mut Dice| match v6 {
@@ -88,7 +88,7 @@ fn record(header: PacketHeader) -> Record {
 //------------ Ours -----------------------------------------------------------
 
 /// A set of rules with the state of its buckets.
-struct Ours {
+pub(crate) struct Ours {
     set: RuleSet,
     tests: Vec<Test>,
     policers: Vec<Option<Box<dyn Policer>>>,
@@ -97,10 +97,10 @@ struct Ours {
 }
 
 /// What may become of a packet: it passes, it is lost.
-type Fates = [bool; 2];
+pub(crate) type Fates = [bool; 2];
 
 impl Ours {
-    fn read(text: &str) -> Ours {
+    pub(crate) fn read(text: &str) -> Ours {
         let mut sources = Sources::new();
         let file = sources.add("rules.nft", text);
         let way = Way { path: Path::Prerouting, iif: Some("in".to_owned()), oif: None };
@@ -114,6 +114,11 @@ impl Ours {
             .map(|one| (&one.message, one.location.map(|place| sources.line_column(place))))
             .collect();
         assert!(bad.is_empty(), "{bad:?}\n{text}");
+        Ours::of(set)
+    }
+
+    /// Takes rules of any language, for one box.
+    pub(crate) fn of(set: RuleSet) -> Ours {
         let names = Names::new();
         let tests = set.rules.iter().map(|rule| Test::compile(&rule.matches, &names)).collect();
         let policers = set
@@ -127,7 +132,7 @@ impl Ours {
         Ours { set, tests, policers, buckets: BTreeMap::new() }
     }
 
-    fn fates(&mut self, header: &PacketHeader) -> Fates {
+    pub(crate) fn fates(&mut self, header: &PacketHeader) -> Fates {
         let record = record(*header);
         let mut fates = [false, false];
         let mut certain = true;
@@ -177,9 +182,13 @@ impl Ours {
 }
 
 fn key(part: KeyPart, header: &PacketHeader) -> String {
+    let cut = |bits: u128, v4: u8, v6: u8| match header.family {
+        Family::V4 => format!("4:{:x} ", bits >> (32 - u32::from(v4))),
+        Family::V6 => format!("6:{:x} ", bits >> (128 - u32::from(v6))),
+    };
     match part {
-        KeyPart::Src { v4, .. } => format!("s{:x} ", header.src >> (32 - u32::from(v4).min(32))),
-        KeyPart::Dst { v4, .. } => format!("d{:x} ", header.dst >> (32 - u32::from(v4).min(32))),
+        KeyPart::Src { v4, v6 } => format!("s{}", cut(header.src, v4, v6)),
+        KeyPart::Dst { v4, v6 } => format!("d{}", cut(header.dst, v4, v6)),
         KeyPart::SrcPort => format!("sp{} ", header.src_port),
         KeyPart::DstPort => format!("dp{} ", header.dst_port),
         KeyPart::Protocol => format!("p{} ", header.protocol),
@@ -190,13 +199,13 @@ fn key(part: KeyPart, header: &PacketHeader) -> String {
 //------------ The kernel -----------------------------------------------------
 
 /// A pair of namespaces between which packets are sent.
-struct Judge {
+pub(crate) struct Judge {
     from: Space,
     to: Space,
 }
 
 impl Judge {
-    fn new() -> Judge {
+    pub(crate) fn new() -> Judge {
         let (from, to) = (Space::new("from"), Space::new("to"));
         // The sender says nothing of its own: neighbours and groups would empty buckets.
         from.run("tee /proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
@@ -209,7 +218,7 @@ impl Judge {
     }
 
     /// Returns whether nft(8) takes a ruleset: those made by chance may ask for two families at once.
-    fn takes(&self, text: &str) -> bool {
+    pub(crate) fn takes(&self, text: &str) -> bool {
         self.to.run("nft flush ruleset", "");
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(text.as_bytes()).expect("a file that takes bytes");
@@ -223,7 +232,11 @@ impl Judge {
 
     /// Loads a ruleset, sends packets, and returns the numbers of those that passed, with the JSON of
     /// the ruleset as it was loaded.
-    fn ask(&self, text: &str, packets: &[PacketHeader]) -> (BTreeSet<u32>, String, String) {
+    pub(crate) fn ask(
+        &self,
+        text: &str,
+        packets: &[PacketHeader],
+    ) -> (BTreeSet<u32>, String, String) {
         self.to.run("nft flush ruleset", "");
         self.to.run("nft -f -", text);
         let json = self.to.run("nft -j list ruleset", "");
@@ -266,7 +279,7 @@ impl Judge {
 }
 
 /// Returns what is missing to ask the kernel.
-fn missing() -> Option<String> {
+pub(crate) fn missing() -> Option<String> {
     for (tool, version) in [("nft", "-V"), ("ip", "-V"), ("tcpreplay", "--version")] {
         if Command::new(tool).arg(version).output().is_err() {
             return Some(format!("{tool} is not installed"));

@@ -234,3 +234,66 @@ fn a_hundred_thousand_rules_are_read_in_two_seconds() {
         assert!(!has_error(&problems), "{:?}", problems.first());
     }
 }
+
+//------------ The way of packets ----------------------------------------------
+
+const WAYS: &str = "\
+table inet a {
+    chain before {
+        type filter hook prerouting priority 0; policy accept;
+        # blastgate: id=before intent target=acme
+        iifname \"up\" udp dport 1000 drop
+    }
+    chain through {
+        type filter hook forward priority 0; policy accept;
+        # blastgate: id=through intent target=acme
+        oifname \"down\" udp dport 2000 drop
+    }
+    chain own {
+        type filter hook input priority 0; policy accept;
+        # blastgate: id=own intent target=acme
+        udp dport 3000 drop
+    }
+}
+";
+
+#[test]
+fn the_command_line_says_which_way_packets_come_by() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("rules.txt"), WAYS).expect("a file");
+    let trace = |port: u32, more: &[&str]| {
+        let packet = format!("src 198.51.100.7 dst 203.0.113.10 udp dst_port {port}");
+        let output = crate::common::blastgate(folder.path())
+            .args(["trace", "rules.txt", "--no-config", "--packet", &packet])
+            .args(more)
+            .output()
+            .expect("the program runs");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), text)
+    };
+    let ends = |port: u32, more: &[&str], rule: Option<&str>| {
+        let (code, text) = trace(port, more);
+        assert_eq!(code, Some(0), "{more:?}\n{text}");
+        let json = trace(port, &[more, &["-o", "json"]].concat()).1;
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(json["rule"].as_str(), rule, "{port} {more:?}\n{json}");
+        let fate = if rule.is_some() { "dropped" } else { "accepted" };
+        assert_eq!(json["disposition"], fate, "{port} {more:?}\n{json}");
+    };
+    ends(1_000, &["--iif", "up"], Some("before"));
+    ends(1_000, &["--iif", "other"], None);
+    ends(2_000, &["--iif", "up", "--oif", "down"], Some("through"));
+    ends(2_000, &["--iif", "up", "--oif", "other"], None);
+    ends(2_000, &["--iif", "up", "--path", "prerouting"], None);
+    ends(3_000, &["--iif", "up", "--oif", "down"], None);
+    ends(3_000, &["--iif", "up", "--path", "input"], Some("own"));
+    // The language is told, and never guessed against what one says.
+    ends(1_000, &["--iif", "up", "--language", "nftables"], Some("before"));
+    let (code, text) = trace(1_000, &["--language", "native"]);
+    assert_eq!(code, Some(3), "{text}");
+    let (code, text) = trace(1_000, &["--path", "egress"]);
+    assert!(code == Some(2) && text.contains("ingress"), "{text}");
+    // Nobody knows the interface: both may be.
+    let (_, text) = trace(1_000, &[]);
+    assert!(text.contains("iifname"), "{text}");
+}

@@ -4,6 +4,7 @@ mod bad_input;
 mod bounds;
 mod captures;
 mod common;
+mod convert;
 mod determinism;
 mod dialects;
 mod everyday;

@@ -1,4 +1,4 @@
-//! Programs of chains laid out, against an interpreter that walks them.
+//! Chains laid out as a list, against a walk through them.
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,7 @@ pub(super) struct ConvertArguments {
     #[arg(value_name = "RULES", env = "BLASTGATE_RULES", value_delimiter = '\n')]
     rules: Vec<PathBuf>,
 
-    /// The language to write: native.
+    /// The language to write: native or nftables.
     #[arg(long, value_name = "LANGUAGE", env = "BLASTGATE_TO")]
     to: String,
 
@@ -30,7 +30,7 @@ pub(super) struct ConvertArguments {
     language: Option<String>,
 
     /// The hooks that packets pass, for languages that have any: forward, input, prerouting or
-    /// ingress [default: forward].
+    /// ingress; rules are written for the first or the third [default: forward].
     #[arg(long, value_name = "HOOKS", env = "BLASTGATE_PATH", help_heading = "Materials")]
     path: Option<String>,
 

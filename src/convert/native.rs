@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Target;
-use crate::languages::LANGUAGES;
+use super::{Target, share};
+use crate::languages::{LANGUAGES, Path};
 use crate::model::{
     Action, AddressRange, AddressSet, Algorithm, Burst, DefaultAction, Diagnostic, Direction,
     Exceed, Family, FlagTest, FragmentTest, Intent, KeyPart, Location, Match, NumberSet, RateLimit,
@@ -16,7 +16,7 @@ pub(super) const TARGET: Target = Target { name: "native", write };
 /// What is wrong with a rule, in one place.
 type Refused = Box<Diagnostic>;
 
-fn write(set: &RuleSet) -> Result<String, Vec<Diagnostic>> {
+fn write(set: &RuleSet, _: Path) -> Result<String, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut text = "version: 1\n".to_owned();
     if set.default.action == DefaultAction::Drop {
@@ -75,11 +75,6 @@ fn intent(intent: &Intent) -> Result<String, Refused> {
     let selectors = |list: &[Spanned<String>]| {
         let words: Vec<String> = list.iter().map(|one| quoted(&one.value)).collect();
         format!("[{}]", words.join(", "))
-    };
-    let share = |share: Share| {
-        // Parts of a thousand million, as percent without rounding.
-        let text = format!("{}.{:07}", share.0 / 10_000_000, share.0 % 10_000_000);
-        format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
     };
     let mut parts = Vec::new();
     if let Some(summary) = &intent.summary {

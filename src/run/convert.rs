@@ -18,13 +18,14 @@ pub struct Converted {
 
 /// Translates the candidate rules of a plan.
 pub fn translate(plan: Plan, target: &Target) -> Converted {
+    let path = plan.way.path;
     let mut run = Run { problems: Vec::new(), ..Run::new(plan) };
     let [_, candidate] = run.rule_sets();
     let Run { mut problems, sources, .. } = run;
     let (text, code) = if problems.iter().any(|problem| problem.severity == Severity::Error) {
         (None, 3)
     } else {
-        match convert(&candidate, target) {
+        match convert(&candidate, target, path) {
             Ok(text) => (Some(text), 0),
             Err(refused) => {
                 problems.extend(refused);

@@ -1,4 +1,4 @@
-//! What is written comes back as it was, or is refused.
+//! The native language, written and read again.
 
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ fn rule(terms: Vec<Term>, action: Action) -> Rule {
 }
 
 fn written(rule: Rule) -> Result<String, Vec<Diagnostic>> {
-    write(&RuleSet { rules: vec![rule], ..RuleSet::empty() })
+    write(&RuleSet { rules: vec![rule], ..RuleSet::empty() }, Path::Forward)
 }
 
 fn numbers(first: u64, last: u64) -> NumberSet {
@@ -156,6 +156,6 @@ fn an_intent_is_written_with_its_rule() {
     let native = LANGUAGES.iter().find(|language| language.name == "native").expect("native");
     let (set, problems) = native.parse_texts(&sources, &[id]);
     assert!(problems.is_empty(), "{problems:?}");
-    let written = write(&set).expect("exact");
+    let written = write(&set, Path::Forward).expect("exact");
     assert!(written.contains("must_stop: 12.5%"), "{written}");
 }

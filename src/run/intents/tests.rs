@@ -1,4 +1,4 @@
-//! Intents of the config find their rules, or say why not.
+//! Intents of the config, given to rules by their ids.
 
 use std::path::PathBuf;
 
