@@ -233,3 +233,99 @@ COMMIT
     let run = judge("rules.v4", Some(&before), &rules("# why\n"));
     assert_eq!(run.verdict(), "pass", "{}", run.result);
 }
+
+/// A change of what a condition hangs on that no record shows is a change, and never "nothing".
+#[test]
+fn a_definition_that_changes_is_not_taken_for_the_same() {
+    let set = |more: &str| {
+        format!(
+            "table inet filter {{
+  set bad {{
+    type ipv4_addr; flags timeout; timeout 5m; elements = {{ 10.0.0.1{more} }}
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    # blastgate: intent target=a must_stop=0%
+    ip daddr @bad drop
+  }}
+}}
+"
+        )
+    };
+    let quota = |amount: u32| {
+        format!(
+            "table inet filter {{
+  quota q {{ over {amount} mbytes }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    # blastgate: intent target=a must_stop=0%
+    ip daddr 10.0.0.0/29 quota name \"q\" drop
+  }}
+}}
+"
+        )
+    };
+    let sets = |rule: &str| {
+        format!(
+            "*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A FORWARD {rule} -m recent --name bad --set
+# blastgate: intent target=a must_stop=0%
+-A FORWARD -m recent --name bad --rcheck --seconds 60 -j DROP
+COMMIT
+"
+        )
+    };
+    for (name, before, after) in [
+        ("rules.nft", set(""), set(", 10.0.0.5")),
+        ("rules.nft", quota(100_000), quota(1)),
+        ("rules.v4", sets("-s 100.64.0.0/16"), sets("-d 10.0.0.4/30")),
+    ] {
+        let run = judge(name, Some(&before), &after);
+        assert_ne!(run.verdict(), "pass", "{after}{}", run.result);
+        let run = judge(name, Some(&before), &format!("# why\n{before}"));
+        assert_eq!(run.verdict(), "pass", "a comment: {before}{}", run.result);
+    }
+}
+
+#[test]
+fn an_intent_of_a_rule_that_is_not_on_the_way_is_missed() {
+    let rules = "*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+# blastgate: intent target=a must_stop=90%
+-A INPUT -d 10.0.0.1/32 -p udp -j DROP
+-A FORWARD -d 10.0.0.1/32 -p tcp -m tcp --dport 25 -j ACCEPT
+COMMIT
+";
+    let run = judge("rules.v4", None, rules);
+    assert_eq!(run.verdict(), "cannot_judge", "{}", run.result);
+}
+
+#[test]
+fn a_packet_that_is_rewritten_may_be_lost() {
+    for rule in ["ip ttl set 1", "ip daddr set 127.0.0.1"] {
+        let run = judge("rules.nft", None, &nft(&format!("    {rule}")));
+        assert_ne!(run.verdict(), "pass", "{rule}: {}", run.result);
+    }
+}
+
+#[test]
+fn a_named_limit_is_used_up_by_rules_without_a_verdict() {
+    let rules = "table inet filter {
+  limit l { rate over 1000/second }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    ip daddr 10.0.0.0/29 limit name \"l\" counter
+    # blastgate: intent target=a may_affect=a may_reach=all must_stop=0%
+    ip daddr 10.0.0.5 tcp dport 443 limit name \"l\" drop
+  }
+}
+";
+    let run = judge("rules.nft", None, rules);
+    assert_eq!(run.verdict(), "fail", "{}", run.result);
+    assert!(ids(&run, "error").contains(&"shared_bucket"), "{}", run.result);
+}
