@@ -13,6 +13,7 @@ use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
 use crate::languages::{self, Files, LANGUAGES, Language, Path, Way};
 use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
+use crate::report::Command;
 
 /// Returns what the running set is called before it is known which commit is meant.
 pub(super) fn running_name(running: &Running) -> Option<String> {
@@ -85,7 +86,9 @@ impl Run {
             (None, _) => RuleSet::empty(),
         };
         self.part_unknowns(&mut running);
-        self.problems.extend(self.unjudged_intents(&candidate));
+        if self.plan.command == Command::Check {
+            self.problems.extend(self.unjudged_intents(&candidate));
+        }
         [running, candidate]
     }
 
@@ -194,10 +197,11 @@ impl Run {
         let others = Path::NAMES.iter().filter(|(_, path)| *path != way.path);
         for (other, path) in others {
             let way = Way { path: *path, ..way.clone() };
-            let [running, candidate] = self.parsed.each_ref().map(|parsed| match parsed {
+            let [mut running, candidate] = self.parsed.each_ref().map(|parsed| match parsed {
                 Some(parsed) => parsed.by(&self.sources, &way).0,
                 None => RuleSet::empty(),
             });
+            self.part_unknowns(&mut running);
             if !Change::between(&running, &candidate).nothing {
                 let here = name(self.plan.way.path).unwrap_or_default();
                 return Some(

@@ -1,6 +1,8 @@
 //! What the texts of rules say beyond the rules: definitions on which conditions hang that nobody
 //! records, and intents of rules that are not judged.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::Run;
 use crate::languages::Language;
 use crate::model::{Diagnostic, Location, Match, RuleSet, SourceId, Sources, Span, Term};
@@ -20,38 +22,39 @@ const OF_THE_WORLD: &[&str] = &[
     "-m state",
     "--ctstate",
     "--state",
-    "what a limit lets through",
-    "what exceeds a limit",
     "ip id",
     "exthdr",
-    "interface",
+    "interface ",
 ];
 
 /// Words of rules that change what connection tracking knows.
-const TRACKING: &[&str] = &["notrack", "NOTRACK", "-j CT", "ct zone", "ct state set"];
+const TRACKING: &[&str] = &["notrack", "NOTRACK", " CT ", "ct zone", "ct state set"];
 
-/// The texts of a set, without comments, spacing and counts of packets: what may define something.
+/// The texts of a set, without lines that are comments, spacing and counts of packets: what may
+/// define something.
 fn words(sources: &Sources, files: &[SourceId]) -> Vec<String> {
     let lines = files.iter().flat_map(|file| sources.get(*file).text.lines());
+    let lines = lines.filter(|line| !line.trim_start().starts_with('#'));
     let words = lines.map(|line| {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words: Vec<&str> = Vec::new();
-        let mut skip = false;
-        for word in line.split_whitespace() {
-            let is_count = word.bytes().all(|byte| byte.is_ascii_digit());
-            let is_counter = word.starts_with('[')
-                && word.ends_with(']')
-                && word[1..word.len() - 1].bytes().all(|one| one.is_ascii_digit() || one == b':');
-            if is_counter || (std::mem::take(&mut skip) && is_count) {
-                if is_count {
-                    words.pop();
+        let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+        let is_counter = |word: &str| {
+            word.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(is_number)
+        };
+        let words: Vec<&str> = line.split_whitespace().filter(|word| !is_counter(word)).collect();
+        let mut kept = Vec::with_capacity(words.len());
+        let mut rest = words.as_slice();
+        while let [word, after @ ..] = rest {
+            kept.push(*word);
+            rest = match after {
+                ["packets", a, "bytes", b, after @ ..]
+                    if *word == "counter" && is_number(a) && is_number(b) =>
+                {
+                    after
                 }
-                continue;
-            }
-            skip = matches!(word, "packets" | "bytes");
-            words.push(word);
+                after => after,
+            };
         }
-        words.join(" ")
+        kept.join(" ")
     });
     words.filter(|line| !line.is_empty()).collect()
 }
@@ -64,15 +67,16 @@ impl Run {
         if before == after {
             return;
         }
-        let tracking = |lines: &[String]| -> Vec<String> {
-            let lines = lines.iter();
-            lines.filter(|line| TRACKING.iter().any(|word| line.contains(word))).cloned().collect()
-        };
-        let same_tracking = tracking(&before) == tracking(&after);
+        let tracks = |line: &String| TRACKING.iter().any(|word| line.contains(word));
+        let changes_tracking = before.iter().chain(&after).any(tracks);
         let is_same = |text: &str| {
-            text.contains("later fragment")
-                || OF_THE_WORLD.iter().any(|start| text.starts_with(start))
-                    && (same_tracking || !(text.contains("ct") || text.contains("state")))
+            // What a set holds is defined elsewhere.
+            let is_defined = text.contains('@') || text.contains("map");
+            let is_tracked = text.contains("ct") || text.contains("state");
+            !is_defined
+                && (text.contains("later fragment")
+                    || OF_THE_WORLD.iter().any(|start| text.starts_with(start))
+                        && !(changes_tracking && is_tracked))
         };
         for rule in &mut running.rules {
             part(&mut rule.matches, &is_same);
@@ -82,11 +86,12 @@ impl Run {
     /// Says which intents of the candidate ask for something of rules that are not judged.
     pub(super) fn unjudged_intents(&self, candidate: &RuleSet) -> Vec<Diagnostic> {
         let [before, after] = self.texts();
-        let known: Vec<&str> =
+        let known: HashSet<&str> =
             before.iter().flat_map(|file| self.sources.get(*file).text.lines()).collect();
         let intents = candidate.rules.iter().filter_map(|rule| rule.intent.as_ref());
-        let intents: Vec<Location> =
-            intents.chain(&candidate.default.intent).map(|intent| intent.location).collect();
+        let intents = intents.chain(&candidate.default.intent).map(|intent| intent.location);
+        let judged: BTreeSet<(SourceId, u32)> =
+            intents.map(|place| (place.source, place.span.start)).collect();
         let mut problems = Vec::new();
         for file in after {
             let mut start = 0;
@@ -97,11 +102,8 @@ impl Run {
                 if !asks || known.contains(&line.trim_end_matches(['\r', '\n'])) {
                     continue;
                 }
-                let is_judged = intents.iter().any(|place| {
-                    place.source == file
-                        && place.span.start <= span.end
-                        && span.start <= place.span.end
-                });
+                let here = (file, span.start)..=(file, span.end);
+                let is_judged = judged.range(here).next().is_some();
                 if !is_judged {
                     let location = Location { source: file, span };
                     problems.push(
