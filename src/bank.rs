@@ -474,14 +474,6 @@ impl<'r, 'a> Run<'r, 'a> {
             let visit = Visit { candidate, rule: *rule, instance: 0, uncertain: *uncertain };
             let scope = bank.limiter(visit).limit.scope;
             let home = tally.key(offer.key).pop;
-            // Some router of the PoP, but which?
-            let is_open = scope == Scope::Router
-                && home.is_some_and(|home| bank.busiest.contains_key(&home))
-                && tally.buckets.value(bucket).exporter.is_none();
-            if is_open {
-                self.strays.push((candidate, *rule));
-                continue;
-            }
             let place = match scope {
                 Scope::Pop | Scope::Router => cell.pop,
                 Scope::Exporter | Scope::Global => None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{BIN_NS, Bank, Losses, Run, World};
-use crate::model::{Label, NameId};
+use crate::model::{Label, NameId, Scope};
 use crate::policer::EvenBucket;
 use crate::scenario::View;
 use crate::tally::{BucketKey, Counts};
@@ -22,6 +22,9 @@ pub struct Usage {
     pub most_keys: u64,
     /// Whether all that meets it walks both sets alike.
     pub same: bool,
+    /// Whether every router counts for itself, and of some traffic it is not known which one it
+    /// passes, as other traffic of its PoP names one.
+    pub is_astray: bool,
     /// The one that was offered most in one second.
     pub fullest: Fullest,
 }
@@ -113,6 +116,10 @@ impl Bank<'_> {
                 filling.close(shape);
             }
             let Some(key) = self.tally.buckets.values().get(bucket as usize) else { continue };
+            let scope = self.limits[1][filling.rule as usize].as_ref().map(|one| one.limit.scope);
+            let is_astray = scope == Some(Scope::Router)
+                && key.exporter.is_none()
+                && pop.is_some_and(|pop| self.busiest.contains_key(&pop));
             let table = (filling.rule, pop, key.exporter);
             let keys = tables.entry(table).or_default();
             *keys += 1;
@@ -132,6 +139,7 @@ impl Bank<'_> {
                     usage.below_normal += below;
                     usage.most_keys = usage.most_keys.max(*keys);
                     usage.same &= filling.same;
+                    usage.is_astray |= is_astray;
                     // Of those that are alike, the one that was met first.
                     let known = (usage.fullest.peak, std::cmp::Reverse(*at));
                     if (peak[0], std::cmp::Reverse(instance)) > known {
@@ -147,6 +155,7 @@ impl Bank<'_> {
                         below_normal: below,
                         most_keys: 1,
                         same,
+                        is_astray,
                         fullest,
                     };
                     rules.insert(rule, (usage, instance));
