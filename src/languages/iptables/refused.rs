@@ -118,10 +118,10 @@ fn valued(setting: &Setting<'_>) -> Result<(), Diagnostic> {
     let number = |text: &str| parse_number(text).filter(|one| *one <= u64::from(u32::MAX));
     if let Some((_, words)) = WORDS.iter().find(|(name, _)| *name == setting.name) {
         let is_word = |text: &str| {
-            let starts = |word: &&str| {
+            let starts = |word: &str| {
                 word.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
             };
-            !text.is_empty() && words.iter().any(|word| starts(&word))
+            !text.is_empty() && words.iter().any(|word| starts(word))
         };
         return match setting.value(0).split(',').all(|text| is_word(text.trim())) {
             true => Ok(()),
