@@ -322,10 +322,9 @@ fn a_real_run_with_hostile_names_comments_and_file_names_leaks_nothing() {
             ),
         );
         // Slashes make folders, and NUL is in no name of a file.
-        let file = format!(
-            "r{}.yaml",
-            text.replace(['/', '\0'], "_").chars().take(60).collect::<String>()
-        );
+        let named: String = text.replace(['/', '\0'], "_").chars().take(60).collect();
+        let file = format!("rules/r{named}.yaml");
+        std::fs::create_dir(folder.path().join("rules")).expect("a folder");
         write(
             &file,
             &format!(
@@ -339,7 +338,7 @@ fn a_real_run_with_hostile_names_comments_and_file_names_leaks_nothing() {
             let mut command = blastgate(folder.path());
             command.args([
                 "check",
-                &file,
+                "rules",
                 "--inventory",
                 "inventory.yaml",
                 "--traffic",

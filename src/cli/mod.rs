@@ -8,11 +8,15 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::convert::TARGETS;
 use crate::input;
+use crate::inventory;
+use crate::languages::LANGUAGES;
 use crate::report::Report;
 use crate::reports::{self, Style, diagnostics};
 use crate::result;
 use crate::run::{self, Plan, Watch};
+use crate::traffic;
 use arguments::{RuleArguments, TrafficArguments};
 use bounds::Bounds;
 use outputs::Outputs;
@@ -20,9 +24,11 @@ use outputs::Outputs;
 mod arguments;
 mod bounds;
 mod check;
+mod completions;
 mod convert;
 mod explain;
 mod lint;
+mod man;
 mod outputs;
 mod plan;
 mod report;
@@ -33,10 +39,18 @@ mod trace;
 /// The smoke test for network and DDoS mitigation rules.
 #[derive(Debug, Parser)]
 #[command(name = "blastgate", version, about, max_term_width = 100)]
+#[command(disable_version_flag = true, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 PASS, 1 FAIL, 2 usage or config, 3 CANNOT JUDGE.")]
 struct Arguments {
+    /// Print the version; with `-v`, also what this build reads and writes.
+    #[arg(short = 'V', long)]
+    version: bool,
+
+    #[arg(short, long, hide = true, requires = "version")]
+    verbose: bool,
+
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +71,10 @@ enum Command {
     Schema(schema::SchemaArguments),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
     Explain(explain::ExplainArguments),
+    /// Print what a shell needs to complete commands and flags.
+    Completions(completions::CompletionsArguments),
+    /// Print a manual page, as roff.
+    Man(man::ManArguments),
 }
 
 /// When to do something for people.
@@ -82,7 +100,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
             return Ok(code);
         }
     };
-    match arguments.command {
+    let Some(command) = arguments.command else {
+        print(version(arguments.verbose).as_bytes())?;
+        return Ok(0);
+    };
+    match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
@@ -91,7 +113,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Command::Show(arguments) => show::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
+}
+
+/// Returns the version and, if wanted, what this build reads and writes.
+fn version(verbose: bool) -> String {
+    let mut text = format!("blastgate {}\n", env!("CARGO_PKG_VERSION"));
+    if verbose {
+        let rows: [(&str, Vec<&str>); 6] = [
+            ("rule languages", LANGUAGES.iter().map(|one| one.name).collect()),
+            ("converts to", TARGETS.iter().map(|one| one.name).collect()),
+            ("traffic", traffic::FORMS.iter().map(|one| one.name).collect()),
+            ("inventories", inventory::FORMS.iter().map(|one| one.name).collect()),
+            ("outputs", reports::FORMS.iter().map(|one| one.name).collect()),
+            ("schemas", reports::schema::SCHEMAS.iter().map(|one| one.id).collect()),
+        ];
+        for (what, names) in rows {
+            text.push_str(&format!("{what}: {}\n", names.join(", ")));
+        }
+    }
+    text
 }
 
 /// Plans, judges and writes. What judges is told whether standard error is a terminal.

@@ -1,5 +1,6 @@
 //! Where results go: several outputs of one run, opened before the work and written after it. None
-//! of them changes the exit code; one that cannot be written is an error.
+//! of them changes the exit code; one that cannot be written is an error. And where a saved one
+//! comes from.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::{here, print};
 use crate::input::{self, Output};
 use crate::reports::{FORMS, Form, Style};
-use crate::result::RunResult;
+use crate::result::{self, RunResult};
 use crate::yaml::nearest;
 
 /// The outputs of a run.
@@ -149,4 +150,11 @@ fn within(root: &Path, file: &Path) -> Option<String> {
     };
     let parts: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     Some(parts.join("/"))
+}
+
+/// Reads a saved result.
+pub(super) fn load(path: &Path) -> Result<RunResult> {
+    let name = input::shown(path);
+    let text = input::text(path).map_err(|error| anyhow!("{error}"))?;
+    result::read(&text).with_context(|| format!("{name} cannot be used"))
 }

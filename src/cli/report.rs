@@ -1,15 +1,13 @@
 //! `blastgate report`: a saved result, rendered again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use clap::{ArgAction, Args};
 
-use super::outputs::Outputs;
+use super::outputs::{Outputs, load};
 use super::{When, is_terminal, style};
-use crate::input;
 use crate::reports::diagnostics;
-use crate::result::{self, RunResult};
 
 /// What `report` takes.
 #[derive(Args, Debug)]
@@ -61,11 +59,4 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<u8> {
     }
     outputs.write(&result, shown)?;
     Ok(0)
-}
-
-/// Reads a saved result.
-pub(super) fn load(path: &Path) -> Result<RunResult> {
-    let name = input::shown(path);
-    let text = input::text(path).map_err(|error| anyhow!("{error}"))?;
-    result::read(&text).with_context(|| format!("{name} cannot be used"))
 }

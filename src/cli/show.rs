@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args};
 
-use super::{When, is_terminal, print, report, style};
+use super::outputs::load;
+use super::{When, is_terminal, print, style};
 use crate::reports::show::{self, Look};
 use crate::yaml::nearest;
 
@@ -61,7 +62,7 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8> {
         (None, None, Some(name)) => Look::Pop(name.clone()),
         (None, None, None) => bail!("what is to be shown? Name a --customer, a --rule or a --pop"),
     };
-    let result = report::load(&arguments.result)?;
+    let result = load(&arguments.result)?;
     let (Look::Customer(name) | Look::Rule(name) | Look::Pop(name)) = &look;
     let known = show::names(&result, &look);
     if !known.contains(&name.as_str()) {
