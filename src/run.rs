@@ -28,7 +28,8 @@ use crate::inventory;
 use crate::judge;
 use crate::matcher::{self, Test};
 use crate::model::{
-    Diagnostic, Inventory, Names, RuleSet, Sampling, Severity, SourceId, Sources, Timestamp,
+    Diagnostic, Inventory, Names, ReadCounts, RuleSet, Sampling, Severity, SourceId, Sources,
+    Timestamp,
 };
 use crate::reach::{Order, Reach, Reached};
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Progress, Replay};
@@ -213,6 +214,8 @@ impl Run {
             safe_rates: &limits.safe_rates,
             newest: &replayed.newest_by_file,
             sampling_unknown: &replayed.sampling_unknown,
+            unread: &replayed.unread_by_file,
+            no_ipv6: &replayed.no_ipv6,
             windows: &tally.windows,
             standards: &self.plan.standards,
         };
@@ -390,6 +393,7 @@ impl Run {
             if input.part == 0 {
                 replayed.add(&name, &counts);
             }
+            self.problems.extend(meant_as(recording, &counts));
             if let Some(reason) = &counts.broken {
                 self.problems.push(
                     Diagnostic::bare(format!(
@@ -407,10 +411,13 @@ impl Run {
                     .map(|(what, count)| format!("{count} {what}"))
                     .collect();
                 let why = if why.is_empty() { "it is empty".to_owned() } else { why.join(", ") };
-                self.problems.push(
-                    Diagnostic::bare(format!("{name} yields no record: {why}"))
-                        .help("a recording that shows nothing proves nothing; name another one"),
-                );
+                let help = if counts.unknown_sampling > 0 {
+                    "state with `--sampling N` for how many packets one of them stands"
+                } else {
+                    "a recording that shows nothing proves nothing; name another one"
+                };
+                let message = format!("{name} yields no record: {why}");
+                self.problems.push(Diagnostic::bare(message).help(help));
             }
         }
         if self.failed() {
@@ -549,6 +556,24 @@ impl Run {
             next,
         }
     }
+}
+
+/// Asks what is meant where a capture holds packets and, in some of them, exports of flows. Which of
+/// the two is the traffic only the user knows.
+fn meant_as(recording: &Recording, counts: &ReadCounts) -> Option<Diagnostic> {
+    let exports = counts.exports;
+    if exports == 0 || recording.form.is_some() {
+        return None;
+    }
+    let name = input::shown(&recording.path);
+    let message = format!(
+        "{name} holds packets, and {exports} of {} carry exports of flows: which of them is meant?",
+        counts.records
+    );
+    Some(Diagnostic::bare(message).help(
+        "`--format pcap` takes all packets as they are; `--format netflow` or `--format sflow` reads \
+         what is exported and nothing else",
+    ))
 }
 
 /// Names the one next step.

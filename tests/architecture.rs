@@ -115,7 +115,7 @@ struct Folder {
 
 const FOLDERS: &[Folder] = &[
     Folder { name: "languages", list: "const LANGUAGES", helpers: &["detect"] },
-    Folder { name: "traffic", list: "const FORMS", helpers: &["piece"] },
+    Folder { name: "traffic", list: "const FORMS", helpers: &["capture", "exports", "piece"] },
     Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
     Folder {
         name: "guardrails",

@@ -137,6 +137,18 @@ fn capture(packets: &[Record]) -> Vec<u8> {
 
 /// Returns the flow records that softflowd makes of a capture.
 fn softflowd(folder: &Path, version: u8, active_s: u32) -> Vec<Flow> {
+    let maxlife = format!("maxlife={active_s}");
+    let datagrams = exported(folder, &["-v", &version.to_string(), "-t", &maxlife]);
+    let mut templates = BTreeMap::new();
+    let read = |datagram: &Vec<u8>| match version {
+        5 => netflow_v5(datagram),
+        _ => netflow_v9(datagram, &mut templates),
+    };
+    datagrams.iter().flat_map(read).collect()
+}
+
+/// Returns the datagrams in which softflowd exports the flows of the file `capture`.
+pub(crate) fn exported(folder: &Path, arguments: &[&str]) -> Vec<Vec<u8>> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
     let port = socket.local_addr().expect("a bound socket").port();
@@ -145,28 +157,26 @@ fn softflowd(folder: &Path, version: u8, active_s: u32) -> Vec<Flow> {
         // In the foreground, with the clock of the capture. It looks for flows that have ended
         // after as many packets as it tracks flows, and here are 50.
         .args(["-r", "capture", "-d", "-a", "-m", "64", "-c", "none", "-p", "pid"])
-        .args(["-v", &version.to_string(), "-n", &format!("127.0.0.1:{port}")])
-        .args(["-t", &format!("maxlife={active_s}")])
+        .args(["-n", &format!("127.0.0.1:{port}")])
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("softflowd runs");
-    let mut flows = Vec::new();
-    let mut templates = BTreeMap::new();
+    let mut datagrams = Vec::new();
     let mut buffer = vec![0; 65_536];
     let mut has_ended = false;
     loop {
         match socket.recv(&mut buffer) {
-            Ok(length) if version == 5 => flows.extend(netflow_v5(&buffer[..length])),
-            Ok(length) => flows.extend(netflow_v9(&buffer[..length], &mut templates)),
+            Ok(length) => datagrams.push(buffer[..length].to_vec()),
             Err(_) if has_ended => break,
             Err(_) => has_ended = softflowd.try_wait().expect("a child").is_some(),
         }
     }
     let status = softflowd.wait().expect("a child");
     assert!(status.success(), "softflowd: {status}");
-    flows
+    datagrams
 }
 
 fn number(bytes: &[u8]) -> u64 {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blastgate::model::{Names, ReadCounts, Record, RecordBatch, SourceId, Timestamp};
-use blastgate::traffic::{self, Piece, Settings};
+use blastgate::traffic::{self, Form, Piece, Settings};
 
 /// One capture file.
 pub(crate) struct Capture {
@@ -69,12 +69,25 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
-/// Reads a capture through the public way in. An error is one of a file that is no capture.
+/// Reads a capture through the public way in, its packets as they are. An error is one of a file
+/// that is no capture.
 pub(crate) fn read(
     bytes: Vec<u8>,
     settings: &Settings,
 ) -> Result<(Vec<Record>, ReadCounts), String> {
-    let form = traffic::detect(&bytes).ok_or("no form of traffic")?;
+    let is_capture = |form: &&Form| form.name == "pcap" && (form.detect)(&bytes);
+    let capture = traffic::FORMS.iter().copied().find(is_capture);
+    let form = capture.or_else(|| traffic::detect(&bytes)).ok_or("no form of traffic")?;
+    read_as(form.name, bytes, settings)
+}
+
+/// Reads a recording as one of this form.
+pub(crate) fn read_as(
+    form: &str,
+    bytes: Vec<u8>,
+    settings: &Settings,
+) -> Result<(Vec<Record>, ReadCounts), String> {
+    let form = traffic::FORMS.iter().find(|known| known.name == form).ok_or("no such form")?;
     let mut reader = (form.open)(Box::new(Cursor::new(bytes)), settings)
         .map_err(|errors| errors[0].message.clone())?;
     let (mut records, mut piece) = (Vec::new(), Piece::new());

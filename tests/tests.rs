@@ -10,6 +10,8 @@ mod dialects;
 mod everyday;
 mod exabgp;
 mod exporters;
+mod flow_exports;
+mod flow_made;
 mod git;
 mod guardrail_fixtures;
 mod guardrails;

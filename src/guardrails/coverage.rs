@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Evidence;
 use crate::attribution::Party;
 use crate::impact::Amount;
-use crate::model::CustomerId;
+use crate::model::{CustomerId, Family, Match};
 
 /// The evidence about those whom one rule reaches outside its `may_affect`.
 #[derive(Clone, Debug, Default)]
@@ -82,4 +82,12 @@ fn of_rule(
     let unseen = coverage.reached.difference(&coverage.recorded).copied();
     coverage.not_judged = unseen.chain(thin).collect();
     coverage
+}
+
+/// Returns the one family of the addresses that a match names, if it is one.
+pub(super) fn only_family(matches: &Match) -> Option<Family> {
+    let named = [matches.destinations(), matches.sources()];
+    let mut families = named.iter().flatten().flat_map(|set| set.iter().map(|range| range.family));
+    let first = families.next()?;
+    families.all(|family| family == first).then_some(first)
 }

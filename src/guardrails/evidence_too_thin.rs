@@ -15,7 +15,7 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         catches: "Customers whom a rule reaches outside `may_affect` have too few records to be \
                   judged, and hold more than `max_unjudged` of the traffic to those reached, or \
                   are of a tier in `must_judge`; or the 95 % interval of a sampled loss straddles \
-                  `max_collateral`.",
+                  `max_collateral`. Or more than `max_unjudged` of a recording is unread.",
         why: "With 1 packet in 10,000 sampled, a customer of three samples is not unharmed when \
               none of them was hit.",
         example: "evidence: {must_judge: [gold]}  # and a gold customer is not in the recording",
@@ -25,6 +25,20 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 };
 
 fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let most = evidence.standards.max_unjudged.as_f64();
+    let recorded = evidence.unread.iter().filter(|_| evidence.scenario.is_none());
+    for (name, unread, all, why) in recorded {
+        if *unread as f64 > most * *all as f64 {
+            let message = format!("{unread} of {all} records of {name} are unread: {why}");
+            findings.push(Finding {
+                help: Some(
+                    "what is unread may be anyone's; record again, or read it as what it is"
+                        .to_owned(),
+                ),
+                ..finding(&GUARDRAIL, message)
+            });
+        }
+    }
     // Coverage is that of the recording; what a scenario takes away was recorded all the same.
     let covered = if evidence.scenario.is_none() { coverage(evidence) } else { Vec::new() };
     for (rule, coverage) in covered {

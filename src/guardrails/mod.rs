@@ -197,8 +197,12 @@ pub struct Evidence<'a> {
     pub safe_rates: &'a [SafeRate],
     /// The newest record of every recording that has an age.
     pub newest: &'a [(String, Timestamp)],
-    /// Recordings that were left aside, as nobody knows how they were sampled.
+    /// Recordings that were left aside, or parts of them, as nobody knows how they were sampled.
     pub sampling_unknown: &'a [String],
+    /// Recordings of which something is unread: how much, of how much, and most of it why.
+    pub unread: &'a [(String, u64, u64, String)],
+    /// Recordings in which some exporter has no way to say anything of IPv6.
+    pub no_ipv6: &'a [String],
     /// For every window: the start of its earliest record, and the end of its latest.
     pub windows: &'a BTreeMap<i64, (i64, i64)>,
     /// Enough is what?

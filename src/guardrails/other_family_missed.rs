@@ -1,11 +1,12 @@
 //! The attack's other address family walks past a rule.
 
 use super::aimed::Aimed;
+use super::coverage::only_family;
 use super::{Evidence, Findings, Guardrail, Needs, Text};
 use crate::finding::{Finding, Level};
 use crate::impact::IPV6;
 use crate::judge::harms;
-use crate::model::{Family, Match};
+use crate::model::Family;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     id: "other_family_missed",
@@ -49,12 +50,4 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
             )
         });
     }
-}
-
-/// Returns the one family of the addresses that a match names, if it is one.
-fn only_family(matches: &Match) -> Option<Family> {
-    let named = [matches.destinations(), matches.sources()];
-    let mut families = named.iter().flatten().flat_map(|set| set.iter().map(|range| range.family));
-    let first = families.next()?;
-    families.all(|family| family == first).then_some(first)
 }

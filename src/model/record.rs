@@ -273,6 +273,13 @@ pub struct ReadCounts {
     pub frames: u64,
     /// Records made of them.
     pub records: u64,
+    /// How many of the records are packets that carry exports of flows, and may be meant to be
+    /// read as those.
+    pub exports: u64,
+    /// Whether some exporter of flows has no way to say anything of IPv6.
+    pub no_ipv6: bool,
+    /// How many of what is unread are flows or samples that nobody knows the sampling rate of.
+    pub unknown_sampling: u64,
     /// Frames that carry no IP and so are nobody's: ARP, spanning tree, … by kind.
     pub other: std::collections::BTreeMap<String, u64>,
     /// Why reading stopped before the end of the file, if it did: what followed is not known.

@@ -14,6 +14,7 @@
 //! | GRE, ERSPAN II, IP in IP, MPLS in IP, VXLAN, Geneve | only when asked to look through tunnels |
 //! | 802.11, MACsec, provider backbone bridges, pseudowires | refused, with the reason |
 
+mod datagram;
 mod ip;
 mod link;
 mod plain;
@@ -22,6 +23,7 @@ mod tunnel;
 use std::fmt;
 
 use crate::model::PacketHeader;
+pub use datagram::{Carried, Datagram, carried};
 
 /// How many tunnels are looked through, one in the other.
 const NESTING: usize = 8;

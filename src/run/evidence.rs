@@ -16,7 +16,11 @@ pub(super) struct Replayed {
     pub(super) unread: std::collections::BTreeMap<String, u64>,
     pub(super) other: std::collections::BTreeMap<String, u64>,
     pub(super) files: Vec<String>,
-    /// Recordings that were left aside, as nobody knows how they were sampled.
+    /// Recordings in which some exporter has no way to say anything of IPv6.
+    pub(super) no_ipv6: Vec<String>,
+    /// Recordings of which something is unread: how much, of how much, and most of it why.
+    pub(super) unread_by_file: Vec<(String, u64, u64, String)>,
+    /// Recordings that were left aside, or parts of them, as nobody knows how they were sampled.
     pub(super) sampling_unknown: Vec<String>,
     /// How the rules were looked up, by family.
     pub(super) engines: Vec<String>,
@@ -26,6 +30,19 @@ impl Replayed {
     pub(super) fn add(&mut self, name: &str, counts: &crate::model::ReadCounts) {
         self.files.push(name.to_owned());
         self.records += counts.records;
+        if counts.no_ipv6 {
+            self.no_ipv6.push(name.to_owned());
+        }
+        if counts.unknown_sampling > 0 {
+            let count = counts.unknown_sampling;
+            self.sampling_unknown.push(format!("a part of {name} ({count} flows or samples)"));
+        }
+        let most = counts.unread.iter().max_by_key(|(_, count)| **count);
+        if let Some((why, _)) = most {
+            let unread = counts.unread.values().sum();
+            let all = counts.records + unread;
+            self.unread_by_file.push((name.to_owned(), unread, all, why.clone()));
+        }
         for (why, count) in &counts.unread {
             *self.unread.entry(why.clone()).or_default() += count;
         }

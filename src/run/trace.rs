@@ -167,6 +167,10 @@ impl Run {
             code = 3;
         }
         let counts = reader.counts();
+        if let Some(question) = super::meant_as(&recording, &counts) {
+            self.problems.push(question);
+            code = 3;
+        }
         let unread: u64 = counts.unread.values().sum();
         if unread > 0 {
             let kinds: Vec<String> =

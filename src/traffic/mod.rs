@@ -8,14 +8,18 @@ use crate::model::{
     Diagnostic, Direction, Label, NameId, Names, ReadCounts, SamplingRate, SourceId, Timestamp,
 };
 
+mod capture;
+mod exports;
+mod netflow;
 mod pcap;
 mod piece;
 mod profile;
+mod sflow;
 
 pub use piece::Piece;
 
 /// Every form, in the order of detection.
-pub const FORMS: &[&Form] = &[&pcap::FORM, &profile::FORM];
+pub const FORMS: &[&Form] = &[&netflow::FORM, &sflow::FORM, &pcap::FORM, &profile::FORM];
 
 /// The largest recording that is text.
 pub const MAX_TEXT_BYTES: u64 = 64 << 20;

@@ -214,7 +214,7 @@ fn read_from(
 }
 
 fn read_all(bytes: &[u8]) -> (Vec<Record>, ReadCounts) {
-    assert!(detect(&bytes[..bytes.len().min(16)]));
+    assert!(capture::detect(&bytes[..bytes.len().min(16)]));
     read_from(Cursor::new(bytes.to_vec()), &settings()).unwrap()
 }
 

@@ -1,0 +1,354 @@
+//! The sets of NetFlow v9 and IPFIX: templates, options, and records, in the order of the export.
+//! What is not yet known of a source waits; how much may wait is bounded.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use foldhash::fast::FixedState;
+
+use super::boot::Boot;
+use super::fields;
+use super::flow::{Became, Flow};
+use super::samplers::{Sampled, Samplers};
+use super::template::{Found, Slot, Template, Values, Version};
+use super::{CUT, Clock, SECOND_NS};
+use crate::model::{Address, NameId, Record};
+use crate::packet::{self, Frame, LinkType};
+use crate::traffic::exports::{Out, length, number};
+
+/// How many templates, and sources, are kept.
+const TEMPLATES: usize = 1 << 16;
+const SOURCES: usize = 1 << 16;
+/// How many bytes of sets wait for their template, and how many records for their rate.
+const WAITING_BYTES: usize = 32 << 20;
+const WAITING_RECORDS: usize = 1 << 17;
+/// A set of which nothing is known counts as one record for so many bytes: those of NetFlow v5.
+const RECORD_BYTES: usize = 48;
+
+const NO_TEMPLATE: &str = "flow records of a template that the capture does not hold";
+
+/// Who exports: an address and a port, and a number of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Source {
+    pub(super) address: Address,
+    pub(super) port: u16,
+    /// The source id, or the observation domain.
+    pub(super) id: u32,
+    pub(super) is_v9: bool,
+}
+
+/// A message: what is common to its sets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    pub(super) source: Source,
+    pub(super) exporter: NameId,
+    pub(super) version: Version,
+    pub(super) clock: Clock,
+    /// How many templates and records it holds, if it says.
+    pub(super) claimed: Option<u64>,
+}
+
+/// All sources of a capture.
+#[derive(Default)]
+pub(super) struct Sets {
+    numbers: HashMap<Source, usize, FixedState>,
+    domains: Vec<Domain>,
+    templates: usize,
+    waiting_bytes: usize,
+    waiting_records: usize,
+    values: Option<Box<Values>>,
+}
+
+/// What is known of a source, and what waits to be.
+#[derive(Default)]
+struct Domain {
+    /// Who it is of.
+    address: Option<Address>,
+    /// Whether it has templates of flows of IPv4, and of IPv6.
+    families: [bool; 2],
+    templates: HashMap<u16, Template, FixedState>,
+    samplers: Samplers,
+    /// When it started.
+    boot: Option<Boot>,
+    sets: BTreeMap<u16, Vec<Waiting>>,
+    records: Vec<(Record, Sampled)>,
+}
+
+/// A set that waits for its template.
+struct Waiting {
+    set: Vec<u8>,
+    clock: Clock,
+    exporter: NameId,
+    /// How many records it may hold.
+    count: u64,
+}
+
+impl Sets {
+    /// Reads the sets of a message. `length` is that of what the capture kept a part of.
+    pub(super) fn read(&mut self, message: &Message, sets: &[u8], all: usize, out: &mut Out) {
+        let next = self.domains.len();
+        let number_of = *self.numbers.entry(message.source).or_insert(next);
+        if number_of == next {
+            if next >= SOURCES {
+                self.numbers.remove(&message.source);
+                return out.unread("datagrams of more sources than are kept", 1);
+            }
+            let address = Some(message.source.address);
+            self.domains.push(Domain { address, ..Domain::default() });
+        }
+        let before = out.units();
+        let mut unknown: Vec<(u16, &[u8])> = Vec::new();
+        let mut at = 0;
+        while at + 4 <= all {
+            let (Some(id), Some(size)) = (number(sets, at, 2), length(sets, at + 2, 2)) else {
+                out.unread(CUT, 1);
+                break;
+            };
+            let end = at.saturating_add(size.max(4));
+            let is_cut = end > sets.len();
+            let body = sets.get(at + 4..end.min(sets.len())).unwrap_or_default();
+            let id = id as u16;
+            let (template, options) = match message.version {
+                Version::V9 => (0, 1),
+                Version::Ipfix => (2, 3),
+            };
+            if id == template || id == options {
+                self.templates(number_of, body, message.version, id == options, out);
+            } else if self.domains[number_of].templates.contains_key(&id) {
+                self.records(number_of, id, body, message.clock, message.exporter, out);
+            } else {
+                unknown.push((id, body));
+            }
+            if is_cut {
+                out.unread(CUT, 1);
+                break;
+            }
+            at = end;
+        }
+        // What is left of what the message claims to hold is in the sets that nobody can read.
+        let known = out.units() - before;
+        let mut left = message.claimed.map(|claimed| claimed.saturating_sub(known));
+        for (id, body) in unknown {
+            let least = body.len().div_ceil(RECORD_BYTES).max(1) as u64;
+            let most = body.len().max(1) as u64;
+            let count = left.take().map_or(least, |left| left.clamp(1, most));
+            self.wait(number_of, id, body, message, count, out);
+        }
+    }
+
+    /// Keeps a set until its template comes.
+    fn wait(
+        &mut self,
+        domain: usize,
+        id: u16,
+        set: &[u8],
+        message: &Message,
+        count: u64,
+        out: &mut Out,
+    ) {
+        if self.waiting_bytes + set.len() > WAITING_BYTES {
+            return out.unread(NO_TEMPLATE, count);
+        }
+        self.waiting_bytes += set.len();
+        let (clock, exporter) = (message.clock, message.exporter);
+        let waiting = Waiting { set: set.to_owned(), clock, exporter, count };
+        self.domains[domain].sets.entry(id).or_default().push(waiting);
+    }
+
+    /// Reads a set of templates, and what waits for them.
+    fn templates(
+        &mut self,
+        domain: usize,
+        mut set: &[u8],
+        version: Version,
+        is_options: bool,
+        out: &mut Out,
+    ) {
+        // What is shorter than a template pads the set.
+        while set.len() >= 4 && set.iter().any(|byte| *byte != 0) {
+            let Some((found, rest)) = Template::parse(set, version, is_options) else {
+                return out.unread("templates that are cut off or describe nothing", 1);
+            };
+            set = rest;
+            out.other("templates");
+            let own = &mut self.domains[domain];
+            match found {
+                Found::Withdrawn(id) if id < 256 => {
+                    let before = own.templates.len();
+                    own.templates.retain(|_, template| template.is_options != is_options);
+                    self.templates -= before - own.templates.len();
+                }
+                Found::Withdrawn(id) => {
+                    self.templates -= usize::from(own.templates.remove(&id).is_some());
+                }
+                Found::Template(id, _) if id < 256 => {
+                    out.unread("templates that are cut off or describe nothing", 1);
+                }
+                Found::Template(id, template) => {
+                    if self.templates >= TEMPLATES && !own.templates.contains_key(&id) {
+                        out.unread("more templates than are kept", 1);
+                        continue;
+                    }
+                    let families = template.families();
+                    own.families = [0, 1].map(|at| own.families[at] || families[at]);
+                    self.templates += usize::from(own.templates.insert(id, template).is_none());
+                    for waiting in own.sets.remove(&id).unwrap_or_default() {
+                        self.waiting_bytes -= waiting.set.len();
+                        let Waiting { set, clock, exporter, .. } = waiting;
+                        self.records(domain, id, &set, clock, exporter, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a set of records.
+    fn records(
+        &mut self,
+        domain: usize,
+        id: u16,
+        mut set: &[u8],
+        clock: Clock,
+        exporter: NameId,
+        out: &mut Out,
+    ) {
+        let mut values = self.values.take().unwrap_or_else(|| Box::new(Values::new()));
+        let own = &mut self.domains[domain];
+        let Some(template) = own.templates.get(&id) else { return };
+        let mut has_learned = false;
+        while template.may_fit(set.len()) {
+            let Some(size) = template.read(set, &mut values) else { break };
+            let record = set.get(..size).unwrap_or_default();
+            set = set.get(size..).unwrap_or_default();
+            if template.is_options {
+                out.other("option records");
+                has_learned |= own.samplers.learn(&values);
+                own.boot = values.take(Slot::BootMs).and_then(Boot::said).or(own.boot);
+                continue;
+            }
+            let sampled = Sampled::of(&values);
+            if let (None, Some(uptime)) = (clock.uptime_ms, values.take(Slot::LastUptime)) {
+                own.boot = Some(Boot::learn(own.boot, clock.export_ns, uptime));
+            }
+            for became in become_of(record, &values, clock, own.boot, exporter, out) {
+                let mut record = match became {
+                    Became::Record(record) => record,
+                    Became::Other(name) => {
+                        out.other(name);
+                        continue;
+                    }
+                    Became::Unread(reason) => {
+                        out.unread(reason, 1);
+                        continue;
+                    }
+                };
+                if out.settings.sampling.is_some() {
+                    out.push(record);
+                } else if let Some(rate) = own.samplers.rate(sampled) {
+                    record.weight = rate;
+                    out.push(record);
+                } else if self.waiting_records < WAITING_RECORDS {
+                    self.waiting_records += 1;
+                    own.records.push((record, sampled));
+                } else {
+                    out.unknown_sampling();
+                }
+            }
+        }
+        // Padding is of zeros.
+        if set.iter().any(|byte| *byte != 0) {
+            out.unread(CUT, 1);
+        }
+        if has_learned {
+            let waiting = std::mem::take(&mut own.records);
+            self.waiting_records -= waiting.len();
+            for (mut record, sampled) in waiting {
+                match own.samplers.rate(sampled) {
+                    Some(rate) => {
+                        record.weight = rate;
+                        out.push(record);
+                    }
+                    None => own.records.push((record, sampled)),
+                }
+            }
+            self.waiting_records += own.records.len();
+        }
+        self.values = Some(values);
+    }
+
+    /// Gives up waiting.
+    pub(super) fn end(&mut self, out: &mut Out) {
+        for domain in &mut self.domains {
+            for waiting in std::mem::take(&mut domain.sets).into_values().flatten() {
+                out.unread(NO_TEMPLATE, waiting.count);
+            }
+            for _ in domain.records.drain(..) {
+                out.unknown_sampling();
+            }
+        }
+        (self.waiting_bytes, self.waiting_records) = (0, 0);
+        // Routers often export IPv4 only; all sources of an address are one exporter.
+        let sees_ipv6: HashSet<Address, FixedState> = self
+            .domains
+            .iter()
+            .filter(|own| own.families[1])
+            .filter_map(|own| own.address)
+            .collect();
+        let sees = |own: &Domain| own.address.is_some_and(|address| sees_ipv6.contains(&address));
+        if self.domains.iter().any(|own| own.families[0] && !sees(own)) {
+            out.no_ipv6();
+        }
+    }
+}
+
+/// Returns what becomes of a record: one for each way.
+fn become_of(
+    record: &[u8],
+    values: &Values,
+    clock: Clock,
+    boot: Option<Boot>,
+    exporter: NameId,
+    out: &Out,
+) -> impl Iterator<Item = Became> + use<> {
+    let section = [(Slot::FrameSection, LinkType::ETHERNET), (Slot::PacketSection, LinkType::RAW)]
+        .into_iter()
+        .find_map(|(slot, link)| Some((record.get(values.section(slot)?)?, link)));
+    let (there, back) = match section {
+        Some((frame, link)) => (of_frame(frame, link, values, clock, boot, exporter, out), None),
+        None => {
+            let there = fields::flow(values, clock, boot);
+            let back = fields::back(values, &there);
+            (there.record(exporter, out), back.map(|back: Flow| back.record(exporter, out)))
+        }
+    };
+    std::iter::once(there).chain(back)
+}
+
+/// Returns what becomes of a sampled packet of which the start is given (RFC 7133). Where no time is
+/// given it is that of the export.
+fn of_frame(
+    frame: &[u8],
+    link: LinkType,
+    values: &Values,
+    clock: Clock,
+    boot: Option<Boot>,
+    exporter: NameId,
+    out: &Out,
+) -> Became {
+    let kept = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+    let wire = values.take::<u32>(Slot::FrameLength).unwrap_or(u32::MAX).max(kept);
+    let (header, length) = match packet::read(link, frame, wire, out.settings.inner) {
+        Frame::Packet { header, bytes } => (header, bytes),
+        Frame::Other(name) => return Became::Other(name),
+        Frame::Unread(_) => return Became::Unread("sampled packets whose start is not read"),
+    };
+    let packets = values.take::<u64>(Slot::Packets).filter(|count| *count > 0).unwrap_or(1);
+    if packets > 1 {
+        return Became::Unread("sampled packets that stand for several");
+    }
+    let mut record = out.record(header, exporter);
+    let (from_ns, to_ns) = fields::times(values, clock, boot)
+        .unwrap_or((clock.export_ns, clock.export_ns + SECOND_NS));
+    (record.time_ns, record.duration_ns) = (from_ns, from_ns.abs_diff(to_ns));
+    record.bytes = length.into();
+    Became::Record(record)
+}
