@@ -389,7 +389,7 @@ pub struct Evidence {
     /// Reached customers that the recording is too thin for.
     pub not_judged: Vec<String>,
     /// How the rules were looked up, by family of addresses.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub engines: Vec<String>,
 }
 

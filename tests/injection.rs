@@ -299,7 +299,9 @@ fn quoted(text: &str) -> String {
 #[test]
 fn a_real_run_with_hostile_names_comments_and_file_names_leaks_nothing() {
     let mut judged = 0;
-    for text in HOSTILE.iter().filter(|text| !text.trim().is_empty()) {
+    let texts = HOSTILE.iter().filter(|text| !text.trim().is_empty());
+    // The ids of customers may hold no such text, and are refused in words that quote it.
+    for (text, id) in texts.flat_map(|text| [(text, quoted(text)), (text, "bakery".to_owned())]) {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join(".git")).expect("a folder");
         let write = |name: &str, text: &str| {
@@ -309,7 +311,7 @@ fn a_real_run_with_hostile_names_comments_and_file_names_leaks_nothing() {
         write(
             "inventory.yaml",
             &format!(
-                "version: 1\ncustomers:\n  - {{id: acme, prefixes: [203.0.113.0/28]}}\n  - {{id: {name}, \
+                "version: 1\ncustomers:\n  - {{id: acme, prefixes: [203.0.113.0/28]}}\n  - {{id: {id}, \
                  tier: {name}, name: {name}, prefixes: [203.0.113.64/27]}}\n"
             ),
         );

@@ -92,10 +92,12 @@ pub(crate) fn sarif_validator() -> Option<jsonschema::Validator> {
         return None;
     };
     let mut schema: Value = serde_json::from_str(&text).expect("JSON");
-    // A bracket too many makes this one pattern of the standard no regular expression.
-    let pattern = &mut schema["definitions"]["run"]["properties"]["language"]["pattern"];
-    assert_eq!(*pattern, "^[a-zA-Z]{2}|^[a-zA-Z]{2}-[a-zA-Z]{2}]?$");
-    *pattern = "^[a-zA-Z]{2}(-[a-zA-Z]{2})?$".into();
+    // A bracket too many makes two patterns of the standard no regular expressions.
+    for object in ["run", "toolComponent"] {
+        let pattern = &mut schema["definitions"][object]["properties"]["language"]["pattern"];
+        assert_eq!(*pattern, "^[a-zA-Z]{2}|^[a-zA-Z]{2}-[a-zA-Z]{2}]?$");
+        *pattern = "^[a-zA-Z]{2}(-[a-zA-Z]{2})?$".into();
+    }
     assert!(schema["$id"].as_str().expect("an id").ends_with("sarif-schema-2.1.0.json"));
     Some(jsonschema::draft7::new(&schema).expect("a schema of draft-07"))
 }
