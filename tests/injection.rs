@@ -40,11 +40,9 @@ const HOSTILE: &[&str] = &[
 fn spoil(value: &mut Value, key: &str, text: &str) {
     const WORDS: &[&str] = &["schema", "command", "verdict", "severity", "how"];
     match value {
-        Value::String(own) if !WORDS.contains(&key) => {
-            // The scenario of the recording is a word of ours, too.
-            if own != "recorded" {
-                *own = text.to_owned();
-            }
+        // The scenario of the recording is a word of ours, too.
+        Value::String(own) if !WORDS.contains(&key) && own != "recorded" => {
+            *own = text.to_owned();
         }
         Value::Array(list) => list.iter_mut().for_each(|one| spoil(one, key, text)),
         Value::Object(map) => {
@@ -127,8 +125,7 @@ fn check_form(form: &str, result: &RunResult, what: &str) {
                 assert!(["error", "warning"].contains(&name), "{what}: {line}");
                 let known = ["file", "line", "col", "title"];
                 assert!(keys.iter().all(|key| known.contains(key)), "{what}: {keys:?} {line}");
-                let title = line.split("title=").nth(1).expect("a title");
-                assert!(title.starts_with("blastgate"), "{what}: {line}");
+                assert!(line.contains("title=blastgate"), "{what}: {line}");
             }
             Some(_) => panic!("{form} of {what} commands: {line}"),
         }

@@ -20,32 +20,48 @@ pub(super) const FORM: Form =
 const WIDTH: usize = 80;
 /// The longest word that is shown, in columns, unless all is wanted.
 const WORD: usize = 200;
-/// How many lines of findings are shown unless all are wanted.
-const FINDING_LINES: usize = 9;
-/// How many customers are shown unless all are wanted.
-const CUSTOMERS: usize = 5;
-/// How many attacks are shown unless all are wanted.
-const ATTACKS: usize = 2;
-/// How many limits are shown unless all are wanted.
-const LIMITS: usize = 2;
-/// The same, where there are no findings to show.
+/// The height of the screen, in lines.
+const HEIGHT: usize = 24;
+/// How many attacks are shown where there are no findings to show.
 const ATTACKS_ALONE: usize = 8;
 
-fn write(report: &RunResult, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut screen = Screen { style, lines: Vec::new() };
-    if !style.quiet {
-        screen.header(report);
-        screen.findings(report);
-        screen.customers(report);
-        screen.limits(report);
-        screen.attack(report);
-        screen.rules(report);
-        screen.evidence(report);
-        if let Some(next) = &report.next {
-            screen.wrap("next: ", "      ", next, usize::MAX);
+/// How much of each part is shown unless all is wanted.
+#[derive(Clone, Copy)]
+struct Room {
+    notes: usize,
+    /// In lines.
+    findings: usize,
+    customers: usize,
+    limits: usize,
+    attacks: usize,
+}
+
+impl Room {
+    const ALL: Room = Room { notes: 4, findings: 9, customers: 5, limits: 2, attacks: 2 };
+
+    /// Gives up what is missed least; returns whether there was anything.
+    fn shrink(&mut self) -> bool {
+        match *self {
+            Room { limits: 2, .. } => self.limits = 1,
+            Room { findings: 8.., .. } => self.findings = 7,
+            Room { limits: 1, .. } => self.limits = 0,
+            Room { customers: 4.., .. } => self.customers = 3,
+            Room { findings: 5.., .. } => self.findings -= 1,
+            Room { notes: 2.., .. } => self.notes -= 1,
+            Room { attacks: 1.., .. } => self.attacks -= 1,
+            Room { customers: 2.., .. } => self.customers -= 1,
+            _ => return false,
         }
+        true
     }
-    screen.verdict(report);
+}
+
+fn write(report: &RunResult, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut room = Room::ALL;
+    let mut screen = Screen::compose(report, style, room);
+    while !style.verbose && screen.lines.len() > HEIGHT && room.shrink() {
+        screen = Screen::compose(report, style, room);
+    }
     for line in screen.lines {
         out.write_all(line.trim_end().as_bytes())?;
         out.write_all(b"\n")?;
@@ -55,10 +71,29 @@ fn write(report: &RunResult, style: Style, out: &mut dyn io::Write) -> io::Resul
 
 struct Screen {
     style: Style,
+    room: Room,
     lines: Vec<String>,
 }
 
 impl Screen {
+    fn compose(report: &RunResult, style: Style, room: Room) -> Screen {
+        let mut screen = Screen { style, room, lines: Vec::new() };
+        if !style.quiet {
+            screen.header(report);
+            screen.findings(report);
+            screen.customers(report);
+            screen.limits(report);
+            screen.attack(report);
+            screen.rules(report);
+            screen.evidence(report);
+            if let Some(next) = &report.next {
+                screen.wrap("next: ", "      ", next, if style.verbose { usize::MAX } else { 3 });
+            }
+        }
+        screen.verdict(report);
+        screen
+    }
+
     /// Adds a text, broken into lines at spaces; at most `most` of them.
     fn wrap(&mut self, first: &str, rest: &str, text: &str, most: usize) {
         let text = clean(text, self.style);
@@ -152,8 +187,13 @@ impl Screen {
     }
 
     fn notes(&mut self, report: &RunResult) {
-        for note in &report.change.notes {
+        let notes = &report.change.notes;
+        let shown = if self.style.verbose { notes.len() } else { self.room.notes };
+        for note in notes.iter().take(shown) {
             self.wrap("  ", "    ", note, 2);
+        }
+        if notes.len() > shown {
+            self.lines.push(format!("  and {} more notes (-v shows all)", notes.len() - shown));
         }
         let files = self.covered(report);
         if files.len() == 1 && !self.style.verbose {
@@ -189,7 +229,8 @@ impl Screen {
     fn findings(&mut self, report: &RunResult) {
         let start = self.lines.len();
         // What is said of the rules' exactness is part of the screen.
-        let most = FINDING_LINES - if report.change.coverage.is_empty() { 0 } else { 2 };
+        let said = if report.change.coverage.is_empty() { 0 } else { 2 };
+        let most = self.room.findings.min(Room::ALL.findings - said);
         let mut hidden = 0;
         for finding in &report.findings {
             if finding.waived {
@@ -249,7 +290,7 @@ impl Screen {
         if hurt.is_empty() {
             return;
         }
-        let shown = if self.style.verbose { hurt.len() } else { CUSTOMERS };
+        let shown = if self.style.verbose { hurt.len() } else { self.room.customers };
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header(["customer", "tier", "loses", "of", "before", "after", ""]);
@@ -271,8 +312,8 @@ impl Screen {
                 shorten(&clean(row.tier.as_deref().unwrap_or("-"), self.style), 8, self.style),
                 worst.map_or_else(|| "-".to_owned(), |worst| percent(worst.lost_share)),
                 worst.map_or_else(String::new, |worst| {
-                    let place = format!("{} {}", worst.service, clean(&worst.pop, self.style));
-                    shorten(&place, 18, self.style)
+                    let place = format!("{} {}", worst.service, worst.pop);
+                    shorten(&clean(&place, self.style), 18, self.style)
                 }),
                 worst.map_or_else(String::new, |worst| throughput(worst.before)),
                 worst.map_or_else(String::new, |worst| throughput(worst.after)),
@@ -304,7 +345,7 @@ impl Screen {
             .iter()
             .filter(|limit| self.style.verbose || (limit.changed && concerned(limit)))
             .collect();
-        let shown = if self.style.verbose { listed.len() } else { LIMITS };
+        let shown = if self.style.verbose { listed.len() } else { self.room.limits };
         for limit in listed.iter().take(shown) {
             let text = limit_words(limit, if self.style.verbose { usize::MAX } else { 3 });
             self.wrap("", "  ", &text, if self.style.verbose { usize::MAX } else { 4 });
@@ -318,7 +359,7 @@ impl Screen {
         // Attack on those whom no rule defends is background noise here.
         let listed: Vec<&Attack> =
             report.attack.iter().filter(|outcome| self.style.verbose || outcome.defended).collect();
-        let room = if report.findings.is_empty() { ATTACKS_ALONE } else { ATTACKS };
+        let room = if report.findings.is_empty() { ATTACKS_ALONE } else { self.room.attacks };
         let shown = if self.style.verbose { listed.len() } else { room };
         for outcome in listed.iter().take(shown) {
             let mut text =
