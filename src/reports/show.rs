@@ -162,7 +162,7 @@ impl Page<'_> {
             .map(|(word, _)| *word)
             .collect();
         let how = match (how.as_slice(), change.running.is_some()) {
-            ([], false) => "judged as new".to_owned(),
+            (_, false) => "judged as new".to_owned(),
             ([], true) => "left alone by the change".to_owned(),
             (words, _) => words.join(" and "),
         };
@@ -299,7 +299,7 @@ fn loss(worst: &Worst) -> String {
     };
     let how = worst.how.as_str();
     format!(
-        "{} of {} at {}{scenario} {how}{interval}: {} before, {} after",
+        "{} of {} at {} is {how}{scenario}{interval}: {} before, {} after",
         percent(worst.lost_share),
         worst.service,
         name(&worst.pop),
