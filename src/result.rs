@@ -107,6 +107,9 @@ pub struct Coverage {
     pub exact: usize,
     /// What is only bounded.
     pub bounded: Vec<Bounded>,
+    /// What is not understood at all, on the way of the packets or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_understood: Vec<Bounded>,
 }
 
 /// What is not modelled and may do anything that is possible there.

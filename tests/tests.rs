@@ -31,6 +31,7 @@ mod rates;
 mod reach;
 mod readme;
 mod recorded;
+mod refused;
 mod routers;
 mod sample;
 mod scenarios;

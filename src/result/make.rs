@@ -123,6 +123,7 @@ fn coverage(file: &model::Coverage, sources: &Sources) -> Coverage {
         rules: file.rules,
         exact: file.rules - file.bounded_rules(),
         bounded: file.bounded.iter().map(bounded).collect(),
+        not_understood: file.not_understood.iter().map(bounded).collect(),
     }
 }
 
