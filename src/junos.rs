@@ -224,6 +224,26 @@ impl<'t> Item<'t> {
         found
     }
 
+    /// Returns all that stands below as whole statements, each with its place, without those that a
+    /// test leaves out with all that is below them.
+    pub fn statements(self, skips: &dyn Fn(&[&str], Item<'t>) -> bool) -> Vec<(Location, String)> {
+        let mut found = Vec::new();
+        let mut open = vec![(self, Vec::new())];
+        while let Some((item, path)) = open.pop() {
+            if item.is_leaf() && !path.is_empty() {
+                found.push((item.location(), path.join(" ")));
+            }
+            for child in item.children() {
+                let mut path = path.clone();
+                path.push(child.word());
+                if !skips(&path, child) {
+                    open.push((child, path));
+                }
+            }
+        }
+        found
+    }
+
     /// Returns the comments in front of this very statement.
     pub fn own_comments(self) -> &'t [Spanned<String>] {
         &self.node().comments

@@ -130,8 +130,11 @@ impl Run {
         let names = Arc::new(Names::new());
         let attribution = Attribution::new(&inventory, &customers, &names);
         let nothing = change.nothing && has_running;
-        if nothing && !is_lint {
-            self.problems.extend(self.changed_elsewhere());
+        if !is_lint {
+            let elsewhere = if nothing { self.changed_elsewhere() } else { None };
+            let unjudged = || self.changed_unjudged(&running, &candidate);
+            let problem = elsewhere.or_else(unjudged).filter(|_| has_running);
+            self.problems.extend(problem);
         }
         if self.failed() {
             return self.cannot_judge();

@@ -18,12 +18,22 @@ pub struct Coverage {
     /// What is not understood at all, on the way of the packets or not: whether the file loads where
     /// it is meant to is not known. The text is one for all places that read alike.
     pub not_understood: Vec<(Location, String)>,
+    /// What is not judged, as the packets judged do not meet it, or as it is nothing that is modelled
+    /// here: its place and its text. Where the texts of the running and the candidate set differ,
+    /// somebody fares otherwise, and it is not known who.
+    pub not_judged: Vec<(Location, String)>,
 }
 
 impl Coverage {
     /// Makes the coverage of a file with so many rules of which nothing is said yet.
     pub fn new(source: SourceId, rules: usize) -> Coverage {
-        Coverage { source, rules, bounded: Vec::new(), not_understood: Vec::new() }
+        Coverage {
+            source,
+            rules,
+            bounded: Vec::new(),
+            not_understood: Vec::new(),
+            not_judged: Vec::new(),
+        }
     }
 
     /// Returns how many rules are only bounded.

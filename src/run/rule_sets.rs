@@ -178,6 +178,39 @@ impl Run {
         self.parse(texts, origin, is_candidate)
     }
 
+    /// Says that a change changes what is not judged, unless the user named the way.
+    pub(super) fn changed_unjudged(
+        &self,
+        running: &RuleSet,
+        candidate: &RuleSet,
+    ) -> Option<Diagnostic> {
+        let way = &self.plan.way;
+        if self.plan.way_is_named || way.iif.is_some() || way.oif.is_some() {
+            return None;
+        }
+        let all = |set: &RuleSet| -> Vec<(Location, String)> {
+            set.coverage.iter().flat_map(|file| file.not_judged.clone()).collect()
+        };
+        let texts = |all: &[(Location, String)]| all.iter().map(|(_, text)| text.clone()).collect();
+        let (before, after) = (all(running), all(candidate));
+        let (known, now): (BTreeSet<String>, BTreeSet<String>) = (texts(&before), texts(&after));
+        let new = after.iter().find(|(_, text)| !known.contains(text));
+        let gone = before.iter().find(|(_, text)| !now.contains(text));
+        let ((place, _), label) = match (new, gone) {
+            (Some(new), _) => (new, "new, or another one than before"),
+            (None, Some(gone)) => (gone, "no longer there"),
+            (None, None) => return None,
+        };
+        Some(
+            Diagnostic::error(*place, "the change is also about what is not judged")
+                .label(label)
+                .help(
+                    "judge other ways with `--path`, one after the other; naming a way, such as \
+                     `--path forward`, says that only its packets matter",
+                ),
+        )
+    }
+
     /// Says that a change which changes nothing on the way that is judged does so on another one,
     /// unless the user named the way.
     pub(super) fn changed_elsewhere(&self) -> Option<Diagnostic> {

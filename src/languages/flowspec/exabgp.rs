@@ -84,6 +84,7 @@ pub(super) fn read(sources: &Sources, file: SourceId, announced: &mut Announced)
         events: Vec::new(),
         comments,
         next_comment: 0,
+        besides: Vec::new(),
     };
     reader.run();
     if let Some((start, end, message)) = problem {
@@ -94,7 +95,8 @@ pub(super) fn read(sources: &Sources, file: SourceId, announced: &mut Announced)
     let left: Vec<Spanned<String>> = left
         .map(|(start, end)| Spanned::new(text[*start..*end].to_owned(), reader.place(*start, *end)))
         .collect();
-    let Reader { problems, groups, events, .. } = reader;
+    let Reader { problems, groups, events, besides, .. } = reader;
+    announced.besides.extend(besides);
     super::leftover(&left, &mut announced.problems);
     announced.problems.extend(problems.into_iter().take(MOST_PROBLEMS));
     deliver(groups, events, announced);
@@ -113,6 +115,8 @@ struct Reader<'a> {
     events: Vec<Event>,
     comments: Vec<(usize, usize)>,
     next_comment: usize,
+    /// Statements and commands that are about no flow route.
+    besides: Vec<(Location, String)>,
 }
 
 /// What the words around a block make of it.
@@ -301,7 +305,10 @@ impl<'a> Reader<'a> {
                 let problem = Diagnostic::error(self.of(&words[0]), "`flow` needs a block");
                 self.tell(problem.help("write `flow { route NAME { … } }`"));
             }
-            _ => {}
+            _ => {
+                let text: Vec<&str> = words.iter().map(|word| &*word.text).collect();
+                self.besides.push((self.of(&words[0]), text.join(" ")));
+            }
         }
     }
 
@@ -448,6 +455,13 @@ impl<'a> Reader<'a> {
                 }
                 (Some(inner), word, false) => {
                     let is_component = COMPONENTS.iter().any(|(name, _)| *name == word);
+                    // ExaBGP announces the route without all that follows in the statement.
+                    if let Some(next) = words[1..].iter().find(|word| actions::begins(word)) {
+                        let message = format!("a `;` is missing before `{}`", next.text);
+                        let problem = Diagnostic::error(self.of(next), message);
+                        self.tell(problem.help("ExaBGP leaves out what follows: write `;`"));
+                        continue;
+                    }
                     match is_component == (inner == "match") {
                         true => self.flat(words, draft),
                         false => self.stranger(first, inner),

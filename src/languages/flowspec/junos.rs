@@ -45,6 +45,8 @@ const FRAGMENTS: Names = &[
 pub(super) fn read(sources: &Sources, files: &[SourceId], announced: &mut Announced) -> bool {
     let (tree, problems) = Tree::read(sources, files);
     announced.problems.extend(problems);
+    let skips = |path: &[&str], _: Item<'_>| path.ends_with(&["routing-options", "flow"]);
+    announced.besides.extend(tree.top().statements(&skips));
     let mut blocks: Vec<(Item<'_>, Vec<String>)> = Vec::new();
     if let Some(top) = tree.top().get("routing-options") {
         blocks.extend(flows(top, &[]));

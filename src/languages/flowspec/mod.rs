@@ -110,8 +110,13 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
             nothing(sources, *file, &mut announced.problems);
         }
     }
+    let besides = std::mem::take(&mut announced.besides);
     let (routes, mut problems) = announced.ordered();
-    let set = rules::lay_out(routes, files, &mut problems);
+    let mut set = rules::lay_out(routes, files, &mut problems);
+    for coverage in &mut set.coverage {
+        let own = besides.iter().filter(|(place, _)| place.source == coverage.source);
+        coverage.not_judged.extend(own.cloned());
+    }
     (set, problems)
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Announced {
     routes: Vec<Option<Route>>,
     by_octets: HashMap<(Family, Vec<u8>, Vec<String>), usize>,
     pub(super) problems: Vec<Diagnostic>,
+    /// What the texts say besides flow routes.
+    pub(super) besides: Vec<(Location, String)>,
 }
 
 impl Announced {

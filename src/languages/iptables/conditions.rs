@@ -27,7 +27,9 @@ pub(super) fn protocol(spec: &Spec<'_>) -> Result<Option<Protocol>, Diagnostic> 
     let Some(setting) = spec.basics.iter().find(|basic| basic.name == "protocol") else {
         return Ok(None);
     };
-    let number = names::protocol(setting.value(0)).ok_or_else(|| {
+    let is_octal = |text: &str| text.len() > 1 && text.starts_with('0') && !text.starts_with("0x");
+    let plain = Some(setting.value(0)).filter(|text| !is_octal(text));
+    let number = plain.and_then(names::protocol).ok_or_else(|| {
         bad(
             setting,
             0,

@@ -75,7 +75,16 @@ impl<'a> Reader<'a, '_> {
         let before = self.problems.len();
         let mut offset = 0;
         for full in text.split_inclusive('\n') {
-            let line = full.trim_end_matches(['\n', '\r']);
+            let line = full.trim_end_matches('\n');
+            if line.ends_with('\r') {
+                let place = self.at(offset + line.len() - 1, offset + line.len());
+                self.problems.push(
+                    Diagnostic::error(place, "lines end with a carriage return")
+                        .label("iptables-restore reads it as part of the last word")
+                        .help("save the file with the line ends of Unix, such as by `dos2unix`"),
+                );
+                break;
+            }
             if let Err(problem) = self.line(line, offset) {
                 self.problems.push(problem);
             }

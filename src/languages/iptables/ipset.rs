@@ -373,7 +373,9 @@ fn addresses(text: &str, family: Family) -> Option<(AddressRange, Option<u8>)> {
         (address.family == family).then_some(address)
     };
     if let Some((start, length)) = text.split_once('/') {
-        let length: u8 = length.parse().ok().filter(|length| *length <= family.bits())?;
+        let is_octal = length.len() > 1 && length.starts_with('0');
+        let length: u8 =
+            length.parse().ok().filter(|length| *length <= family.bits() && !is_octal)?;
         let prefix = Prefix::new(address(start)?, length);
         return Some((prefix.range(), Some(length)));
     }

@@ -25,7 +25,7 @@
     reason = "a diagnostic is made once, and the file that it is about is not read on in a hurry"
 )]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Files, Language, Sure, no_includes};
 use crate::chains::{self, Flat};
@@ -153,6 +153,7 @@ fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
     }
     end(&mut set, ends);
     off_the_way(&written, files, &mut bounded, &mut problems);
+    let not_judged = not_judged(&written, files);
     bounded.sort();
     bounded.dedup();
     for (source, rules) in &written.counts {
@@ -162,6 +163,7 @@ fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
         set.coverage.push(Coverage {
             bounded: own(&bounded),
             not_understood: own(&not_understood),
+            not_judged: own(&not_judged),
             ..Coverage::new(*source, *rules)
         });
     }
@@ -210,6 +212,47 @@ fn end(set: &mut RuleSet, ends: Vec<(Family, Default)>) {
             intent: end.intent.clone(),
         });
     }
+}
+
+/// Returns the chains that packets on the way do not come to, with all that they go to.
+fn not_judged(written: &Written<'_>, files: &Files<'_>) -> Vec<(Location, String)> {
+    let way = program::passed(files.way.path);
+    let mut all = Vec::new();
+    for ((family, table), chains) in &written.tables {
+        // Lines of the other family are loaded by its own program.
+        for rule in chains.chains.iter().flat_map(|chain| &chain.rules) {
+            let own = if *family == Family::V4 { "4" } else { "6" };
+            if rule.spec.only.as_ref().is_some_and(|only| only.text != own) {
+                all.push((rule.spec.location, format!("{} {}", table.name(), rule.spec.text)));
+            }
+        }
+        for name in table.builtin() {
+            let is_on = way.iter().any(|(own, hook)| own == table && hook.chain() == *name);
+            let Some(first) = chains.find(name).filter(|_| !is_on) else { continue };
+            let drops = chains.chains[first].policy.as_ref();
+            let drops = drops.is_some_and(|policy| policy.value == DefaultAction::Drop);
+            let mut text = format!("{family:?} {} {drops}", table.name());
+            let (mut open, mut met) = (vec![first], BTreeSet::new());
+            while let Some(at) = open.pop() {
+                if !met.insert(at) {
+                    continue;
+                }
+                let chain = &chains.chains[at];
+                text.push_str(" :");
+                text.push_str(&chain.name);
+                for rule in &chain.rules {
+                    text.push_str(" ; ");
+                    text.push_str(&rule.spec.text);
+                    let target = rule.spec.target.as_ref();
+                    open.extend(target.and_then(|target| chains.find(&target.name.text)));
+                }
+            }
+            if drops || met.iter().any(|at| !chains.chains[*at].rules.is_empty()) {
+                all.push((chains.chains[first].location, text));
+            }
+        }
+    }
+    all
 }
 
 /// Says which chains are not on the way of the packets; a set of which nothing is cannot be

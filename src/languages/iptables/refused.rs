@@ -107,6 +107,16 @@ fn checked(spec: &Spec<'_>) -> Result<(), Diagnostic> {
                 .label("after `-j`")
                 .help("write a target or a chain after `-j`, such as `-j DROP`"));
         }
+        let answer = target.get("reject-with").map_or("", |setting| setting.value(0));
+        let is_tcp = spec.basics.iter().any(|basic| {
+            basic.name == "protocol" && !basic.negated && ["tcp", "6"].contains(&basic.value(0))
+        });
+        if answer.starts_with("tcp-") && !is_tcp {
+            let message = "a reset answers packets of TCP alone";
+            return Err(Diagnostic::error(name.location, message)
+                .label("iptables refuses this")
+                .help("write `-p tcp` in the rule"));
+        }
         if find_target(&name.text).is_some() {
             target.settings.iter().try_for_each(valued)?;
         }

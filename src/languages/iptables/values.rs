@@ -168,6 +168,8 @@ pub(super) fn addresses(
         let mask = match mask {
             None => family.max(),
             Some(mask) => match mask.parse::<u8>() {
+                // A zero in front makes it octal, there.
+                Ok(_) if mask.len() > 1 && mask.starts_with('0') => return Err(wrong()),
                 Ok(length) if length <= family.bits() => {
                     family.max() & !crate::model::prefix::host_mask(family, length)
                 }

@@ -159,6 +159,46 @@ fn different(one: Location, two: Location, a: &Application<'_>, b: &Application<
 }
 
 /// Returns whether some term refers to a filter.
+/// Words of statements elsewhere than in `firewall` that decide about packets.
+const DECIDES: &[&str] = &[
+    "filter",
+    "simple-filter",
+    "policer",
+    "disable",
+    "apply-groups",
+    "apply-groups-except",
+    "static",
+    "discard",
+    "reject",
+    "rpf-check",
+    "flow",
+    "fast-update-filter",
+    "nat",
+];
+
+/// Returns the statements that decide about packets and are not judged: other filters, and where
+/// filters are applied.
+pub(super) fn not_judged(tree: &Tree, judged: &[Judged<'_>]) -> Vec<(Location, String)> {
+    let is_judged = |item: Item<'_>| {
+        let mut all = judged.iter().flat_map(|judged| &judged.filters);
+        all.any(|filter| filter.location() == item.location())
+    };
+    let skips = |path: &[&str], item: Item<'_>| match path {
+        ["policy-options", ..] | ["firewall", "policer", ..] => true,
+        ["firewall", "family", _, "filter", name] | ["firewall", "filter", name] => {
+            is_judged(item) || nested(tree, name)
+        }
+        ["firewall", "family", _, "policer", ..] => true,
+        _ => false,
+    };
+    let mut all = tree.top().statements(&skips);
+    all.retain(|(_, text)| {
+        text.starts_with("firewall ") || text.split(' ').any(|word| DECIDES.contains(&word))
+    });
+    all.sort();
+    all
+}
+
 fn nested(tree: &Tree, name: &str) -> bool {
     defined(tree).iter().any(|(_, filter)| {
         let terms = filter.get("term").into_iter().flat_map(Item::children);

@@ -48,7 +48,12 @@ fn detect(text: &str) -> Sure {
 fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     let (tree, mut problems) = Tree::read(files.sources, files.files);
     let judged = applied::choose(&tree, files, &mut problems);
-    let set = filter::lay_out(&tree, &judged, files.files, &mut problems);
+    let mut set = filter::lay_out(&tree, &judged, files.files, &mut problems);
+    let besides = applied::not_judged(&tree, &judged);
+    for coverage in &mut set.coverage {
+        let own = besides.iter().filter(|(place, _)| place.source == coverage.source);
+        coverage.not_judged.extend(own.cloned());
+    }
     (set, problems)
 }
 

@@ -148,6 +148,11 @@ impl<'a> Cursor<'a> {
     pub(super) fn number(&mut self, what: &str) -> Parsed<u64> {
         let here = self.at;
         let name = self.name(what)?;
+        let is_hex = name.value.starts_with("0x") || name.value.starts_with("0X");
+        if name.value.len() > 1 && name.value.starts_with('0') && !is_hex {
+            self.at = here;
+            return Err(self.unexpected(&format!("{what} without a zero in front (octal for nft)")));
+        }
         number(&name.value).ok_or_else(|| {
             self.at = here;
             self.unexpected(what)

@@ -27,6 +27,7 @@ pub(super) struct Made {
     pub(super) program: Program,
     pub(super) problems: Vec<Diagnostic>,
     pub(super) bounded: Vec<(Location, String)>,
+    pub(super) not_judged: Vec<(Location, String)>,
 }
 
 /// A base chain that packets pass.
@@ -54,6 +55,7 @@ pub(super) fn program(ruleset: &Ruleset, way: &Way) -> Made {
                 .label("packets on this way never meet this")
                 .help("say how the packets come by: `--path forward`, `input`, `prerouting` or `ingress`"),
         );
+        made.not_judged = not_judged(ruleset, &BTreeSet::new());
         return made;
     }
     let mut builder = Builder {
@@ -73,7 +75,50 @@ pub(super) fn program(ruleset: &Ruleset, way: &Way) -> Made {
         let rules = builder.chain(table, chain, view, false);
         builder.made.program.chains[index].rules = rules;
     }
-    builder.made
+    let bases = passed.iter().map(|base| (base.table, base.chain));
+    let met: BTreeSet<(usize, usize)> =
+        builder.places.keys().map(|(table, chain, _)| (*table, *chain)).chain(bases).collect();
+    Made { not_judged: not_judged(ruleset, &met), ..builder.made }
+}
+
+/// Returns the base chains that packets on the way do not meet, and what only those go to.
+fn not_judged(ruleset: &Ruleset, met: &BTreeSet<(usize, usize)>) -> Vec<(Location, String)> {
+    let mut all = Vec::new();
+    for (at, table) in ruleset.tables.iter().enumerate() {
+        let sets = table.sets.iter().map(|(name, set)| {
+            let elements: Vec<String> =
+                set.elements.iter().map(|one| one.key.to_string()).collect();
+            (format!("@{name}"), elements.join(","))
+        });
+        let sets: Vec<(String, String)> = sets.collect();
+        for (number, chain) in table.chains.iter().enumerate() {
+            let drops = chain.policy.as_ref().is_some_and(|policy| policy.value);
+            if met.contains(&(at, number)) || (chain.rules.is_empty() && !drops) {
+                continue;
+            }
+            let mut text = format!("{} {} {}", table.family.word(), table.name, chain.name);
+            if let Some(base) = &chain.base {
+                let dormant = if table.dormant { " dormant" } else { "" };
+                text.push_str(&format!(" {} {}{dormant} {drops}", base.hook, base.priority));
+            }
+            for rule in &chain.rules {
+                text.push_str(" ;");
+                for statement in &rule.statements {
+                    text.push_str(&format!(" {}", statement.value));
+                }
+            }
+            for (_, elements) in sets
+                .iter()
+                .filter(|(name, _)| text.contains(name.as_str()))
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                text.push_str(&elements);
+            }
+            all.push((chain.location, text));
+        }
+    }
+    all
 }
 
 /// Returns the hooks of a way, in order. A forwarded packet passes the egress of its device last.

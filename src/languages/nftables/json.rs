@@ -155,7 +155,7 @@ impl Reader<'_> {
             }
             "limit" => {
                 let limit = json_parts::limit(value)?;
-                table.limits.insert(name, Spanned::new(limit, place));
+                table.limits.entry(name).or_insert(Spanned::new(limit, place));
             }
             "element" => {
                 let found = elements(value.get("elem").unwrap_or(&Value::Null), Some(place))?;

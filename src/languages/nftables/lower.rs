@@ -272,9 +272,10 @@ impl<'a> Lowering<'a> {
                         _ => Vec::new(),
                     };
                     self.push(making, terms, Verdict::Action(Action::Mark { dscp }), location);
-                } else if ["ip ", "ip6 ", "tcp ", "udp ", "th ", "icmp"]
-                    .iter()
-                    .any(|header| words.starts_with(header))
+                } else if !words.starts_with("tcp option ")
+                    && ["ip ", "ip6 ", "tcp ", "udp ", "th ", "icmp"]
+                        .iter()
+                        .any(|header| words.starts_with(header))
                 {
                     self.bound(location, "a packet that is rewritten may not arrive");
                     let unknown = vec![unrecorded(shortened(format!("{} loses it", making.text)))];

@@ -121,7 +121,13 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     bounded.extend(flat.bounded);
     let rules =
         ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-    let coverage = coverage(files, rules.map(|rule| rule.location.source), bounded, not_understood);
+    let coverage = coverage(
+        files,
+        rules.map(|rule| rule.location.source),
+        bounded,
+        not_understood,
+        made.not_judged,
+    );
     let set =
         RuleSet { rules: flat.rules, default: flat.default, files: files.files.len(), coverage };
     (set, problems)
@@ -148,6 +154,7 @@ fn coverage(
     rules: impl Iterator<Item = SourceId>,
     mut bounded: Vec<(Location, String)>,
     not_understood: Vec<(Location, String)>,
+    not_judged: Vec<(Location, String)>,
 ) -> Vec<Coverage> {
     let mut all: BTreeMap<SourceId, Coverage> = BTreeMap::new();
     let included = files.included.values().flatten();
@@ -168,6 +175,11 @@ fn coverage(
     for one in not_understood {
         if let Some(coverage) = all.get_mut(&one.0.source) {
             coverage.not_understood.push(one);
+        }
+    }
+    for one in not_judged {
+        if let Some(coverage) = all.get_mut(&one.0.source) {
+            coverage.not_judged.push(one);
         }
     }
     all.into_values().collect()

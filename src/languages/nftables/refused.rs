@@ -542,7 +542,8 @@ fn distinct(elements: &[Element], kind: Kind, location: Location) -> Checked {
     all.sort_by_key(|(first, last, _)| (*first, *last));
     let pair = all.windows(2).find(|pair| {
         let ((first, last, _), (next, end, _)) = (pair[0], pair[1]);
-        next <= last && (first, last) != (next, end)
+        let (a, b) = (&pair[0].2.data, &pair[1].2.data);
+        next <= last && ((first, last) != (next, end) || a != b)
     });
     match pair {
         None => Ok(()),

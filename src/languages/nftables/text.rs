@@ -245,7 +245,8 @@ impl<'a> Reader<'a> {
                     cursor.take_word("limit");
                 }
                 let limit = Spanned::new(cursor.limit()?, cursor.since(first));
-                self.ruleset.tables[table].limits.insert(name.value, limit);
+                // The first of a name stays.
+                self.ruleset.tables[table].limits.entry(name.value).or_insert(limit);
                 if braces {
                     cursor.skip_ends();
                     if cursor.take_word("comment") {

@@ -31,6 +31,14 @@ fn word(text: &str, kind: Kind) -> Result<u128, NoValue> {
         }
         _ => {}
     }
+    if text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = u64::from_str_radix(text, 8).ok();
+        let number = number.map_or("no number".to_owned(), |number| number.to_string());
+        return Err(NoValue {
+            message: format!("`{text}` is octal for nft, {number}"),
+            help: "write the number without the zero in front".to_owned(),
+        });
+    }
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let number = match hex {
         Some(digits) => u128::from_str_radix(digits, 16).ok(),

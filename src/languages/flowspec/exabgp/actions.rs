@@ -2,13 +2,19 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::tokens::Token;
-use super::{Draft, Reader};
+use super::tokens::{Kind, Token};
+use super::{ACTIONS, COMPONENTS, Draft, Reader};
 use crate::languages::flowspec::community::{self, Community};
 use crate::model::{Diagnostic, RateUnit, Spanned};
 
 /// More bytes a second than this are sent as this.
 const FASTEST: u64 = 1_000_000_000_000;
+
+/// Returns whether a word begins a component or an action.
+pub(super) fn begins(word: &Token<'_>) -> bool {
+    let is_component = COMPONENTS.iter().any(|(name, _)| *name == word.text);
+    word.kind == Kind::Word && (is_component || ACTIONS.contains(&&*word.text))
+}
 
 impl<'a> Reader<'a> {
     /// Reads an action; returns how many words it takes behind its own.
