@@ -502,7 +502,16 @@ impl Run {
             now: self.plan.standards.now,
             batch: self.plan.batch,
             names: Arc::clone(names),
+            columns: recording.columns.clone(),
+            zone: recording.zone.clone(),
         };
+        if settings.columns.is_some() && !form.is_rows {
+            self.problems.push(
+                Diagnostic::bare(format!("{name} is {}, which has no columns", form.name))
+                    .help("take `columns` away, or name the form of its rows with `format`"),
+            );
+            return None;
+        }
         match (form.open)(reader, &settings) {
             Ok(reader) => Some(reader),
             Err(problems) => {

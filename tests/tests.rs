@@ -30,6 +30,8 @@ mod reach;
 mod readme;
 mod recorded;
 mod routers;
+mod rows;
+mod rows_recorded;
 mod sample;
 mod scenarios;
 mod tcpdump;
