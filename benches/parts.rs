@@ -316,6 +316,7 @@ impl Counter {
             named_ports: Vec::new(),
             window_ns: WINDOW_NS,
             pops: None,
+            many_routers: Default::default(),
             moves: Moves::new(&[], sets, &self.names),
         };
         let reader = Box::new(Made { records, at: 0, counts: ReadCounts::default() });

@@ -473,11 +473,12 @@ impl<'r, 'a> Run<'r, 'a> {
             }
             let visit = Visit { candidate, rule: *rule, instance: 0, uncertain: *uncertain };
             let scope = bank.limiter(visit).limit.scope;
+            let home = tally.key(offer.key).pop;
             let place = match scope {
-                Scope::Pop => cell.pop,
+                Scope::Pop | Scope::Router => cell.pop,
                 Scope::Exporter | Scope::Global => None,
             };
-            if scope == Scope::Exporter && cell.pop != tally.key(offer.key).pop {
+            if matches!(scope, Scope::Exporter | Scope::Router) && cell.pop != home {
                 bucket = self.rehome(bucket, cell.pop);
             }
             let instance = self.instances.number(bucket, place);

@@ -128,8 +128,13 @@ pub fn lay_out(program: Program) -> Flat {
     if problems.iter().any(failed) {
         return Flat { problems, ..Flat::empty() };
     }
-    let result = exactly(&program, layout::Leave::ByNot)
-        .or_else(|layout::TooLarge| exactly(&program, layout::Leave::ByCopy));
+    let result = match exactly(&program, layout::Leave::ByNot) {
+        // Of one base chain there is but one way.
+        Err(layout::TooLarge) if shape::bases_that_matter(&program) > 1 => {
+            exactly(&program, layout::Leave::ByCopy)
+        }
+        result => result,
+    };
     match result {
         Ok(written) => {
             problems.extend(written.unreached(&program));

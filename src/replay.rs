@@ -39,6 +39,8 @@ pub struct Replay<'a> {
     pub window_ns: i64,
     /// The PoPs of the inventory, if it lists any.
     pub pops: Option<BTreeSet<NameId>>,
+    /// The PoPs of which the inventory lists more than one exporter.
+    pub many_routers: BTreeSet<NameId>,
     /// What scenarios move.
     pub moves: Moves,
 }

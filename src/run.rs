@@ -365,6 +365,9 @@ impl Run {
         let pops = attribution.inventory.pops.as_ref().map(|pops| {
             pops.iter().map(|pop| names.intern(&pop.id.value)).collect::<BTreeSet<_>>()
         });
+        let listed = attribution.inventory.pops.iter().flatten();
+        let several = listed.filter(|pop| pop.exporters.len() > 1);
+        let many_routers = several.map(|pop| names.intern(&pop.id.value)).collect();
         let replay = Replay {
             attribution,
             matcher: matcher::compile(sets, names),
@@ -380,6 +383,7 @@ impl Run {
             named_ports: self.plan.named_ports.clone(),
             window_ns: self.plan.standards.window_ns,
             pops,
+            many_routers,
             moves: moves.clone(),
         };
         let shapes = ["IPv4", "IPv6"].into_iter().zip(replay.matcher.shapes());

@@ -17,6 +17,12 @@ pub struct Sharing {
     pub buckets: usize,
     /// In how many of them what is not attack goes beyond the limit by itself.
     pub below_normal: usize,
+    /// The keys that met one router, where its table has no room for so many and the change makes a
+    /// difference to what meets it; else none.
+    pub overflow: Option<u64>,
+    /// Whether traffic meets it at a router that is not known, and the change makes a difference to
+    /// what meets it.
+    pub is_astray: bool,
     /// The PoP of the fullest, if every PoP has its own.
     pub pop: Option<NameId>,
     /// The exporter of the fullest, if every exporter has its own.
@@ -82,6 +88,11 @@ pub fn describe(
         rule: usage.rule,
         buckets: usage.buckets,
         below_normal: usage.below_normal,
+        overflow: limit
+            .most_keys
+            .filter(|room| usage.most_keys > *room && !usage.same)
+            .map(|_| usage.most_keys),
+        is_astray: usage.is_astray && !usage.same,
         pop: fullest.pop,
         exporter: fullest.key.exporter,
         key: key_words(limit, &fullest.key.parts.values()),

@@ -375,7 +375,8 @@ fn limit(evidence: &Evidence<'_>, sharing: &Sharing) -> Option<LimitReport> {
         buckets: sharing.buckets,
         instance: match limit.scope {
             Scope::Pop => Some(evidence.pop(sharing.pop)),
-            Scope::Exporter => Some(evidence.pop(sharing.exporter)),
+            Scope::Router if sharing.exporter.is_none() => Some(evidence.pop(sharing.pop)),
+            Scope::Exporter | Scope::Router => Some(evidence.pop(sharing.exporter)),
             Scope::Global => None,
         },
         key: sharing.key.clone(),

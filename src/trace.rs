@@ -352,8 +352,9 @@ impl<'a> Tracer<'a> {
         let owners = || {
             self.attribution.map(|attribution| attribution.owners(&attribution.attribute(record)))
         };
-        let (exporter, parts) = bucket(limit, record, owners)?;
-        let pop = record.pop.filter(|_| limit.scope == Scope::Pop);
+        // Packets that are traced come to one router of a PoP.
+        let (exporter, parts) = bucket(limit, record, |_| false, owners)?;
+        let pop = record.pop.filter(|_| matches!(limit.scope, Scope::Pop | Scope::Router));
         Ok((self.shares[rule as usize], pop, exporter, parts))
     }
 }

@@ -158,6 +158,7 @@ pub(crate) fn assess(
         named_ports: Vec::new(),
         window_ns: 300_000_000_000,
         pops: None,
+        many_routers: Default::default(),
         moves: moves.clone(),
     };
     let reader = Box::new(Made { records, counts: ReadCounts::default() });

@@ -278,7 +278,7 @@ fn what_is_not_exact_is_refused_with_its_place_and_ends_with_1() {
     let (code, _, errors) = run("rules.yaml", marks, &["--to", "nftables"]);
     assert!(code == 1 && errors.contains("see the new DSCP"), "{errors}");
     let bounded = "table inet a { chain b { type filter hook forward priority 0; \
-                   ct state new drop\n} }\n";
+                   ct state new drop\n}\n}\n";
     let (code, _, errors) = run("rules.nft", bounded, &["--to", "nftables"]);
     assert!(code == 1 && errors.contains("not exact already"), "{errors}");
     for path in ["input", "ingress"] {

@@ -33,7 +33,7 @@ for neighbor in configuration.neighbors.values():
 "#;
 
 /// Returns the Python that knows ExaBGP.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/exabgp/bin/python");
     let on_path = || {
         let paths = std::env::var_os("PATH")?;
@@ -179,7 +179,7 @@ fn config(routes: &[String]) -> String {
 }
 
 /// Returns what ExaBGP makes of a configuration, or why it refuses it.
-fn dump(python: &Path, text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn dump(python: &Path, text: &str) -> Result<Vec<String>, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.conf");
     std::fs::write(&file, text).expect("the file is written");

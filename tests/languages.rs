@@ -25,12 +25,22 @@ fn judge(name: &str, running: Option<&str>, candidate: &str) -> Run {
 }
 
 fn judge_by(name: &str, running: Option<&str>, candidate: &str, more: &[&str]) -> Run {
+    judge_with([INVENTORY, TRAFFIC], name, running, candidate, more)
+}
+
+fn judge_with(
+    [inventory, traffic]: [&str; 2],
+    name: &str,
+    running: Option<&str>,
+    candidate: &str,
+    more: &[&str],
+) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
     let put = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("a file");
     };
-    put("inventory.yaml", INVENTORY);
-    put("traffic.yaml", TRAFFIC);
+    put("inventory.yaml", inventory);
+    put("traffic.yaml", traffic);
     put(name, candidate);
     let before = format!("before-{name}");
     let mut arguments = vec![name, "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"];
@@ -328,4 +338,122 @@ fn a_named_limit_is_used_up_by_rules_without_a_verdict() {
     let run = judge("rules.nft", None, rules);
     assert_eq!(run.verdict(), "fail", "{}", run.result);
     assert!(ids(&run, "error").contains(&"shared_bucket"), "{}", run.result);
+}
+
+#[test]
+fn what_is_new_and_not_understood_never_passes_though_it_can_harm_nobody() {
+    let iptables = |rule: &str| {
+        format!(
+            "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rule}\n\
+             -A FORWARD -s 198.51.100.7/32 -j ACCEPT\nCOMMIT\n"
+        )
+    };
+    let safe = iptables("-A FORWARD -s 198.51.100.6/32 -j ACCEPT");
+    // On the way, and off it: iptables-restore refuses the whole file for either.
+    for rule in ["-A FORWARD -m nosuch --thing -j ACCEPT", "-A INPUT -m nosuch --thing -j ACCEPT"] {
+        let new = iptables(rule);
+        let found = judge("rules.v4", Some(&safe), &new);
+        assert_eq!((found.verdict(), found.code), ("cannot_judge", 3), "{rule}");
+        assert!(ids(&found, "unknown").contains(&"rule_not_understood"), "{:#}", found.result);
+        // In force before, it is what it is.
+        let more = new.replace("198.51.100.7", "198.51.100.8");
+        let found = judge("rules.v4", Some(&new), &more);
+        assert_eq!((found.verdict(), found.code), ("pass", 0), "{rule}: {:#}", found.result);
+    }
+    let more = nft("ip saddr 198.51.100.6 accept\n    magic wand accept\n");
+    let found = judge("rules.nft", Some(&nft("ip saddr 198.51.100.6 accept\n")), &more);
+    assert_ne!(found.code, 0, "{:#}", found.result);
+    assert!(ids(&found, "unknown").contains(&"rule_not_understood"), "{:#}", found.result);
+}
+
+#[test]
+fn a_file_that_its_tool_refuses_never_passes() {
+    let safe = nft("ip saddr 198.51.100.6 accept\n");
+    for wrong in [
+        "udp dport 53 tcp flags syn accept\n",
+        "ip saddr 198.51.100.6 accept\r\n",
+        "ip saddr 198.51.100.6 accept drop\n",
+        "ip ttl 256 accept\n",
+        "ip saddr 198.51.100.6 ip6 saddr ::1 accept\n",
+        "ip saddr vmap { 10.0.0.0/8 : accept, 10.1.0.0/16 : accept }\n",
+        "tcp sprot 5 accept\n",
+        "ct state nwe accept\n",
+        "ip saddr 198.51.100.6 reject with icmpv6 no-route\n",
+        "iifname abcdefghijklmnopqrstuvwxyz accept\n",
+    ] {
+        let found = judge("rules.nft", Some(&safe), &nft(wrong));
+        assert!(found.code >= 2, "{wrong}: {:#}", found.result);
+    }
+}
+
+/// A flood of three sources upon a, within 100 packets a second each.
+const SOURCES: &str = "
+version: 1
+duration: 60s
+flows:
+  - {id: a, pop: ams, src: 198.51.100.1, dst: 10.0.0.1, protocol: udp, dst_port: 53, rate: 90 pps}
+  - {id: b, pop: ams, src: 198.51.100.2, dst: 10.0.0.1, protocol: udp, dst_port: 53, rate: 90 pps}
+  - {id: c, pop: ams, src: 198.51.100.3, dst: 10.0.0.1, protocol: udp, dst_port: 53, rate: 90 pps}
+";
+
+#[test]
+fn a_table_of_keys_without_room_for_all_is_not_judged_as_if_it_had() {
+    let table = |size: u32| {
+        nft(&format!(
+            "# blastgate: intent target=a may_affect=a may_reach=a
+    ip daddr 10.0.0.1 udp dport 53 meter m size {size} \
+             {{ ip saddr limit rate over 100/second }} drop\n"
+        ))
+    };
+    let found = judge_with([INVENTORY, SOURCES], "rules.nft", None, &table(3), &[]);
+    assert!(!ids(&found, "unknown").contains(&"limit_undecided"), "{:#}", found.result);
+    let found = judge_with([INVENTORY, SOURCES], "rules.nft", None, &table(2), &[]);
+    assert!(ids(&found, "unknown").contains(&"limit_undecided"), "{:#}", found.result);
+    assert_ne!(found.verdict(), "pass");
+    let iptables = |max: u32| {
+        format!(
+            "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+             # blastgate: intent target=a may_affect=a may_reach=a\n\
+             -A FORWARD -d 10.0.0.1/32 -p udp -m udp --dport 53 -m hashlimit --hashlimit-above \
+             100/sec --hashlimit-burst 100 --hashlimit-mode srcip --hashlimit-name n \
+             --hashlimit-htable-size 1 --hashlimit-htable-max {max} -j DROP\nCOMMIT\n"
+        )
+    };
+    for (max, is_full) in [(3, false), (2, true)] {
+        let found = judge_with([INVENTORY, SOURCES], "rules.v4", None, &iptables(max), &[]);
+        let says = ids(&found, "unknown").contains(&"limit_undecided");
+        assert_eq!(says, is_full, "{max}: {:#}", found.result);
+    }
+}
+
+#[test]
+fn every_router_of_a_pop_has_buckets_of_its_own() {
+    let traffic = |first: &str, second: &str| {
+        format!(
+            "
+version: 1
+duration: 60s
+flows:
+  - {{id: a, pop: ams, {first}dst: 10.0.0.1, protocol: udp, dst_port: 53, rate: 60 pps}}
+  - {{id: b, pop: ams, {second}dst: 10.0.0.1, protocol: udp, dst_port: 53, rate: 60 pps}}
+"
+        )
+    };
+    let rules = nft("# blastgate: intent target=a may_affect=none may_reach=a
+    ip daddr 10.0.0.1 udp dport 53 limit rate over 100/second burst 100 packets drop\n");
+    let lost = |found: &Run| !found.affected().is_empty();
+    let two = traffic("exporter: r1, ", "exporter: r2, ");
+    let found = judge_with([INVENTORY, &two], "rules.nft", None, &rules, &[]);
+    assert!(!lost(&found), "60 pps to a router: {:#}", found.result);
+    for one in [traffic("exporter: r1, ", "exporter: r1, "), traffic("", "")] {
+        let found = judge_with([INVENTORY, &one], "rules.nft", None, &rules, &[]);
+        assert!(lost(&found), "120 pps to one router: {:#}", found.result);
+    }
+    // Which of two routers it is, nobody recorded.
+    let routers = format!("{INVENTORY}pops:\n  - {{id: ams, exporters: [r1, r2]}}\n");
+    let found = judge_with([&routers, &traffic("", "")], "rules.nft", None, &rules, &[]);
+    assert_eq!(found.code, 3, "{:#}", found.result);
+    let found =
+        judge_with([INVENTORY, &traffic("exporter: r1, ", "")], "rules.nft", None, &rules, &[]);
+    assert_eq!(found.code, 3, "{:#}", found.result);
 }

@@ -59,6 +59,7 @@ fn with_bank(
         named_ports: Vec::new(),
         window_ns: 20_000_000_000,
         pops: None,
+        many_routers: Default::default(),
         moves: Moves::default(),
     };
     let input = |(rank, (records, even)): (u32, (Vec<Record>, bool))| Input {

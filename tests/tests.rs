@@ -29,6 +29,7 @@ mod rates;
 mod reach;
 mod readme;
 mod recorded;
+mod refused;
 mod routers;
 mod rows;
 mod rows_recorded;

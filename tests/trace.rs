@@ -340,6 +340,7 @@ fn taken(set: &RuleSet, records: &[Record], even: bool, names: &Arc<Names>) -> V
         named_ports: Vec::new(),
         window_ns: 300_000_000_000,
         pops: None,
+        many_routers: Default::default(),
         moves: Moves::default(),
     };
     let reader = Box::new(Given(records.to_vec(), even, Default::default()));

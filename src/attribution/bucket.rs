@@ -43,15 +43,18 @@ impl Parts {
     }
 }
 
-/// Returns the exporter (if it counts) and the key of a record's bucket, or what is missing to know it.
+/// Returns the exporter (if it counts) and the key of a record's bucket, or what is missing to know
+/// it. `several` says whether a PoP has more than one router.
 pub fn bucket(
     limit: &RateLimit,
     record: &Record,
+    several: impl FnOnce(Option<NameId>) -> bool,
     owners: impl FnOnce() -> Option<[Owner; 2]>,
 ) -> Result<(Option<NameId>, Parts), u32> {
     let exporter = match limit.scope {
         Scope::Exporter if record.exporter.is_none() => return Err(EXPORTER),
-        Scope::Exporter => record.exporter,
+        Scope::Router if record.exporter.is_none() && several(record.pop) => return Err(EXPORTER),
+        Scope::Exporter | Scope::Router => record.exporter,
         Scope::Pop | Scope::Global => None,
     };
     let header = &record.header;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{BIN_NS, Bank, Losses, Run, World};
-use crate::model::{Label, NameId};
+use crate::model::{Label, NameId, Scope};
 use crate::policer::EvenBucket;
 use crate::scenario::View;
 use crate::tally::{BucketKey, Counts};
@@ -18,6 +18,13 @@ pub struct Usage {
     pub buckets: usize,
     /// In how many of them what is not attack goes beyond the limit by itself.
     pub below_normal: usize,
+    /// The most keys that met one instance of the scope.
+    pub most_keys: u64,
+    /// Whether all that meets it walks both sets alike.
+    pub same: bool,
+    /// Whether every router counts for itself, and of some traffic it is not known which one it
+    /// passes, as other traffic of its PoP names one.
+    pub is_astray: bool,
     /// The one that was offered most in one second.
     pub fullest: Fullest,
 }
@@ -45,6 +52,7 @@ struct Filling {
     peak: [u64; 2],
     legitimate: EvenBucket,
     is_below: bool,
+    same: bool,
 }
 
 impl Bank<'_> {
@@ -67,6 +75,7 @@ impl Bank<'_> {
             let bin = offer.time_ns.saturating_sub(start).div_euclid(BIN_NS as i64);
             let is_attack = self.tally.key(offer.key).label == Label::Attack;
             let [packets, bytes] = amounts(offer);
+            let is_same = self.same[cell.pair as usize];
             for visit in visits.iter().filter(|visit| visit.candidate) {
                 let shape = &self.limiter(*visit).shape;
                 let amount = shape.counts.pick(packets, bytes);
@@ -81,7 +90,9 @@ impl Bank<'_> {
                     peak: [0; 2],
                     legitimate: EvenBucket::full(shape),
                     is_below: false,
+                    same: true,
                 });
+                filling.same &= is_same;
                 if filling.bin != bin {
                     filling.close(shape);
                     let idle = u128::from(bin.abs_diff(filling.bin)).saturating_sub(1);
@@ -95,6 +106,8 @@ impl Bank<'_> {
             }
         }
         let mut rules: BTreeMap<u32, (Usage, u32)> = BTreeMap::new();
+        // A table of keys is of one router.
+        let mut tables: HashMap<(u32, Option<NameId>, Option<NameId>), u64> = HashMap::new();
         for (bucket, pop, instance) in run.instances.iter() {
             let filling = fillings.get_mut(instance as usize).and_then(Option::as_mut);
             let Some(filling) = filling else { continue };
@@ -103,6 +116,13 @@ impl Bank<'_> {
                 filling.close(shape);
             }
             let Some(key) = self.tally.buckets.values().get(bucket as usize) else { continue };
+            let scope = self.limits[1][filling.rule as usize].as_ref().map(|one| one.limit.scope);
+            let is_astray = scope == Some(Scope::Router)
+                && key.exporter.is_none()
+                && pop.is_some_and(|pop| self.busiest.contains_key(&pop));
+            let table = (filling.rule, pop, key.exporter);
+            let keys = tables.entry(table).or_default();
+            *keys += 1;
             let peak = filling.peak;
             let fullest = || Fullest {
                 key: key.clone(),
@@ -117,6 +137,9 @@ impl Bank<'_> {
                 Some((usage, at)) => {
                     usage.buckets += 1;
                     usage.below_normal += below;
+                    usage.most_keys = usage.most_keys.max(*keys);
+                    usage.same &= filling.same;
+                    usage.is_astray |= is_astray;
                     // Of those that are alike, the one that was met first.
                     let known = (usage.fullest.peak, std::cmp::Reverse(*at));
                     if (peak[0], std::cmp::Reverse(instance)) > known {
@@ -125,7 +148,16 @@ impl Bank<'_> {
                 }
                 None => {
                     let fullest = fullest();
-                    let usage = Usage { rule, buckets: 1, below_normal: below, fullest };
+                    let same = filling.same;
+                    let usage = Usage {
+                        rule,
+                        buckets: 1,
+                        below_normal: below,
+                        most_keys: 1,
+                        same,
+                        is_astray,
+                        fullest,
+                    };
                     rules.insert(rule, (usage, instance));
                 }
             }

@@ -2,7 +2,7 @@
 
 mod buckets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::exceeding::{self, Frame};
@@ -13,6 +13,8 @@ use crate::model::{
     Action, Default, DefaultAction, Diagnostic, Exceed, Intent, Location, Match, RateLimit, Rule,
     Spanned, Term, Unmodelled, UnmodelledKind,
 };
+
+use buckets::Users;
 
 pub(super) use buckets::Bucket;
 
@@ -30,7 +32,7 @@ pub(super) enum Leave {
 pub(super) struct TooLarge;
 
 /// How many pairs of conditions are compared.
-const MAX_STEPS: usize = 10_000_000;
+const MAX_STEPS: usize = 5_000_000;
 
 /// A list, and what is to be said about it.
 pub(super) struct Written {
@@ -81,10 +83,13 @@ pub(super) fn write(
         rules: Vec::new(),
         seeds: Vec::new(),
         limits: BTreeMap::new(),
+        all_seeds: 0,
         notes: Vec::new(),
+        noted: HashSet::new(),
         limited: Vec::new(),
-        users: BTreeMap::new(),
+        users: Users::new(program),
         inexact: BTreeSet::new(),
+        is_void: false,
         seen: program.chains.iter().map(|chain| vec![false; chain.rules.len()]).collect(),
         most_rules: MAX_RULES.saturating_add(rules().count()),
         most_terms: MAX_TERMS.saturating_add(terms),
@@ -107,14 +112,19 @@ struct Writer<'p> {
     rules: Vec<Rule>,
     /// A hash of what each rule of the list is and was made of.
     seeds: Vec<u64>,
+    /// A hash of all of these in their order.
+    all_seeds: u64,
     /// Where in the list each bucket is used.
     limits: BTreeMap<Bucket, Vec<usize>>,
     notes: Vec<(Location, String)>,
+    /// The same, to be asked for.
+    noted: HashSet<(Location, String)>,
     /// Of which packets a limit says that what exceeds it is lost, and all else is accepted.
     limited: Vec<Guard>,
-    /// Of limits that are not exact: a number for the rules whose packets come to them.
-    users: BTreeMap<Bucket, u32>,
+    users: Users<'p>,
     inexact: BTreeSet<Bucket>,
+    /// Whether the list will be thrown away: all that counts are the limits that are not exact.
+    is_void: bool,
     /// Which rules of which chains packets come to.
     seen: Vec<Vec<bool>>,
     most_rules: usize,
@@ -284,10 +294,12 @@ impl<'p> Writer<'p> {
                             continue;
                         }
                         None => {
+                            // It is written anew where this is news.
+                            self.is_void |= !self.bounded.contains(&bucket);
                             self.inexact.insert(bucket);
                             let why = "what exceeds the limit is not certainly lost by what \
                                        follows, in every place where the limit is used";
-                            let users = self.users(&of.bucket(limit));
+                            let users = self.users.of(&of.bucket(limit));
                             let what = format!("what a limit lets through, of {users:08x}");
                             (self.perhaps(rule, &what, guard), why.to_owned())
                         }
@@ -307,7 +319,7 @@ impl<'p> Writer<'p> {
                 let bucket = of.bucket(limit);
                 if self.bounded.contains(&bucket) {
                     let why = "the same limit is used where it is not exact".to_owned();
-                    let what = format!("what exceeds a limit, of {:08x}", self.users(&bucket));
+                    let what = format!("what exceeds a limit, of {:08x}", self.users.of(&bucket));
                     let what = self.perhaps(rule, &what, guard);
                     self.bound(rule, (what, why), guard, &mut own);
                     let action = match limit.exceed {
@@ -440,7 +452,7 @@ impl<'p> Writer<'p> {
         guard.push(term.clone());
         own.terms.push(term);
         let note = (rule.location, why);
-        if !self.notes.contains(&note) {
+        if self.noted.insert(note.clone()) {
             self.notes.push(note);
         }
     }
@@ -448,12 +460,18 @@ impl<'p> Writer<'p> {
     /// Names a condition that hangs on what other packets did: two are the same only if they are
     /// of the same rule, and if what takes packets from it before is the same.
     fn perhaps(&mut self, rule: &ChainRule, what: &str, guard: &Guard) -> String {
+        if self.is_void {
+            return format!("{what} ({})", self.rules.len());
+        }
         let mut before = seed(guard, what);
-        let all = !self.compare(self.rules.len());
-        for (earlier, seed) in self.rules.iter().zip(&self.seeds) {
-            if all || !are_apart(&earlier.matches.terms, guard) {
-                before = names::hash(&[before.to_le_bytes(), seed.to_le_bytes()].concat());
+        if self.compare(self.rules.len()) {
+            for (earlier, seed) in self.rules.iter().zip(&self.seeds) {
+                if !are_apart(&earlier.matches.terms, guard) {
+                    before = joined(before, *seed);
+                }
             }
+        } else {
+            before = joined(before, self.all_seeds);
         }
         format!("{what}: `{}` ({:08x})", rule.text, before as u32)
     }
@@ -522,7 +540,9 @@ impl<'p> Writer<'p> {
         let terms = 1 + weight(&rule.matches.terms);
         self.most_terms = self.most_terms.checked_sub(terms).ok_or(TooLarge)?;
         self.most_rules = self.most_rules.checked_sub(1).ok_or(TooLarge)?;
-        self.seeds.push(seed(&rule.matches.terms, text));
+        let seed = seed(&rule.matches.terms, text);
+        self.all_seeds = joined(self.all_seeds, seed);
+        self.seeds.push(seed);
         self.rules.push(rule);
         Ok(())
     }
@@ -549,6 +569,14 @@ fn seed(terms: &[Spanned<Term>], text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (terms, text).hash(&mut hasher);
     hasher.finish()
+}
+
+/// Hashes two hashes, in their order.
+fn joined(first: u64, second: u64) -> u64 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&first.to_le_bytes());
+    bytes[8..].copy_from_slice(&second.to_le_bytes());
+    names::hash(&bytes)
 }
 
 fn not(inner: Match, location: Location) -> Spanned<Term> {

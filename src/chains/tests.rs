@@ -27,6 +27,7 @@ fn limit(bucket: Option<&str>, exceed: Exceed) -> RateLimit {
         exceed,
         algorithm: Algorithm::Nft,
         timeout_ns: None,
+        most_keys: None,
         bucket: bucket.map(str::to_owned),
     }
 }

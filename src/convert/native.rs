@@ -152,6 +152,7 @@ fn rate_limit(limit: &RateLimit, place: Location) -> Result<String, Refused> {
     }
     text.push_str(match limit.scope {
         Scope::Pop => ", scope: pop",
+        Scope::Router => ", scope: router",
         Scope::Exporter => ", scope: exporter",
         Scope::Global => ", scope: global",
     });

@@ -66,6 +66,25 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
             .with_customers(customers),
         );
     }
+    for sharing in evidence.sharing.iter().filter(|sharing| sharing.is_astray) {
+        let message = "every router counts for itself; part of the traffic of a PoP names its \
+                       router, and part does not";
+        findings.push(Finding {
+            help: Some("record the exporter of all traffic of the PoP, or of none".to_owned()),
+            ..evidence.about(&GUARDRAIL, sharing.rule, message.to_owned())
+        });
+    }
+    for sharing in evidence.sharing {
+        let Some(keys) = sharing.overflow else { continue };
+        let message = format!(
+            "{keys} keys met this limit at one router, more than its table may hold; what happens \
+             to the others is not told"
+        );
+        findings.push(Finding {
+            help: Some("give the table more room, or count by a coarser key".to_owned()),
+            ..evidence.about(&GUARDRAIL, sharing.rule, message)
+        });
+    }
     for (rule, _, judge) in evidence.rules() {
         let Some(must_stop) = &judge.must_stop else { continue };
         let aimed = Aimed::at(judge, evidence);

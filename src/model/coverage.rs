@@ -15,9 +15,17 @@ pub struct Coverage {
     /// What is only bounded: its place, and what it is and why, in a few words. Several places
     /// may be of one rule.
     pub bounded: Vec<(Location, String)>,
+    /// What is not understood at all, on the way of the packets or not: whether the file loads where
+    /// it is meant to is not known. The text is one for all places that read alike.
+    pub not_understood: Vec<(Location, String)>,
 }
 
 impl Coverage {
+    /// Makes the coverage of a file with so many rules of which nothing is said yet.
+    pub fn new(source: SourceId, rules: usize) -> Coverage {
+        Coverage { source, rules, bounded: Vec::new(), not_understood: Vec::new() }
+    }
+
     /// Returns how many rules are only bounded.
     pub fn bounded_rules(&self) -> usize {
         let places: BTreeSet<Location> = self.bounded.iter().map(|(place, _)| *place).collect();

@@ -26,13 +26,16 @@ pub struct RateLimit {
     /// The name of the policer, where other rules of the set may use the same one: limits of one
     /// name count together. None is a policer of its own.
     pub bucket: Option<String>,
+    /// How many keys have room at a time; what happens to the others is not modelled.
+    pub most_keys: Option<u64>,
 }
 
 impl PartialEq for RateLimit {
     fn eq(&self, other: &RateLimit) -> bool {
         let effect = |limit: &RateLimit| {
-            let RateLimit { rate, burst, scope, exceed, algorithm, timeout_ns, .. } = *limit;
-            (rate, burst, scope, exceed, algorithm, timeout_ns)
+            let RateLimit { rate, burst, scope, exceed, algorithm, timeout_ns, most_keys, .. } =
+                *limit;
+            (rate, burst, scope, exceed, algorithm, timeout_ns, most_keys)
         };
         effect(self) == effect(other) && self.per == other.per && self.bucket == other.bucket
     }
@@ -58,6 +61,7 @@ impl RateLimit {
         };
         self.rate.counts_bytes() == other.rate.counts_bytes()
             && self.algorithm == other.algorithm
+            && self.most_keys == other.most_keys
             && (self.bucket == other.bucket || self.bucket.is_none())
             && amount.saturating_mul(old_interval) >= old_amount.saturating_mul(interval)
             && depth(self) >= depth(other)
@@ -168,8 +172,11 @@ impl KeyPart {
 pub enum Scope {
     /// Every PoP by itself.
     Pop,
-    /// Every exporter (router) by itself.
+    /// Every exporter (router) by itself; where no exporter is recorded, its bucket is unknown.
     Exporter,
+    /// Every router by itself: an exporter, or the whole PoP where no exporter is recorded and
+    /// the inventory lists no more than one.
+    Router,
     /// All together.
     Global,
 }
@@ -179,8 +186,9 @@ impl Scope {
     pub fn width(self) -> u8 {
         match self {
             Scope::Exporter => 0,
-            Scope::Pop => 1,
-            Scope::Global => 2,
+            Scope::Router => 1,
+            Scope::Pop => 2,
+            Scope::Global => 3,
         }
     }
 }

@@ -222,6 +222,12 @@ pub struct Unmodelled {
     pub kind: UnmodelledKind,
 }
 
+impl Unmodelled {
+    /// What the text of a condition of the rules in force ends in, where the change may give it
+    /// another meaning.
+    pub const BEFORE: &str = " (before the change)";
+}
+
 /// Why a condition cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnmodelledKind {

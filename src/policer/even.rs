@@ -127,6 +127,7 @@ mod tests {
     fn limit(algorithm: Algorithm, timeout_ns: Option<u64>) -> EvenLimit {
         let rate = Rate { amount: 10, unit: RateUnit::Packets, per_ns: 1_000_000_000 };
         EvenLimit::new(&RateLimit {
+            most_keys: None,
             rate,
             burst: Burst::Packets(10),
             burst_is_written: true,

@@ -412,12 +412,14 @@ impl<'r, 'a> Worker<'r, 'a> {
     fn note_path(&mut self, record: &Record, ends: u32) {
         let replay = self.replay;
         let owners = |tally: &Counting| Some(replay.attribution.owners(tally.ends.value(ends)));
+        let several =
+            |pop: Option<NameId>| pop.is_some_and(|pop| replay.many_routers.contains(&pop));
         for (side, steps) in
             [&mut self.pair.running, &mut self.pair.candidate].into_iter().enumerate()
         {
             for step in steps {
                 let Some(limit) = &replay.limits[side][step.rule as usize] else { continue };
-                let met = match bucket(limit, record, || owners(&self.tally)) {
+                let met = match bucket(limit, record, several, || owners(&self.tally)) {
                     Ok((exporter, parts)) => {
                         let (candidate, rule) = (side == 1, self.buckets[side][step.rule as usize]);
                         let key = BucketKey { candidate, rule, exporter, parts };
@@ -433,7 +435,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         }
         for step in &self.pair.candidate {
             if let Some(keyed) = &replay.keyed[step.rule as usize] {
-                let met = match bucket(keyed, record, || owners(&self.tally)) {
+                let met = match bucket(keyed, record, several, || owners(&self.tally)) {
                     Ok((exporter, parts)) => {
                         let key = BucketKey { candidate: true, rule: step.rule, exporter, parts };
                         self.tally.buckets.intern(&key)

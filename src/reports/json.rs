@@ -59,6 +59,8 @@ struct Coverage<'r> {
     rules: usize,
     exact: usize,
     bounded: Vec<Bounded<'r>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_understood: Vec<Bounded<'r>>,
 }
 
 #[derive(Serialize)]
@@ -417,6 +419,7 @@ fn coverage<'r>(files: &'r [model::Coverage], sources: &'r Sources) -> Vec<Cover
         rules: file.rules,
         exact: file.rules - file.bounded_rules(),
         bounded: file.bounded.iter().map(bounded).collect(),
+        not_understood: file.not_understood.iter().map(bounded).collect(),
     });
     files.collect()
 }

@@ -86,7 +86,8 @@ impl Run {
             (None, _) => RuleSet::empty(),
         };
         self.part_unknowns(&mut running);
-        if self.plan.command == Command::Check {
+        if self.plan.command == Command::Check && !self.failed() {
+            // Of what could not be read, it is no news that it is not judged.
             self.problems.extend(self.unjudged_intents(&candidate));
         }
         [running, candidate]

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::Run;
 use crate::languages::Language;
-use crate::model::{Diagnostic, Location, Match, RuleSet, SourceId, Sources, Span, Term};
+use crate::model::{
+    Diagnostic, Location, Match, RuleSet, SourceId, Sources, Span, Term, Unmodelled,
+};
 
 /// Beginnings of conditions that hang on the world alone, not on what a rule set defines or does.
 const OF_THE_WORLD: &[&str] = &[
@@ -138,7 +140,7 @@ fn part(matches: &mut Match, is_same: &dyn Fn(&str) -> bool) {
     for term in &mut matches.terms {
         match &mut term.value {
             Term::Unmodelled(unknown) if !is_same(&unknown.text) => {
-                unknown.text.push_str(" (before the change)");
+                unknown.text.push_str(Unmodelled::BEFORE);
             }
             Term::Not(inner) => part(inner, is_same),
             Term::AnyOf(branches) => branches.iter_mut().for_each(|one| part(one, is_same)),

@@ -94,6 +94,7 @@ fn limit(dice: &mut Dice) -> RateLimit {
         exceed: *dice.pick(&[Exceed::Drop, Exceed::Drop, Exceed::Reject]),
         algorithm: Algorithm::TokenBucket,
         timeout_ns: None,
+        most_keys: None,
         bucket: None,
     }
 }

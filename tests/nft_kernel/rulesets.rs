@@ -24,6 +24,15 @@ impl Dice {
 
 /// One thing each.
 pub(super) const BY_HAND: &[&str] = &[
+    // Two comparisons with `!=` that nft up to 1.0.6 makes one.
+    "table ip a {
+        chain pre { type filter hook prerouting priority 0; policy accept;
+            udp sport != 53 udp dport != 53 drop
+            tcp dport != 22 tcp sport != 1024 drop
+            icmp code != 0 icmp type != 8 drop
+            ip ttl != 64 ip protocol != 6 drop
+        }
+    }",
     // Policies of one family, base chains of one priority, jumps, gotos and returns.
     "table ip a {
         chain pre { type filter hook prerouting priority 0; policy drop;

@@ -44,6 +44,7 @@ fn nft(rate: Rate, burst: Burst) -> RateLimit {
         exceed: Exceed::Drop,
         algorithm: Algorithm::Nft,
         timeout_ns: None,
+        most_keys: None,
         bucket: None,
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn written(
         return no("several rules share this limit", "one limit a rule here", help);
     }
     match limit.scope {
-        Scope::Pop => {}
+        Scope::Pop | Scope::Router => {}
         Scope::Exporter => {
             let help = "a box counts for itself: write `scope: pop` where a PoP is one box";
             return no(

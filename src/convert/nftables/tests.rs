@@ -21,6 +21,7 @@ fn limit(amount: u64, unit: RateUnit, per_ns: u64, burst: Burst) -> RateLimit {
         exceed: Exceed::Drop,
         algorithm: Algorithm::TokenBucket,
         timeout_ns: None,
+        most_keys: None,
         bucket: None,
     }
 }
@@ -29,7 +30,7 @@ fn limit(amount: u64, unit: RateUnit, per_ns: u64, burst: Burst) -> RateLimit {
 fn read(text: &str) -> RateLimit {
     let language = LANGUAGES.iter().find(|one| one.name == "nftables").expect("it is listed");
     let text = format!(
-        "table inet a {{ chain b {{ type filter hook forward priority 0; {text} drop\n}} }}\n"
+        "table inet a {{ chain b {{ type filter hook forward priority 0; {text} drop\n}}\n}}\n"
     );
     let mut sources = Sources::new();
     let file = sources.add("a", text.as_str());

@@ -5,8 +5,8 @@ use super::exabgp::pattern;
 use super::meaning::numbers;
 use super::nlri::{
     Component, DESTINATION, DESTINATION_PORT, DSCP, EQUAL, FLOW_LABEL, FRAGMENT, Flow, GREATER,
-    ICMP_CODE, ICMP_TYPE, LESS, MATCH, NOT, Operation, PACKET_LENGTH, PORT, PROTOCOL, Pattern,
-    SOURCE, SOURCE_PORT, TCP_FLAGS,
+    ICMP_CODE, ICMP_TYPE, LESS, MATCH, MOST_LENGTH, NOT, Operation, PACKET_LENGTH, PORT, PROTOCOL,
+    Pattern, SOURCE, SOURCE_PORT, TCP_FLAGS,
 };
 use super::rules::{Announced, Route};
 use crate::junos::names::{self, Names};
@@ -28,7 +28,7 @@ const NUMBERS: &[(&str, u8, &str, Names, u64)] = &[
     ("icmp6-type", ICMP_TYPE, "ICMP type", names::ICMP6_TYPES, 255),
     ("icmp-code", ICMP_CODE, "ICMP code", names::ICMP_CODES, 255),
     ("icmp6-code", ICMP_CODE, "ICMP code", names::ICMP6_CODES, 255),
-    ("packet-length", PACKET_LENGTH, "packet length", names::PLAIN, 65_535),
+    ("packet-length", PACKET_LENGTH, "packet length", names::PLAIN, MOST_LENGTH),
     ("dscp", DSCP, "code point", names::DSCP, 63),
     ("flow-label", FLOW_LABEL, "flow label", names::PLAIN, 0xf_ffff),
 ];

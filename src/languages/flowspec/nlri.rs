@@ -17,6 +17,9 @@ pub(super) const ICMP_TYPE: u8 = 7;
 pub(super) const ICMP_CODE: u8 = 8;
 pub(super) const TCP_FLAGS: u8 = 9;
 pub(super) const PACKET_LENGTH: u8 = 10;
+/// The greatest length that is read, though no packet is longer than 65,535 bytes: the four octets
+/// of a value carry more, routers took such a rule in 2013, and `impossible_match` is to say so.
+pub(super) const MOST_LENGTH: u64 = 0xffff_ffff;
 pub(super) const DSCP: u8 = 11;
 pub(super) const FRAGMENT: u8 = 12;
 pub(super) const FLOW_LABEL: u8 = 13;

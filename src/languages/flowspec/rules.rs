@@ -102,10 +102,8 @@ pub(super) fn lay_out(
 ) -> RuleSet {
     let mut set = RuleSet::empty();
     set.files = files.len();
-    let mut coverage: BTreeMap<SourceId, Coverage> = files
-        .iter()
-        .map(|source| (*source, Coverage { source: *source, rules: 0, bounded: Vec::new() }))
-        .collect();
+    let mut coverage: BTreeMap<SourceId, Coverage> =
+        files.iter().map(|source| (*source, Coverage::new(*source, 0))).collect();
     let mut ids = HashMap::new();
     for route in &routes {
         let mut layer = Layer { ids: &mut ids, rules: &mut set.rules, problems };
@@ -306,10 +304,11 @@ impl Made<'_> {
                     burst_is_written: false,
                     per: Vec::new(),
                     // Every router has its own; where a PoP has several, this is the strictest reading.
-                    scope: Scope::Pop,
+                    scope: Scope::Router,
                     exceed: Exceed::Drop,
                     algorithm: Algorithm::FlowSpec,
                     timeout_ns: None,
+                    most_keys: None,
                     bucket: None,
                 };
                 rules.push(("limit", Spanned::new(Action::RateLimit(limit), here), None));

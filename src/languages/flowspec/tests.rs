@@ -357,7 +357,7 @@ fn what_is_not_understood_is_told() {
         (route("protocol tpc;", "discard;"), "unknown protocol `tpc`"),
         (route("port =80;", "drop;"), "`drop` is not understood in `then`"),
         (route("port 65536;", "discard;"), "65536 is no port"),
-        (route("packet-length =99971;", "discard;"), "99971 is no packet length"),
+        (route("packet-length =4294967296;", "discard;"), "4294967296 is no packet length"),
         (route("port [ ];", "discard;"), "the list is empty"),
         (route("port [ =80;", "discard;"), "the list has no end"),
         (route("port;", "discard;"), "a value is missing"),

@@ -237,14 +237,40 @@ fn ports(
             location,
         )]),
         _ => Term::AnyOf(vec![
-            all([Term::SrcPort(set.clone())], location),
-            all([context.translated(Term::DstPort(set), &text, location)], location),
+            all([Term::SrcPort(wanted.clone())], location),
+            all([context.translated(Term::DstPort(wanted), &text, location)], location),
         ]),
     };
     // Only the plain matches of TCP and UDP are turned into expressions of nftables.
     let is_native = !is_multi && matches!(protocol, 6 | 17);
-    Ok(context.carried(holds, Term::DstPort(every_port()), is_native, &text, location))
+    let any = Term::DstPort(every_port());
+    let texts = looked_for(setting, &set, text);
+    Ok(context.carried(holds, any, is_native, &texts, location))
 }
+
+/// Returns what a condition on ports looks for, one text for each range of a few: the same ports
+/// are the same unknown, in one rule or in several.
+fn looked_for(setting: &Setting<'_>, set: &NumberSet, text: String) -> Vec<String> {
+    if setting.negated || set.ranges().is_empty() || set.ranges().len() > MOST_APART {
+        return vec![text];
+    }
+    let protocol = text.split(' ').next().unwrap_or_default();
+    let name = match setting.name {
+        "sports" => "sport",
+        "dports" => "dport",
+        name => name,
+    };
+    let ranges = set.ranges().iter();
+    ranges
+        .map(|(first, last)| match first == last {
+            true => format!("{protocol} --{name} {first}"),
+            false => format!("{protocol} --{name} {first}:{last}"),
+        })
+        .collect()
+}
+
+/// More ranges of ports than these are one unknown: every unknown doubles what a packet may meet.
+const MOST_APART: usize = 4;
 
 /// FIN, SYN, RST and ACK, which `--syn` looks at, and SYN.
 const SYN: (u8, u8) = (0x17, 0x02);
@@ -269,7 +295,7 @@ fn flags(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagn
     let mut text = "tcp".to_owned();
     super::spec::push(&mut text, setting);
     let any = Term::TcpFlags(vec![FlagTest { mask: 0, value: 0 }]);
-    Ok(context.carried(holds, any, true, &text, location))
+    Ok(context.carried(holds, any, true, &[text], location))
 }
 
 fn icmp(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagnostic> {
@@ -303,7 +329,7 @@ fn icmp(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagno
     };
     let mut named = "icmp".to_owned();
     super::spec::push(&mut named, setting);
-    Ok(context.carried(holds, any, false, &named, location))
+    Ok(context.carried(holds, any, false, &[named], location))
 }
 
 fn length(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagnostic> {

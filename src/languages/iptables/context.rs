@@ -177,27 +177,27 @@ impl Context<'_> {
 
     /// Makes a condition on the upper layer: it holds where that is in the packet. In a later
     /// fragment it is not, but may be looked for all the same: by nftables in the bytes that stand
-    /// there (if `is_native`), or in the whole packet if that is put together first.
+    /// there (if `is_native`), or in the whole packet if that is put together first. Which is then
+    /// found is not known; `texts` say what it is looked for, any of which may be there.
     pub(super) fn carried(
         &self,
         holds: Term,
         any: Term,
         is_native: bool,
-        text: &str,
+        texts: &[String],
         location: Location,
     ) -> Term {
         let reads_bytes = is_native && self.backend != Backend::Legacy;
         if !reads_bytes && !self.reassembles() {
             return holds;
         }
-        let later = all(
-            [
-                not(any, location),
-                Term::Fragment(vec![FragmentTest::NotFirst]),
-                not_recorded(format!("{text} of a later fragment")),
-            ],
-            location,
-        );
+        let unknown = |text: &String| not_recorded(format!("{text} of a later fragment"));
+        let unknown = match texts {
+            [text] => unknown(text),
+            texts => Term::AnyOf(texts.iter().map(|text| all([unknown(text)], location)).collect()),
+        };
+        let fragment = Term::Fragment(vec![FragmentTest::NotFirst]);
+        let later = all([not(any, location), fragment, unknown], location);
         Term::AnyOf(vec![all([holds], location), later])
     }
 

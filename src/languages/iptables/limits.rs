@@ -46,11 +46,12 @@ fn packet_limit(count: u64, unit_s: u64, burst: u64, algorithm: Algorithm) -> Ra
         burst: Burst::Packets(burst),
         burst_is_written: true,
         per: Vec::new(),
-        scope: Scope::Pop,
+        scope: Scope::Router,
         bucket: None,
         exceed: Exceed::Drop,
         algorithm,
         timeout_ns: None,
+        most_keys: None,
     }
 }
 
@@ -172,6 +173,7 @@ pub(super) fn hashlimit(one: &Use<'_>, context: &Context<'_>) -> Result<Limit, D
         }
     };
     limit.per = key(one, context.family)?;
+    limit.most_keys = Some(room(one)?);
     if one.get("hashlimit-rate-match").is_some() {
         return Ok(Limit::Unknown("`--hashlimit-rate-match` is not followed"));
     }
@@ -179,6 +181,21 @@ pub(super) fn hashlimit(one: &Use<'_>, context: &Context<'_>) -> Result<Limit, D
         return Ok(Limit::Unknown("several rules share the counts of this name"));
     }
     Ok(if is_above { Limit::Above(limit) } else { Limit::Within(limit) })
+}
+
+/// Returns how many keys have room in the table; a packet of another key is dropped
+/// (net/netfilter/xt_hashlimit.c).
+fn room(one: &Use<'_>) -> Result<u64, Diagnostic> {
+    // Of a box with more than 1 GiB of memory.
+    const DEFAULT_SIZE: u64 = 8_192;
+    let read = |name: &str| match one.get(name) {
+        Some(setting) => {
+            number(setting, 0, u64::from(u32::MAX)).map(|room| Some(room).filter(|room| *room > 0))
+        }
+        None => Ok(None),
+    };
+    let size = read("hashlimit-htable-size")?.unwrap_or(DEFAULT_SIZE);
+    Ok(read("hashlimit-htable-max")?.map_or(size.saturating_mul(8), |most| most.max(size)))
 }
 
 /// Returns whether the kernel refuses a limit in packets (net/netfilter/xt_hashlimit.c).
@@ -230,11 +247,12 @@ fn byte_limit(
         burst: Burst::Bytes(burst),
         burst_is_written: true,
         per: Vec::new(),
-        scope: Scope::Pop,
+        scope: Scope::Router,
         bucket: None,
         exceed: Exceed::Drop,
         algorithm,
         timeout_ns: None,
+        most_keys: None,
     })
 }
 

@@ -332,7 +332,7 @@ fn port_terms(
         Some(1 | 58) => Term::IcmpType(NumberSet::new([(0, 255)])),
         _ => Term::DstPort(super::context::every_port()),
     };
-    vec![asked, context.carried(term, any, false, text, location)]
+    vec![asked, context.carried(term, any, false, &[text.to_owned()], location)]
 }
 
 /// A set of networks with `nomatch`: the longest prefix decides.

@@ -49,6 +49,7 @@ mod limits;
 mod members;
 mod names;
 mod program;
+mod refused;
 mod spec;
 mod tables;
 mod targets;
@@ -114,6 +115,8 @@ fn detect(text: &str) -> Sure {
 /// Reads all files of a rule set.
 fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
     let (written, mut problems) = file::read(files.sources, files.files);
+    let mut not_understood = Vec::new();
+    refused::check(&written, &mut not_understood, &mut problems);
     let mut set = RuleSet { files: files.files.len(), ..RuleSet::empty() };
     let mut bounded: Vec<(Location, String)> = Vec::new();
     let mut ends: Vec<(Family, Default)> = Vec::new();
@@ -153,11 +156,13 @@ fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
     bounded.sort();
     bounded.dedup();
     for (source, rules) in &written.counts {
-        let own = bounded.iter().filter(|(place, _)| place.source == *source);
+        let own = |all: &[(Location, String)]| {
+            all.iter().filter(|(place, _)| place.source == *source).cloned().collect()
+        };
         set.coverage.push(Coverage {
-            source: *source,
-            rules: *rules,
-            bounded: own.cloned().collect(),
+            bounded: own(&bounded),
+            not_understood: own(&not_understood),
+            ..Coverage::new(*source, *rules)
         });
     }
     let rank = |problem: &Diagnostic| {

@@ -28,8 +28,7 @@ pub(super) fn lay_out(
 ) -> RuleSet {
     let mut set = RuleSet::empty();
     set.files = files.len();
-    let empty =
-        |source: &SourceId| (*source, Coverage { source: *source, rules: 0, bounded: Vec::new() });
+    let empty = |source: &SourceId| (*source, Coverage::new(*source, 0));
     let mut layer = Layer {
         tree,
         problems,

@@ -94,11 +94,11 @@ pub(super) fn read(
         burst: if by_packets { Burst::Packets(burst) } else { Burst::Bytes(burst) },
         burst_is_written: true,
         per: Vec::new(),
-        // Every router has its own; where a PoP has several, this is the strictest reading.
-        scope: Scope::Pop,
+        scope: Scope::Router,
         exceed: if discards { Exceed::Drop } else { Exceed::Log },
         algorithm: Algorithm::TokenBucket,
         timeout_ns: None,
+        most_keys: None,
         // Every term has a bucket of its own unless the policer is the filter's.
         bucket: policer.get("filter-specific").map(|_| format!("{filter}/{}", name.word())),
     };

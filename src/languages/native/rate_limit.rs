@@ -9,8 +9,12 @@ use crate::model::{
 use crate::words;
 use crate::yaml::{Decoder, Fields, Node, Value};
 
-const SCOPES: &[(&str, Scope)] =
-    &[("pop", Scope::Pop), ("exporter", Scope::Exporter), ("global", Scope::Global)];
+const SCOPES: &[(&str, Scope)] = &[
+    ("pop", Scope::Pop),
+    ("router", Scope::Router),
+    ("exporter", Scope::Exporter),
+    ("global", Scope::Global),
+];
 
 const EXCEEDS: &[(&str, Exceed)] = &[
     ("drop", Exceed::Drop),
@@ -77,6 +81,7 @@ pub(super) fn parse(node: &Node, decoder: &mut Decoder) -> Option<RateLimit> {
         burst_is_written: fields.get("burst").is_some(),
         per: per.unwrap_or_default(),
         scope: scope.unwrap_or(Scope::Pop),
+        most_keys: None,
         exceed: exceed.unwrap_or(Exceed::Drop),
         algorithm: algorithm?,
         timeout_ns,
@@ -335,6 +340,7 @@ mod tests {
             exceed: Exceed::Challenge,
             algorithm: Algorithm::TokenBucket,
             timeout_ns: Some(60_000_000_000),
+            most_keys: None,
             bucket: None,
         };
         assert_eq!(found, expected);

@@ -124,6 +124,7 @@ fn the_example_of_the_manual_reads_as_it_is_meant() {
         exceed: Exceed::Drop,
         algorithm: Algorithm::TokenBucket,
         timeout_ns: None,
+        most_keys: None,
         bucket: None,
     };
     assert_eq!(rule.action.value, Action::RateLimit(limit));

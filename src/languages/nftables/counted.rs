@@ -27,7 +27,7 @@ impl Cursor<'_> {
         if !over {
             self.take_word("until");
         }
-        let (rate, mut unit) = self.amount()?;
+        let (rate, unit) = self.amount()?;
         self.expect("/")?;
         let here = self.at;
         let time = self.name("`second`, `minute`, `hour`, `day` or `week`")?.value;
@@ -38,16 +38,20 @@ impl Cursor<'_> {
         };
         let mut burst = None;
         if self.take_word("burst") {
+            let here = self.at;
             let (amount, of) = self.amount()?;
-            if unit.is_none() && of.is_some() {
-                return Err(self.unexpected("a burst in packets, as the rate is in packets"));
+            if unit.is_some() != of.is_some() {
+                let units = if unit.is_some() { "bytes" } else { "packets" };
+                return Err(self.unexpected(&format!("a burst in {units}, as the rate is")));
             }
             if of.is_none() {
                 self.take_word("packets");
+                if amount == 0 {
+                    self.at = here;
+                    return Err(self.unexpected("a burst above zero"));
+                }
             }
-            burst = Some(scaled(amount, of.or(unit.filter(|_| of.is_none()).map(|_| 1))));
-        } else if unit.is_none() {
-            unit = None;
+            burst = Some(scaled(amount, of));
         }
         Ok(Limit { rate: scaled(rate, unit), bytes: unit.is_some(), unit_s, burst, over })
     }
@@ -151,10 +155,11 @@ impl Cursor<'_> {
         self.at += 1;
         self.take_word("table");
         let set = self.name("the name of a meter")?.value;
-        if self.take_word("size") {
-            self.number("how many keys it holds")?;
-        }
-        self.dynamic_body("meter", set)
+        let size = match self.take_word("size") {
+            true => Some(self.number("how many keys it holds")?),
+            false => None,
+        };
+        self.dynamic_body("meter", set, size)
     }
 
     pub(super) fn dynamic(&mut self, op: &str) -> Parsed<Statement> {
@@ -162,15 +167,20 @@ impl Cursor<'_> {
         let Expr::Named(set) = self.table_of("a set, such as `@s`")? else {
             return Err(self.unexpected("a set, such as `@s`"));
         };
-        self.dynamic_body(op, set)
+        self.dynamic_body(op, set, None)
     }
 
-    pub(super) fn dynamic_body(&mut self, op: &str, set: String) -> Parsed<Statement> {
+    pub(super) fn dynamic_body(
+        &mut self,
+        op: &str,
+        set: String,
+        size: Option<u64>,
+    ) -> Parsed<Statement> {
         self.expect("{")?;
         self.skip_newlines();
         let key = self.left()?;
-        let mut dynamic =
-            Dynamic { op: op.to_owned(), set, key, timeout_s: None, statements: Vec::new() };
+        let (op, statements) = (op.to_owned(), Vec::new());
+        let mut dynamic = Dynamic { op, set, key, timeout_s: None, size, statements };
         loop {
             self.skip_newlines();
             if self.take("}") {
@@ -213,7 +223,8 @@ impl Cursor<'_> {
         let Expr::Named(set) = self.table_of("a set, such as `@s`")? else {
             return Err(self.unexpected("a set, such as `@s`"));
         };
-        Ok(Statement::Dynamic(Dynamic { op, set, key, timeout_s, statements: Vec::new() }))
+        let statements = Vec::new();
+        Ok(Statement::Dynamic(Dynamic { op, set, key, timeout_s, size: None, statements }))
     }
 }
 

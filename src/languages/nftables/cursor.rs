@@ -126,6 +126,24 @@ impl<'a> Cursor<'a> {
         Ok(Spanned::new(text, place))
     }
 
+    /// Takes the name of something that is made here.
+    pub(super) fn new_name(&mut self, what: &str) -> Parsed<Spanned<String>> {
+        let is_name = self.word().is_some_and(|word| {
+            let starts = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.');
+            let goes_on = |byte: u8| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.')
+            };
+            word.as_bytes().first().is_some_and(starts) && word.bytes().all(goes_on)
+        });
+        match self.word() {
+            Some(word) if RESERVED.contains(&word) => {
+                Err(self.unexpected(&format!("{what}, which no word of the language is")))
+            }
+            _ if is_name => self.name(what),
+            _ => Err(self.unexpected(&format!("{what}, which begins with a letter"))),
+        }
+    }
+
     /// Takes a whole number.
     pub(super) fn number(&mut self, what: &str) -> Parsed<u64> {
         let here = self.at;
@@ -167,9 +185,9 @@ impl<'a> Cursor<'a> {
         matches!(self.peek().kind, Kind::Newline | Kind::End) || self.is(";") || self.is("}")
     }
 
-    /// Takes the end of a statement; a closing brace is left.
+    /// Takes the end of a statement, which a closing brace is not (nor for nft(8)).
     pub(super) fn end(&mut self) -> Parsed<()> {
-        if !self.at_end() {
+        if !self.at_end() || self.is("}") {
             return Err(self.unexpected("the end of the statement: a new line or `;`"));
         }
         if self.peek().kind == Kind::Newline || self.is(";") {
@@ -237,6 +255,138 @@ impl<'a> Cursor<'a> {
         )
     }
 }
+
+/// Words of the language that are no names (tried with nft 1.0.6).
+const RESERVED: &[&str] = &[
+    "accept",
+    "drop",
+    "continue",
+    "jump",
+    "goto",
+    "return",
+    "reject",
+    "queue",
+    "limit",
+    "counter",
+    "log",
+    "set",
+    "map",
+    "vmap",
+    "chain",
+    "table",
+    "rule",
+    "type",
+    "typeof",
+    "hook",
+    "priority",
+    "policy",
+    "flags",
+    "elements",
+    "size",
+    "timeout",
+    "define",
+    "include",
+    "add",
+    "create",
+    "insert",
+    "delete",
+    "flush",
+    "list",
+    "replace",
+    "ip",
+    "ip6",
+    "inet",
+    "arp",
+    "bridge",
+    "netdev",
+    "tcp",
+    "udp",
+    "icmp",
+    "icmpv6",
+    "sctp",
+    "dccp",
+    "ah",
+    "esp",
+    "comp",
+    "th",
+    "meta",
+    "ct",
+    "fib",
+    "rt",
+    "exthdr",
+    "mark",
+    "iif",
+    "iifname",
+    "oif",
+    "oifname",
+    "snat",
+    "dnat",
+    "masquerade",
+    "redirect",
+    "notrack",
+    "dup",
+    "fwd",
+    "meter",
+    "quota",
+    "element",
+    "flow",
+    "flowtable",
+    "handle",
+    "index",
+    "position",
+    "comment",
+    "and",
+    "or",
+    "xor",
+    "not",
+    "eq",
+    "ne",
+    "lt",
+    "gt",
+    "hour",
+    "day",
+    "device",
+    "devices",
+    "ruleset",
+    "reset",
+    "import",
+    "export",
+    "monitor",
+    "describe",
+    "rename",
+    "ether",
+    "vlan",
+    "igmp",
+    "hbh",
+    "frag",
+    "dst",
+    "mh",
+    "srh",
+    "synproxy",
+    "tproxy",
+    "socket",
+    "osf",
+    "numgen",
+    "jhash",
+    "symhash",
+    "xt",
+    "random",
+    "all",
+    "exists",
+    "missing",
+    "dynamic",
+    "interval",
+    "constant",
+    "auto-merge",
+    "expires",
+    "cpu",
+    "cgroup",
+    "skuid",
+    "secmark",
+    "offload",
+    "time",
+    "udplite",
+];
 
 /// Returns a quoted string without its quotes.
 pub(super) fn unquoted(text: &str) -> &str {

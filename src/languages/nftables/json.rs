@@ -174,6 +174,7 @@ impl Reader<'_> {
                 let set = table.add_set(&name);
                 set.varies |= stateful || dynamic;
                 set.timeout_s = timeout.or(set.timeout_s);
+                set.size = value.get("size").and_then(Value::as_u64).or(set.size);
                 set.elements.extend(found);
             }
         }

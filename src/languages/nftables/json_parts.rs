@@ -271,6 +271,7 @@ pub(super) fn statement(value: &Value) -> Read<Statement> {
         "meter" => Statement::Dynamic(Dynamic {
             op: "meter".to_owned(),
             set: text(inner, "name")?,
+            size: inner.get("size").and_then(Value::as_u64),
             timeout_s: timeout(part(inner, "key")?),
             key: expr(part(inner, "key")?)?,
             statements: statements(inner.get("stmt"))?,
@@ -314,6 +315,7 @@ fn dynamic(value: &Value) -> Read<Statement> {
         op: text(value, "op")?,
         set: text(value, "set").or_else(|_| text(value, "map"))?.trim_start_matches('@').to_owned(),
         timeout_s: timeout(key),
+        size: value.get("size").and_then(Value::as_u64),
         key: expr(key)?,
         statements: statements(value.get("stmt"))?,
     }))

@@ -64,7 +64,7 @@ pub(super) fn tokens(text: &str, source: SourceId) -> Result<Tokens, Box<Diagnos
     while at < bytes.len() {
         let start = at;
         let kind = match bytes[at] {
-            b' ' | b'\t' | b'\r' | 0x0b | 0x0c => {
+            b' ' | b'\t' => {
                 at += 1;
                 continue;
             }
@@ -111,6 +111,8 @@ pub(super) fn tokens(text: &str, source: SourceId) -> Result<Tokens, Box<Diagnos
                 {
                     at += sign.len();
                     Kind::Sign
+                } else if bytes[at] == b'\r' {
+                    return Err(carriage_return(start, source));
                 } else {
                     return Err(no_token(text, start, source));
                 }
@@ -123,10 +125,19 @@ pub(super) fn tokens(text: &str, source: SourceId) -> Result<Tokens, Box<Diagnos
     Ok(all)
 }
 
+fn carriage_return(start: usize, source: SourceId) -> Box<Diagnostic> {
+    let place = Location { source, span: Span::new(start, start + 1) };
+    Box::new(
+        Diagnostic::error(place, "nft refuses lines that end with a carriage return")
+            .label("the end of the line")
+            .help("save the file with the line ends of Unix, such as by `dos2unix`"),
+    )
+}
+
 /// Returns whether nothing but blanks stands between a backslash and the end of its line.
 fn continues(bytes: &[u8], at: usize) -> bool {
     let rest = bytes[at + 1..].iter();
-    rest.take_while(|byte| **byte != b'\n').all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+    rest.take_while(|byte| **byte != b'\n').all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
 fn quoted(text: &str, start: usize, source: SourceId) -> Result<usize, Box<Diagnostic>> {

@@ -54,10 +54,11 @@ pub(super) fn policer(
         burst,
         burst_is_written: written.is_some(),
         per,
-        scope: Scope::Pop,
+        scope: Scope::Router,
         exceed: Exceed::Drop,
         algorithm: Algorithm::Nft,
         timeout_ns: None,
+        most_keys: None,
         bucket,
     })
 }

@@ -16,6 +16,10 @@ use crate::model::{
 };
 use crate::remark::{self, Remark};
 
+/// How many elements a set that rules write to has room for, if it does not say
+/// (`nft_dynset_init` in net/netfilter/nft_dynset.c).
+const DEFAULT_KEYS: u64 = 65_535;
+
 /// What a chain became, and what is to be said of it.
 #[derive(Default)]
 pub(super) struct Lowered {
@@ -120,8 +124,17 @@ impl<'a> Lowering<'a> {
             made: 0,
         };
         self.matcher.has_ports = asks_for_ports(rule);
-        for statement in &rule.statements {
+        let pair = Self::joint_pair(rule);
+        for (at, statement) in rule.statements.iter().enumerate() {
             self.matcher.location = statement.location;
+            if let Some((first, second)) = pair
+                && (at == first || at == second)
+            {
+                if at == first && self.joint(&mut making, [first, second])?.is_none() {
+                    return Ok(());
+                }
+                continue;
+            }
             if self.statement(&mut making, statement)?.is_none() {
                 return Ok(());
             }
@@ -297,7 +310,7 @@ impl<'a> Lowering<'a> {
         making.terms.push(Spanned::new(unrecorded(shortened(text)), location));
     }
 
-    fn terms(&mut self, making: &mut Making<'_>, terms: Vec<Term>, location: Location) {
+    pub(super) fn terms(&mut self, making: &mut Making<'_>, terms: Vec<Term>, location: Location) {
         for term in terms {
             self.note_unknown(&term, location);
             let term = Spanned::new(term, location);
@@ -475,7 +488,10 @@ impl<'a> Lowering<'a> {
             } else {
                 None
             };
+            let size = dynamic.size.or(set.and_then(|set| set.size));
+            let most_keys = Some(size.filter(|size| *size > 0).unwrap_or(DEFAULT_KEYS));
             let policer = limits::policer(limit, location, per.clone(), Some(name))?;
+            let policer = RateLimit { most_keys, ..policer };
             self.terms(making, terms.clone(), location);
             let own = (*limit).clone();
             match why {

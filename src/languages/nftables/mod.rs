@@ -7,14 +7,15 @@
 //!
 //! | file | is for |
 //! |---|---|
-//! | `lexer`, `cursor`, `expressions`, `statements`, `counted`, `text`, `commands` | ruleset text |
+//! | `lexer`, `cursor`, `expressions`, `statements`, `counted`, `text`, `sets`, `commands` | ruleset text |
 //! | `json`, `json_parts` | JSON |
 //! | `tree`, `ruleset` | what both say |
 //! | `facts` | what rules leave behind for later ones |
 //! | `names`, `values`, `ranges` | words into sets of numbers |
 //! | `fields`, `view`, `terms` | a condition on one field, at one hook, into terms |
 //! | `matches`, `concat` | sets, comparisons, concatenations |
-//! | `limits`, `lower`, `emit` | the rules of a chain |
+//! | `limits`, `lower`, `joint`, `emit` | the rules of a chain |
+//! | `refused` | what reads well, but nft(8) does not load |
 //! | `hooks` | the chains that packets pass, in order |
 //! | `constructs` | the table for the documentation |
 
@@ -28,6 +29,7 @@ mod expressions;
 mod facts;
 mod fields;
 mod hooks;
+mod joint;
 mod json;
 mod json_parts;
 mod lexer;
@@ -36,7 +38,9 @@ mod lower;
 mod matches;
 mod names;
 mod ranges;
+mod refused;
 mod ruleset;
+mod sets;
 mod statements;
 mod terms;
 mod text;
@@ -108,6 +112,7 @@ fn includes(sources: &Sources, file: SourceId) -> Vec<Include> {
 
 fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     let (ruleset, mut problems) = read(files);
+    let not_understood = refused::check(&ruleset, &mut problems);
     let mut made = hooks::program(&ruleset, files.way);
     problems.append(&mut made.problems);
     let flat = chains::lay_out(made.program);
@@ -116,7 +121,7 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     bounded.extend(flat.bounded);
     let rules =
         ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-    let coverage = coverage(files, rules.map(|rule| rule.location.source), bounded);
+    let coverage = coverage(files, rules.map(|rule| rule.location.source), bounded, not_understood);
     let set =
         RuleSet { rules: flat.rules, default: flat.default, files: files.files.len(), coverage };
     (set, problems)
@@ -142,21 +147,27 @@ fn coverage(
     files: &Files<'_>,
     rules: impl Iterator<Item = SourceId>,
     mut bounded: Vec<(Location, String)>,
+    not_understood: Vec<(Location, String)>,
 ) -> Vec<Coverage> {
     let mut all: BTreeMap<SourceId, Coverage> = BTreeMap::new();
     let included = files.included.values().flatten();
     for source in files.files.iter().chain(included) {
         let source = *source;
-        all.insert(source, Coverage { source, rules: 0, bounded: Vec::new() });
+        all.insert(source, Coverage::new(source, 0));
     }
     for source in rules {
-        all.entry(source).or_insert(Coverage { source, rules: 0, bounded: Vec::new() }).rules += 1;
+        all.entry(source).or_insert(Coverage::new(source, 0)).rules += 1;
     }
     bounded.sort();
     bounded.dedup();
     for one in bounded {
         if let Some(coverage) = all.get_mut(&one.0.source) {
             coverage.bounded.push(one);
+        }
+    }
+    for one in not_understood {
+        if let Some(coverage) = all.get_mut(&one.0.source) {
+            coverage.not_understood.push(one);
         }
     }
     all.into_values().collect()

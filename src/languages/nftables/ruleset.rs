@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use super::names::Kind;
 use super::tree::{Element, Limit, Rule};
 use crate::model::{Diagnostic, Location, Spanned};
 
@@ -89,9 +90,19 @@ pub(super) struct Base {
 /// A named set or map.
 #[derive(Debug, Default)]
 pub(super) struct Set {
+    /// What the parts of its values are, where their types say so.
+    pub(super) kinds: Vec<Option<Kind>>,
+    /// Whether elements may be more than one value.
+    pub(super) intervals: bool,
+    /// Whether elements may overlap.
+    pub(super) merges: bool,
+    /// Where it is declared.
+    pub(super) location: Option<Location>,
     pub(super) elements: Vec<Element>,
     /// How long elements stay that say nothing else.
     pub(super) timeout_s: Option<u64>,
+    /// How many elements have room.
+    pub(super) size: Option<u64>,
     /// Whether elements go by themselves, or each carries a limit, a quota or the like.
     pub(super) varies: bool,
 }

@@ -156,7 +156,7 @@ impl Cursor<'_> {
                 if self.take_word("name") {
                     self.left_or_name()?;
                 }
-                self.pairs(&["packets", "bytes"])?;
+                self.counted()?;
                 Ok(Statement::Counter)
             }
             "last" => {
@@ -327,6 +327,18 @@ impl Cursor<'_> {
         while self.word().is_some_and(|word| keys.contains(&word)) {
             self.at += 1;
             self.name("a value")?;
+        }
+        Ok(())
+    }
+
+    /// Takes `packets 5 bytes 9`, what a counter counted.
+    pub(super) fn counted(&mut self) -> Parsed<()> {
+        if self.take_word("packets") {
+            self.number("a number of packets")?;
+            if !self.take_word("bytes") {
+                return Err(self.unexpected("`bytes`"));
+            }
+            self.number("a number of bytes")?;
         }
         Ok(())
     }

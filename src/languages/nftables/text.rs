@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::cursor::{Cursor, DEEPEST, Defines, Parsed, seconds};
+use super::cursor::{Cursor, DEEPEST, Defines, Parsed};
 use super::lexer::{self, Kind};
 use super::ruleset::{Base, FAMILIES, Ruleset, TableFamily, absent, priority};
 use super::tree::{Element, Expr, Rule};
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
             }
             _ => TableFamily::Ip,
         };
-        Ok(Named { family, table: cursor.name("the name of a table")? })
+        Ok(Named { family, table: cursor.new_name("the name of a table")? })
     }
 
     pub(super) fn existing(&self, named: &Named) -> Parsed<usize> {
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
         if kind == "ct" {
             cursor.name("`helper`, `timeout` or `expectation`")?;
         }
-        let name = cursor.name(&format!("the name of a {kind}"))?;
+        let name = cursor.new_name(&format!("the name of a {kind}"))?;
         match kind.as_str() {
             "chain" => self.chain(cursor, table, name),
             "set" | "map" => self.set(cursor, table, name, kind == "map"),
@@ -255,6 +255,19 @@ impl<'a> Reader<'a> {
                     cursor.expect("}")?;
                 }
                 Ok(())
+            }
+            "counter" => {
+                if cursor.take("{") {
+                    cursor.skip_ends();
+                    cursor.counted()?;
+                    cursor.skip_ends();
+                    if cursor.take_word("comment") {
+                        cursor.name("a comment")?;
+                        cursor.skip_ends();
+                    }
+                    return cursor.expect("}");
+                }
+                cursor.counted()
             }
             // What it holds takes no part in what becomes of a packet, or is bounded where used.
             _ => {
@@ -342,7 +355,12 @@ impl<'a> Reader<'a> {
         let first = cursor.at;
         let remarks = cursor.remarks(first);
         cursor.at += 1;
+        let here = cursor.at;
         let kind = cursor.name("`filter`, `nat` or `route`")?.value;
+        if !["filter", "nat", "route"].contains(&kind.as_str()) {
+            cursor.at = here;
+            return Err(cursor.unexpected("`filter`, `nat` or `route`"));
+        }
         if !cursor.take_word("hook") {
             return Err(cursor.unexpected("`hook`"));
         }
@@ -382,72 +400,6 @@ impl<'a> Reader<'a> {
         chain.policy = Some(Spanned::new(policy == "drop", cursor.since(first)));
         chain.policy_remarks.extend(remarks);
         Ok(())
-    }
-
-    pub(super) fn set(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        table: usize,
-        name: Spanned<String>,
-        is_map: bool,
-    ) -> Parsed<()> {
-        self.ruleset.tables[table].add_set(&name.value);
-        cursor.expect("{")?;
-        loop {
-            cursor.skip_ends();
-            if cursor.take("}") {
-                return Ok(());
-            }
-            let (mut varies, mut timeout_s, mut found) = (false, None, Vec::new());
-            match cursor.word().unwrap_or_default() {
-                "type" | "typeof" => {
-                    while !cursor.at_end() {
-                        cursor.at += 1;
-                    }
-                }
-                "flags" => {
-                    cursor.at += 1;
-                    loop {
-                        let flag = cursor.name("a flag of a set")?.value;
-                        varies |= flag == "dynamic";
-                        if !cursor.take(",") {
-                            break;
-                        }
-                    }
-                }
-                "timeout" => {
-                    cursor.at += 1;
-                    let time = cursor.name("a time, such as `1h`")?;
-                    timeout_s = seconds(&time.value).filter(|time| *time > 0);
-                }
-                "elements" => {
-                    cursor.at += 1;
-                    cursor.expect("=")?;
-                    found = elements(cursor.table_of("elements: `{ … }`")?);
-                }
-                "size" | "gc-interval" | "policy" | "comment" => {
-                    cursor.at += 1;
-                    cursor.name("a value")?;
-                }
-                "auto-merge" => cursor.at += 1,
-                "counter" | "limit" | "quota" | "ct" | "last" => {
-                    while !cursor.at_end() {
-                        let statement = cursor.statement()?;
-                        varies |= statement != super::tree::Statement::Counter;
-                    }
-                }
-                _ => {
-                    let what = if is_map { "map" } else { "set" };
-                    let expected = format!("a part of a {what}, such as `type` or `elements`");
-                    return Err(cursor.unexpected(&expected));
-                }
-            }
-            cursor.end()?;
-            let set = self.ruleset.tables[table].add_set(&name.value);
-            set.varies |= varies;
-            set.timeout_s = timeout_s.or(set.timeout_s);
-            set.elements.extend(found);
-        }
     }
 }
 
@@ -492,13 +444,15 @@ fn priority_of(cursor: &mut Cursor<'_>) -> Parsed<i64> {
     // A name and an offset without blanks are one word, as are the values of defines.
     let base = number(&word).or_else(|| priority(&word)).or_else(|| match words('-') {
         Some(("", offset)) => number(offset).map(|offset| -offset),
-        Some((name, offset)) => Some(priority(name)?.checked_sub(number(offset)?)?),
-        None => None,
+        _ => None,
     });
     let Some(base) = base else {
         cursor.at = here;
         return Err(cursor.unexpected("a priority: a number or a name, such as `filter`"));
     };
+    if number(&word).is_some() {
+        return Ok(base);
+    }
     if cursor.take("+") {
         return Ok(base.saturating_add(signed(cursor)?));
     }

@@ -154,6 +154,8 @@ pub(super) struct Dynamic {
     pub(super) key: Expr,
     /// Whether an element gets a time to live here.
     pub(super) timeout_s: Option<u64>,
+    /// How many keys it has room for, if the meter says so.
+    pub(super) size: Option<u64>,
     /// What is done for each key.
     pub(super) statements: Vec<Statement>,
 }
@@ -276,7 +278,7 @@ impl Display for Statement {
             Statement::VerdictMap { key, data } => write!(f, "{key} vmap {data}"),
             Statement::Limit(limit) => limit.fmt(f),
             Statement::LimitNamed(name) => write!(f, "limit name {name}"),
-            Statement::Dynamic(Dynamic { op, set, key, timeout_s, statements }) => {
+            Statement::Dynamic(Dynamic { op, set, key, timeout_s, size: _, statements }) => {
                 write!(f, "{op} @{set} {{ {key}")?;
                 if let Some(seconds) = timeout_s {
                     write!(f, " timeout {seconds}s")?;

@@ -231,6 +231,7 @@ proptest! {
 #[test]
 fn the_native_language_compiles_to_what_it_says() {
     let limit = |algorithm, timeout_ns| RateLimit {
+        most_keys: None,
         rate: Rate { amount: 10, unit: RateUnit::Requests, per_ns: 60 * SECOND },
         burst: Burst::Packets(20),
         burst_is_written: true,
@@ -279,6 +280,7 @@ fn limit(
         exceed: Exceed::Drop,
         algorithm,
         timeout_ns: None,
+        most_keys: None,
         bucket: None,
     }
 }

@@ -6,7 +6,7 @@ use super::tokens::Token;
 use super::{Draft, Reader};
 use crate::languages::flowspec::nlri::{
     Component, DESTINATION, DSCP, EQUAL, FLOW_LABEL, FRAGMENT, GREATER, ICMP_CODE, ICMP_TYPE, LESS,
-    MATCH, NOT, Operation, PACKET_LENGTH, PROTOCOL, Pattern, SOURCE, TCP_FLAGS,
+    MATCH, MOST_LENGTH, NOT, Operation, PACKET_LENGTH, PROTOCOL, Pattern, SOURCE, TCP_FLAGS,
 };
 use crate::model::{Address, Diagnostic, Family, Location};
 use crate::words;
@@ -135,7 +135,7 @@ fn field(kind: u8) -> (&'static str, &'static [(&'static str, u64)], u64) {
         ICMP_CODE => ("ICMP code", ICMP_CODE_NAMES, 255),
         TCP_FLAGS => ("TCP flag", TCP_FLAG_NAMES, 0xffff),
         FRAGMENT => ("fragment bit", FRAGMENT_NAMES, 0xff),
-        PACKET_LENGTH => ("packet length", &[], 65_535),
+        PACKET_LENGTH => ("packet length", &[], MOST_LENGTH),
         DSCP => ("code point", &[], 63),
         FLOW_LABEL => ("flow label", &[], 0xf_ffff),
         _ => ("port", PORT_NAMES, 65_535),

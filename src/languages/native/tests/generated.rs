@@ -221,6 +221,7 @@ fn limits() -> impl Strategy<Value = Written<RateLimit>> {
                 exceed: exceed.1,
                 algorithm,
                 timeout_ns: timeout.map(|seconds| seconds * second),
+                most_keys: None,
                 bucket: None,
             };
             (text, limit)
