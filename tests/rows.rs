@@ -41,8 +41,8 @@ fn read(form: &str, text: &str, settings: &Settings) -> Result<(Vec<Record>, Rea
 pub(crate) fn whole(form: &str, text: &str, settings: &Settings) -> Vec<Record> {
     let found = traffic::detect(text.as_bytes()).map(|form| form.name);
     assert_eq!(found, Some(form), "{text}");
-    let others = traffic::FORMS.iter().filter(|one| one.is_rows && one.name != form);
-    let tie = others.map(|one| (one.detect)(text.as_bytes())).any(|fits| fits);
+    let mut others = traffic::FORMS.iter().filter(|one| one.is_rows && one.name != form);
+    let tie = others.any(|one| (one.detect)(text.as_bytes()));
     assert!(!tie, "{text}");
     let (records, counts) = read(form, text, settings).expect("a recording");
     assert!(counts.unread.is_empty(), "{form}: {counts:?}");
@@ -113,6 +113,19 @@ fn aws_fields_may_stand_in_any_order_and_addresses_of_packets_count_first() {
     assert_eq!(ends, ["198.51.100.1", "198.51.100.7"]);
     assert!(!records[0].header.known.has(Known::TCP_FLAGS), "a plain ACK shows as none");
     assert_eq!((records[0].weight, records[0].header.packet_length), (1, 44));
+}
+
+#[test]
+fn a_header_that_the_user_gives_stands_for_one_that_is_not_there() {
+    let row = "198.51.100.1 203.0.113.1 17 53 4000 10 9000 1772272800 1772272810 ACCEPT OK\n";
+    let names = "srcaddr dstaddr protocol srcport dstport packets bytes start end action log-status";
+    let header = names.split(' ').map(str::to_owned).collect();
+    let columns = Columns { header: Some(header), ..Columns::default() };
+    let told = Settings { columns: Some(Arc::new(columns)), ..settings(None, false) };
+    let (without, counts) = read("aws-vpc", row, &told).expect("rows");
+    assert!(counts.unread.is_empty() && sums(&without) == (10, 9_000), "{counts:?}");
+    let (with, _) = read("aws-vpc", &format!("{names}\n{row}"), &told).expect("rows");
+    assert_eq!(with, without);
 }
 
 #[test]

@@ -133,6 +133,7 @@ pub(super) struct Here {
 }
 
 /// What becomes of a row.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 pub(super) enum Made {
     /// One flow, or one in each direction.
     Flows([Option<Flow>; 2]),

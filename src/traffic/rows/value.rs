@@ -112,8 +112,8 @@ pub(super) fn time(
             Unit::BySize if decimals => SECOND_NS,
             Unit::BySize => match number(text).ok_or(NoTime::Bad)? {
                 0..100_000_000_000 => SECOND_NS,
-                0..100_000_000_000_000 => 1_000_000,
-                0..100_000_000_000_000_000 => 1_000,
+                100_000_000_000..100_000_000_000_000 => 1_000_000,
+                100_000_000_000_000..100_000_000_000_000_000 => 1_000,
                 _ => 1,
             },
             Unit::Of(TimeUnit::Text) | Unit::Unsaid => return Err(NoTime::NoUnit),
