@@ -265,6 +265,11 @@ pub fn find_upwards(from: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Returns the root of the git repository that a folder lies in, if it lies in one.
+pub fn repository(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned)
+}
+
 /// Returns whether two paths lead to the same file.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
     match (fs::canonicalize(a), fs::canonicalize(b)) {
@@ -347,6 +352,17 @@ impl Output {
         }
         let file = File::create(&temporary)?;
         Ok(Output { path: path.clone(), temporary: Some(temporary), file: Some(file) })
+    }
+
+    /// Opens a file to the end of which the output goes; it is made if there is none.
+    pub fn append(path: &Path) -> io::Result<Output> {
+        let file = fs::OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(Output { path: path.to_owned(), temporary: None, file: Some(file) })
+    }
+
+    /// Returns where it goes.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes everything and puts the file in its place.

@@ -46,7 +46,8 @@
 //! - [`report`]: everything that outputs may show.
 //! - [`summary`], [`verdict`]: evidence and findings into the rows of a report, and into PASS,
 //!   FAIL or CANNOT JUDGE.
-//! - [`reports`]: one file an output form, a report and a writer.
+//! - [`result`]: the report as it is saved and shown, to JSON and back.
+//! - [`reports`]: one file an output form, a result and a writer.
 //!
 //! The shell, which alone touches the outside:
 //!
@@ -62,7 +63,7 @@
 //! - No two modules import each other, and no part of a folder sees its sibling: a new language,
 //!   traffic form, inventory form, guardrail or output is one new file and its two adjacent lines.
 //! - No guardrail reads traffic, and none looks at another one's findings.
-//! - No output reaches back into the run; it sees the report and nothing else.
+//! - No output reaches back into the run; it sees the result as it is saved, and nothing else.
 //! - No floating point in counters and buckets: the result is the same for every number of
 //!   threads, order of files and size of batches. Only shares and the confidence of samples, made
 //!   from finished counts, are fractions.
@@ -97,6 +98,7 @@ pub mod remark;
 pub mod replay;
 pub mod report;
 pub mod reports;
+pub mod result;
 pub mod run;
 pub mod safe_rate;
 pub mod scenario;

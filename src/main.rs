@@ -16,7 +16,7 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             // Standard error may be closed or full; the exit code still counts.
-            let _ = writeln!(anstream::stderr(), "error: {error:#}");
+            let _ = writeln!(anstream::stderr(), "error: {}", blastgate::cli::said(&error));
             ExitCode::from(2)
         }
     }

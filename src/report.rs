@@ -2,13 +2,19 @@
 //!
 //! Invariant: outputs read this and never reach back into the run.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::finding::Finding;
 use crate::model::{Coverage, Diagnostic, Location, Share, Sources, Timestamp};
 
 pub mod trace;
 
 /// The one word at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Judged, within intent.
     Pass,
@@ -39,7 +45,8 @@ impl Verdict {
 }
 
 /// What was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Do the rules hurt anyone, and do their job?
     Check,
@@ -76,6 +83,8 @@ pub struct Report {
     pub limits: Vec<LimitReport>,
     /// What becomes of the recorded attack, per target.
     pub attack: Vec<AttackOutcome>,
+    /// Whether warnings fail.
+    pub strict: bool,
     /// What the guardrails found about this change, worst first.
     pub findings: Vec<Finding>,
     /// How many findings concern rules that the change leaves alone: (guardrail, count).
@@ -145,6 +154,11 @@ pub struct CustomerImpact {
     pub protected: bool,
     /// Its worst group, if anything of it is newly lost.
     pub worst: Option<WorstGroup>,
+    /// Its groups (PoP and service) that newly lose, each in its worst scenario, the worst first, as
+    /// many as are kept.
+    pub losses: Vec<WorstGroup>,
+    /// How many more there are.
+    pub more_losses: usize,
     /// Ids of the rules that harm it.
     pub rules: Vec<String>,
     /// One example packet in words that `trace --packet` accepts, field by field.

@@ -9,12 +9,15 @@ use crate::guardrails::{Evidence, Needs};
 use crate::impact::{Amount, Cause, Group, Traffic};
 use crate::judge::Judge;
 use crate::model::units::percent;
-use crate::model::{Action, CustomerId, Exceed, Intent, Layers, RuleSet, Scope, Share, SharedId};
+use crate::model::{
+    Action, CustomerId, Exceed, Intent, Layers, NameId, RuleSet, Scope, Share, SharedId,
+};
 use crate::packet_text::{self, Packet};
 use crate::report::{
     AttackOutcome, ChangeSummary, CustomerImpact, LimitReport, RuleHits, SafeRateReport,
     SharerReport, Throughput, Verdict, WorstGroup,
 };
+use crate::service::Service;
 use crate::sharing::Sharing;
 
 //------------ Change --------------------------------------------------------
@@ -105,7 +108,12 @@ struct Row {
     rules: BTreeSet<String>,
     witness: Option<Packet>,
     worst: Option<(f64, WorstGroup)>,
+    /// The same for each PoP and service.
+    losses: BTreeMap<(Option<NameId>, Service), (f64, WorstGroup)>,
 }
+
+/// How many of a customer's groups are kept.
+const LOSSES: usize = 50;
 
 /// Who a row is about.
 type Who = (Party, Option<SharedId>);
@@ -198,6 +206,10 @@ fn harmed(evidence: &Evidence<'_>, rows: &mut BTreeMap<Who, Row>) {
             if row.worst.as_ref().is_none_or(|(known, _)| share > *known) {
                 row.worst = Some((share, worst.clone()));
             }
+            let place = (group.id.pop, group.id.service);
+            if row.losses.get(&place).is_none_or(|(known, _)| share > *known) {
+                row.losses.insert(place, (share, worst.clone()));
+            }
         }
     }
 }
@@ -276,6 +288,14 @@ fn write(evidence: &Evidence<'_>, (party, shared): Who, row: Row) -> CustomerImp
         Party::Customer(id) => Some(inventory.customer(id)),
         _ => None,
     };
+    let mut losses: Vec<WorstGroup> = row.losses.into_values().map(|(_, worst)| worst).collect();
+    // Ids decide no order that shows.
+    losses.sort_by(|a, b| {
+        let place = |one: &WorstGroup| (one.pop.clone(), one.service.clone());
+        b.lost_share.total_cmp(&a.lost_share).then_with(|| place(a).cmp(&place(b)))
+    });
+    let more_losses = losses.len().saturating_sub(LOSSES);
+    losses.truncate(LOSSES);
     CustomerImpact {
         id: party.name(inventory),
         tier: customer.and_then(|customer| customer.tier.clone()),
@@ -290,6 +310,8 @@ fn write(evidence: &Evidence<'_>, (party, shared): Who, row: Row) -> CustomerImp
         affected: row.affected,
         protected: party.is_protected(),
         worst: row.worst.map(|(_, worst)| worst),
+        losses,
+        more_losses,
         rules: row.rules.into_iter().collect(),
         witness: row.witness.as_ref().map_or_else(Vec::new, witness),
     }

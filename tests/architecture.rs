@@ -40,7 +40,7 @@ const LAYERS: &[&[&str]] = &[
     &["finding"],
     &["guardrails"],
     &["report"],
-    &["summary", "verdict"],
+    &["summary", "verdict", "result"],
     &["reports"],
     &["input"],
     &["run"],
@@ -73,7 +73,8 @@ const NARROW: &[(&str, &[&str])] = &[
     ("finding", &["model"]),
     ("report", &["model", "finding"]),
     ("verdict", &["model", "finding", "report"]),
-    ("reports", &["model", "finding", "report"]),
+    ("result", &["model", "finding", "guardrails", "report"]),
+    ("reports", &["model", "finding", "report", "result"]),
     // Opening things needs to know nothing of what is in them.
     ("input", &["model"]),
     ("main", &["cli"]),
@@ -125,8 +126,16 @@ const FOLDERS: &[Folder] = &[
         list: "const GUARDRAILS",
         helpers: &["aimed", "buckets", "coverage", "protected"],
     },
-    Folder { name: "reports", list: "const FORMS", helpers: &["diagnostics", "trace"] },
-    Folder { name: "cli", list: "enum Command", helpers: &["arguments", "bounds", "plan"] },
+    Folder {
+        name: "reports",
+        list: "const FORMS",
+        helpers: &["diagnostics", "entries", "escape", "schema", "show", "trace"],
+    },
+    Folder {
+        name: "cli",
+        list: "enum Command",
+        helpers: &["arguments", "bounds", "outputs", "plan"],
+    },
 ];
 
 /// Parts that others name directly: who, which part, why.

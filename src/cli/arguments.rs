@@ -103,7 +103,9 @@ pub(super) struct RuleArguments {
     #[arg(long, value_name = "SIZE", env = "BLASTGATE_MAX_MEMORY", help_heading = "Judging")]
     pub(super) max_memory: Option<String>,
 
-    /// Output form: text, json; `FORM=FILE` writes a file. Repeat for several.
+    /// Output form; `FORM=FILE` writes a file. Repeat for several, at most one to standard output:
+    /// text (the default), concise, json, sarif, junit, github, gitlab, markdown. None of them
+    /// changes the exit code.
     #[arg(
         short,
         long,

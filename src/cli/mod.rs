@@ -5,32 +5,52 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::input::{self, Output};
+use crate::convert::TARGETS;
+use crate::input;
+use crate::inventory;
+use crate::languages::LANGUAGES;
 use crate::report::Report;
 use crate::reports::{self, Style, diagnostics};
+use crate::result;
 use crate::run::{self, Plan, Watch};
+use crate::traffic;
 use arguments::{RuleArguments, TrafficArguments};
 use bounds::Bounds;
+use outputs::Outputs;
 
 mod arguments;
 mod bounds;
 mod check;
+mod completions;
 mod convert;
 mod explain;
 mod lint;
+mod man;
+mod outputs;
 mod plan;
+mod report;
+mod schema;
+mod show;
 mod trace;
 
 /// The smoke test for network and DDoS mitigation rules.
 #[derive(Debug, Parser)]
 #[command(name = "blastgate", version, about, max_term_width = 100)]
+#[command(disable_version_flag = true, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 PASS, 1 FAIL, 2 usage or config, 3 CANNOT JUDGE.")]
 struct Arguments {
+    /// Print the version; with `-v`, also what this build reads and writes.
+    #[arg(short = 'V', long)]
+    version: bool,
+
+    #[arg(short, long, hide = true, requires = "version")]
+    verbose: bool,
+
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,8 +63,18 @@ enum Command {
     Trace(Box<trace::TraceArguments>),
     /// Write the rules in another language, where that is exact.
     Convert(Box<convert::ConvertArguments>),
+    /// Render a saved result again, in other forms.
+    Report(report::ReportArguments),
+    /// Drill into a saved result: one customer, one rule, one PoP.
+    Show(show::ShowArguments),
+    /// Print the JSON schema of what this program writes.
+    Schema(schema::SchemaArguments),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
     Explain(explain::ExplainArguments),
+    /// Print what a shell needs to complete commands and flags.
+    Completions(completions::CompletionsArguments),
+    /// Print a manual page, as roff.
+    Man(man::ManArguments),
 }
 
 /// When to do something for people.
@@ -70,13 +100,41 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
             return Ok(code);
         }
     };
-    match arguments.command {
+    let Some(command) = arguments.command else {
+        print(version(arguments.verbose).as_bytes())?;
+        return Ok(0);
+    };
+    match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
+}
+
+/// Returns the version and, if wanted, what this build reads and writes.
+fn version(verbose: bool) -> String {
+    let mut text = format!("blastgate {}\n", env!("CARGO_PKG_VERSION"));
+    if verbose {
+        let rows: [(&str, Vec<&str>); 6] = [
+            ("rule languages", LANGUAGES.iter().map(|one| one.name).collect()),
+            ("converts to", TARGETS.iter().map(|one| one.name).collect()),
+            ("traffic", traffic::FORMS.iter().map(|one| one.name).collect()),
+            ("inventories", inventory::FORMS.iter().map(|one| one.name).collect()),
+            ("outputs", reports::FORMS.iter().map(|one| one.name).collect()),
+            ("schemas", reports::schema::SCHEMAS.iter().map(|one| one.id).collect()),
+        ];
+        for (what, names) in rows {
+            text.push_str(&format!("{what}: {}\n", names.join(", ")));
+        }
+    }
+    text
 }
 
 /// Plans, judges and writes. What judges is told whether standard error is a terminal.
@@ -100,76 +158,13 @@ fn judge(
             bail!("the config cannot be used");
         }
     };
-    let targets = open_outputs(&rules.output, rules.save.as_ref(), &plan.inputs())?;
+    let outputs = Outputs::open(&rules.output, rules.save.as_ref(), &plan.inputs())?;
     let (watch, watched) = (Arc::new(Watch::new()), plan.clone());
     let in_run = Arc::clone(&watch);
     let report = match bounds.within(&watch, move || run(plan, errors, in_run))? {
         Ok(report) => report,
         Err(why) => run::stopped(watched, *why),
     };
-    write(&report, targets, shown, error_style)?;
-    Ok(report.verdict.exit_code())
-}
-
-/// Where one output goes.
-struct Target {
-    form: &'static reports::Form,
-    file: Option<Output>,
-}
-
-/// Opens the outputs, so that one that cannot be written is found before the work starts.
-fn open_outputs(
-    wanted: &[String],
-    save: Option<&PathBuf>,
-    inputs: &[&PathBuf],
-) -> Result<Vec<Target>> {
-    let form = |name: &str| {
-        let known = reports::FORMS.iter().copied();
-        known.clone().find(|form| form.name == name).ok_or_else(|| {
-            let names: Vec<&str> = known.map(|form| form.name).collect();
-            match crate::yaml::nearest(name, names.iter().copied()) {
-                Some(near) => anyhow!("unknown output form `{name}`; did you mean `{near}`?"),
-                None => anyhow!("unknown output form `{name}`; known: {}", names.join(", ")),
-            }
-        })
-    };
-    let mut opened: Vec<PathBuf> = Vec::new();
-    let mut open = |path: &str| {
-        let file = PathBuf::from(path);
-        if inputs.iter().any(|input| input::is_same_file(input, &file)) {
-            bail!("cannot write {path}: it is read as well, and would be lost");
-        }
-        if opened.iter().any(|other| input::is_same_file(other, &file)) {
-            bail!("cannot write {path}: two outputs go there");
-        }
-        let output = Output::open(&file).with_context(|| format!("cannot write {path}"))?;
-        opened.push(file);
-        Ok(output)
-    };
-    let mut targets = Vec::new();
-    for one in wanted {
-        let (name, path) = match one.split_once('=') {
-            Some((name, path)) => (name, Some(path)),
-            None => (one.as_str(), None),
-        };
-        let form = form(name)?;
-        targets.push(Target { form, file: path.map(&mut open).transpose()? });
-    }
-    if targets.is_empty() {
-        targets.push(Target { form: form("text")?, file: None });
-    }
-    if targets.iter().filter(|target| target.file.is_none()).count() > 1 {
-        bail!("only one output can go to standard output; give the others a file: `-o json=FILE`");
-    }
-    if let Some(path) = save {
-        let file = Some(open(&path.display().to_string())?);
-        targets.push(Target { form: form("json")?, file });
-    }
-    Ok(targets)
-}
-
-/// Writes a report to all its targets, and the problems to standard error.
-fn write(report: &Report, targets: Vec<Target>, style: Style, error_style: Style) -> Result<()> {
     let mut errors = io::stderr().lock();
     for problem in &report.problems {
         let text = diagnostics::render(problem, &report.sources, error_style);
@@ -177,27 +172,24 @@ fn write(report: &Report, targets: Vec<Target>, style: Style, error_style: Style
         let _ = writeln!(errors, "{text}\n");
     }
     drop(errors);
-    for target in targets {
-        match target.file {
-            Some(file) => {
-                let plain = Style { color: false, ..style };
-                let mut content = Vec::new();
-                (target.form.write)(report, plain, &mut content)?;
-                file.finish(&content).context("cannot write an output")?;
-            }
-            None => {
-                let mut content = Vec::new();
-                (target.form.write)(report, style, &mut content)?;
-                let mut out = io::stdout().lock();
-                let written = out.write_all(&content).and_then(|()| out.flush());
-                match written {
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-                    other => other.context("cannot write to standard output")?,
-                }
-            }
-        }
+    let mut result = result::make(&report);
+    outputs::place_files(&mut result)?;
+    outputs.write(&result, shown)?;
+    Ok(report.verdict.exit_code())
+}
+
+/// Returns an error as it may be shown: what it quotes is untrusted text.
+pub fn said(error: &anyhow::Error) -> String {
+    reports::clean(&format!("{error:#}"), Style { unicode: is_unicode(), ..Style::default() })
+}
+
+/// Writes to standard output; nobody left to read it is no error.
+fn print(text: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
     }
-    Ok(())
 }
 
 /// Returns how output to a stream may look.

@@ -3,8 +3,34 @@
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::escape::cut;
 use super::{Style, clean};
 use crate::model::{Diagnostic, Location, Severity, Sources};
+use crate::result::{Problem, ProblemSeverity};
+
+/// The longest text of a problem that is shown, in characters.
+const LONGEST: usize = 2_000;
+
+/// Renders a problem of a saved result, whose text is not at hand.
+pub fn brief(problem: &Problem, style: Style) -> String {
+    let word = match problem.severity {
+        ProblemSeverity::Error => "error",
+        ProblemSeverity::Warning => "warning",
+    };
+    let said = |text: &str| clean(&cut(text, LONGEST, "…"), style);
+    let mut text = format!("{word}: {}", said(&problem.message));
+    if let Some(place) = &problem.location {
+        let (file, label) = (said(&place.file), said(&problem.label));
+        text.push_str(&format!("\n --> {file}:{}:{}", place.line, place.column));
+        if !label.is_empty() {
+            text.push_str(&format!(": {label}"));
+        }
+    }
+    if let Some(help) = &problem.help {
+        text.push_str(&format!("\n  = help: {}", said(help)));
+    }
+    text
+}
 
 /// Renders one problem.
 pub fn render(problem: &Diagnostic, sources: &Sources, style: Style) -> String {
@@ -14,10 +40,11 @@ pub fn render(problem: &Diagnostic, sources: &Sources, style: Style) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let message = clean(&problem.message, style);
-    let label = clean(&problem.label, style);
-    let also_note = problem.also.as_ref().map(|(_, note)| clean(note, style));
-    let help = problem.help.as_ref().map(|help| clean(help, style));
+    let said = |text: &str| clean(&cut(text, LONGEST, "…"), style);
+    let message = said(&problem.message);
+    let label = said(&problem.label);
+    let also_note = problem.also.as_ref().map(|(_, note)| said(note));
+    let help = problem.help.as_ref().map(|help| said(help));
     let main = problem.location.map(|location| Excerpt::of(location, sources, style));
     let also = problem.also.as_ref().map(|(location, _)| Excerpt::of(*location, sources, style));
 

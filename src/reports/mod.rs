@@ -1,27 +1,63 @@
-//! Output forms: a [`Report`] and a writer, nothing else. One file a form, and its two adjacent
+//! Output forms: a [`RunResult`] and a writer, nothing else. One file a form, and its two adjacent
 //! lines here.
+//!
+//! Invariant: names, comments and messages are untrusted text. [`clean`] makes it harmless for
+//! every form, and what a form's own syntax needs beyond that is done in that form's file.
 
 use std::io;
 
-use crate::report::Report;
+use crate::result::{RunResult, Throughput};
 
+mod concise;
 pub mod diagnostics;
+mod entries;
+mod escape;
+mod github;
+mod gitlab;
 mod json;
+mod junit;
+mod markdown;
+mod sarif;
+pub mod schema;
+pub mod show;
 mod text;
 pub mod trace;
 
+pub use escape::{clean, json_text};
+
 /// Every form, in the order of help.
-pub const FORMS: &[&Form] = &[&text::FORM, &json::FORM];
+pub const FORMS: &[&Form] = &[
+    &text::FORM,
+    &concise::FORM,
+    &json::FORM,
+    &sarif::FORM,
+    &junit::FORM,
+    &github::FORM,
+    &gitlab::FORM,
+    &markdown::FORM,
+];
 
 /// One output form.
 pub struct Form {
     /// What `--output` calls it.
     pub name: &'static str,
-    /// Writes the report.
-    pub write: fn(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<()>,
+    /// What it is for, in a few words.
+    pub about: &'static str,
+    /// Writes the result.
+    pub write: fn(result: &RunResult, style: Style, out: &mut dyn io::Write) -> io::Result<()>,
+    /// What is appended besides to a file that the environment names, if it names one.
+    pub appends: Option<Appendix>,
 }
 
-/// How a form for people may look.
+/// A form that goes, besides, to the end of a file that an environment variable names.
+pub struct Appendix {
+    /// The variable.
+    pub variable: &'static str,
+    /// The name of the form.
+    pub form: &'static str,
+}
+
+/// How a form for people may look. Forms for machines are the same whatever it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// Whether escape sequences for colour may be written.
@@ -34,24 +70,15 @@ pub struct Style {
     pub unicode: bool,
 }
 
-/// Makes untrusted text harmless: control characters (and bidirectional overrides) are escaped,
-/// and so is everything beyond ASCII where the terminal may not know it.
-pub fn clean(text: &str, style: Style) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        let hidden = character.is_control()
-            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
-        match character {
-            '\t' => safe.push_str("    "),
-            '…' if !style.unicode => safe.push_str("..."),
-            '–' if !style.unicode => safe.push('-'),
-            _ if hidden || (!style.unicode && !character.is_ascii()) => {
-                safe.extend(character.escape_unicode());
-            }
-            _ => safe.push(character),
+/// Writes a rate of traffic: `1.5 Gbps`.
+fn throughput(rate: Throughput) -> String {
+    for (scale, unit) in [(1e12, "Tbps"), (1e9, "Gbps"), (1e6, "Mbps"), (1e3, "kbps")] {
+        if rate.bps >= scale {
+            let text = format!("{:.1}", rate.bps / scale);
+            return format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text));
         }
     }
-    safe
+    format!("{:.0} bps", rate.bps)
 }
 
 #[cfg(test)]
@@ -59,18 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn form_names_are_unique() {
+    fn form_names_are_unique_and_appendices_name_forms() {
         let mut names: Vec<&str> = FORMS.iter().map(|form| form.name).collect();
+        for appendix in FORMS.iter().filter_map(|form| form.appends.as_ref()) {
+            assert!(names.contains(&appendix.form), "{}", appendix.form);
+        }
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), FORMS.len());
-    }
-
-    #[test]
-    fn untrusted_text_is_made_harmless() {
-        let unicode = Style { unicode: true, ..Style::default() };
-        assert_eq!(clean("Häme\u{1b}[1m", unicode), "Häme\\u{1b}[1m");
-        assert_eq!(clean("Häme…", Style::default()), "H\\u{e4}me...");
-        assert_eq!(clean("a\u{202e}b\n", unicode), "a\\u{202e}b\\u{a}");
     }
 }

@@ -1,49 +1,67 @@
 //! One screen for people: worst first, the cause as `file:line`, one next command, the verdict
 //! last.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use comfy_table::{ColumnConstraint, Table, Width};
 
-use super::{Form, Style, clean};
-use crate::finding::{Finding, Level, count};
-use crate::model::Coverage;
+use super::escape::cut;
+use super::{Form, Style, clean, throughput};
+use crate::finding::{Level, count};
 use crate::model::units::{grouped, percent};
-use crate::report::{
-    AttackOutcome, Command, Covered, CustomerImpact, LimitReport, Report, SafeRateReport,
-    SharerReport, Throughput, Verdict,
-};
+use crate::report::{Command, Verdict};
+use crate::result::{Attack, Coverage, Covered, Customer, Finding, Limit, RunResult, Safe, Sharer};
 
-pub(super) const FORM: Form = Form { name: "text", write };
+pub(super) const FORM: Form =
+    Form { name: "text", about: "one screen for people", write, appends: None };
 
 /// The width of the screen, in columns.
 const WIDTH: usize = 80;
-/// How many lines of findings are shown unless all are wanted.
-const FINDING_LINES: usize = 9;
-/// How many customers are shown unless all are wanted.
-const CUSTOMERS: usize = 5;
-/// How many attacks are shown unless all are wanted.
-const ATTACKS: usize = 2;
-/// How many limits are shown unless all are wanted.
-const LIMITS: usize = 2;
-/// The same, where there are no findings to show.
+/// The longest word that is shown, in columns, unless all is wanted.
+const WORD: usize = 200;
+/// The height of the screen, in lines.
+const HEIGHT: usize = 24;
+/// How many attacks are shown where there are no findings to show.
 const ATTACKS_ALONE: usize = 8;
 
-fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut screen = Screen { style, lines: Vec::new() };
-    if !style.quiet {
-        screen.header(report);
-        screen.findings(report);
-        screen.customers(report);
-        screen.limits(report);
-        screen.attack(report);
-        screen.rules(report);
-        screen.evidence(report);
-        if let Some(next) = &report.next {
-            screen.wrap("next: ", "      ", next, usize::MAX);
+/// How much of each part is shown unless all is wanted.
+#[derive(Clone, Copy)]
+struct Room {
+    notes: usize,
+    /// In lines.
+    findings: usize,
+    customers: usize,
+    limits: usize,
+    attacks: usize,
+}
+
+impl Room {
+    const ALL: Room = Room { notes: 4, findings: 9, customers: 5, limits: 2, attacks: 2 };
+
+    /// Gives up what is missed least; returns whether there was anything.
+    fn shrink(&mut self) -> bool {
+        match *self {
+            Room { limits: 2, .. } => self.limits = 1,
+            Room { findings: 8.., .. } => self.findings = 7,
+            Room { limits: 1, .. } => self.limits = 0,
+            Room { customers: 4.., .. } => self.customers = 3,
+            Room { findings: 5.., .. } => self.findings -= 1,
+            Room { notes: 2.., .. } => self.notes -= 1,
+            Room { attacks: 1.., .. } => self.attacks -= 1,
+            Room { customers: 2.., .. } => self.customers -= 1,
+            _ => return false,
         }
+        true
     }
-    screen.verdict(report);
+}
+
+fn write(report: &RunResult, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut room = Room::ALL;
+    let mut screen = Screen::compose(report, style, room);
+    while !style.verbose && screen.lines.len() > HEIGHT && room.shrink() {
+        screen = Screen::compose(report, style, room);
+    }
     for line in screen.lines {
         out.write_all(line.trim_end().as_bytes())?;
         out.write_all(b"\n")?;
@@ -53,10 +71,29 @@ fn write(report: &Report, style: Style, out: &mut dyn io::Write) -> io::Result<(
 
 struct Screen {
     style: Style,
+    room: Room,
     lines: Vec<String>,
 }
 
 impl Screen {
+    fn compose(report: &RunResult, style: Style, room: Room) -> Screen {
+        let mut screen = Screen { style, room, lines: Vec::new() };
+        if !style.quiet {
+            screen.header(report);
+            screen.findings(report);
+            screen.customers(report);
+            screen.limits(report);
+            screen.attack(report);
+            screen.rules(report);
+            screen.evidence(report);
+            if let Some(next) = &report.next {
+                screen.wrap("next: ", "      ", next, if style.verbose { usize::MAX } else { 3 });
+            }
+        }
+        screen.verdict(report);
+        screen
+    }
+
     /// Adds a text, broken into lines at spaces; at most `most` of them.
     fn wrap(&mut self, first: &str, rest: &str, text: &str, most: usize) {
         let text = clean(text, self.style);
@@ -67,6 +104,10 @@ impl Screen {
         let glued = text.replace(" %", "\u{a0}%");
         for word in glued.split(' ') {
             let word = word.replace('\u{a0}', " ");
+            let word = match self.style.verbose {
+                true => word,
+                false => shorten(&word, WORD, self.style),
+            };
             let length = line.chars().count() + usize::from(!empty) + word.chars().count();
             if !empty && length > WIDTH {
                 lines.push(std::mem::replace(&mut line, rest.to_owned()));
@@ -96,7 +137,7 @@ impl Screen {
         if self.style.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    fn header(&mut self, report: &Report) {
+    fn header(&mut self, report: &RunResult) {
         let change = &report.change;
         let files = match change.files {
             1 => "1 file".to_owned(),
@@ -132,7 +173,7 @@ impl Screen {
             if change.rules == 1 { rules.to_owned() } else { format!("{} {rules}", change.rules) };
         let exactly = match self.covered(report).as_slice() {
             [one] if !self.style.verbose => {
-                format!("; {}", exactly(one.rules, one.bounded_rules()))
+                format!("; {}", exactly(one.rules, one.exact))
             }
             _ => String::new(),
         };
@@ -145,9 +186,14 @@ impl Screen {
         self.notes(report);
     }
 
-    fn notes(&mut self, report: &Report) {
-        for note in &report.change.notes {
+    fn notes(&mut self, report: &RunResult) {
+        let notes = &report.change.notes;
+        let shown = if self.style.verbose { notes.len() } else { self.room.notes };
+        for note in notes.iter().take(shown) {
             self.wrap("  ", "    ", note, 2);
+        }
+        if notes.len() > shown {
+            self.lines.push(format!("  and {} more notes (-v shows all)", notes.len() - shown));
         }
         let files = self.covered(report);
         if files.len() == 1 && !self.style.verbose {
@@ -155,19 +201,19 @@ impl Screen {
         }
         if files.len() > 1 && !self.style.verbose {
             let sum = |of: fn(&Coverage) -> usize| files.iter().map(|file| of(file)).sum();
-            let all = exactly(sum(|file| file.rules), sum(Coverage::bounded_rules));
+            let all = exactly(sum(|file| file.rules), sum(|file| file.exact));
             self.wrap("  ", "    ", &format!("{} files: {all}", files.len()), 1);
             return;
         }
         for file in files {
-            let name = &report.sources.get(file.source).name;
-            let exactly = exactly(file.rules, file.bounded_rules());
+            let name = &file.file;
+            let exactly = exactly(file.rules, file.exact);
             self.wrap("  ", "    ", &format!("{name}: {exactly}"), 2);
             if self.style.verbose {
-                for (place, why) in &file.bounded {
-                    let (line, column) = report.sources.line_column(*place);
-                    let name = &report.sources.get(place.source).name;
-                    let what = format!("{name}:{line}:{column}: {why}");
+                for bounded in &file.bounded {
+                    let place = &bounded.location;
+                    let name = &place.file;
+                    let what = format!("{name}:{}:{}: {}", place.line, place.column, bounded.why);
                     self.wrap("    ", "      ", &what, usize::MAX);
                 }
             }
@@ -175,22 +221,23 @@ impl Screen {
     }
 
     /// Returns the files of which it is said how exactly they are understood.
-    fn covered<'r>(&self, report: &'r Report) -> Vec<&'r Coverage> {
+    fn covered<'r>(&self, report: &'r RunResult) -> Vec<&'r Coverage> {
         let says = |file: &&Coverage| file.rules > 0 || !file.bounded.is_empty();
         report.change.coverage.iter().filter(says).collect()
     }
 
-    fn findings(&mut self, report: &Report) {
+    fn findings(&mut self, report: &RunResult) {
         let start = self.lines.len();
         // What is said of the rules' exactness is part of the screen.
-        let most = FINDING_LINES - if report.change.coverage.is_empty() { 0 } else { 2 };
+        let said = if report.change.coverage.is_empty() { 0 } else { 2 };
+        let most = self.room.findings.min(Room::ALL.findings - said);
         let mut hidden = 0;
         for finding in &report.findings {
             if finding.waived {
                 continue;
             }
             let before = self.lines.len();
-            self.finding(report, finding);
+            self.finding(finding);
             if !self.style.verbose && self.lines.len() - start > most {
                 self.lines.truncate(before);
                 hidden += 1;
@@ -200,24 +247,23 @@ impl Screen {
             let noun = if hidden == 1 { "finding" } else { "findings" };
             self.lines.push(format!("  and {hidden} more {noun} (-v shows all)"));
         }
-        let unchanged: usize = report.unchanged.iter().map(|(_, count)| count).sum();
+        let unchanged: usize = report.unchanged_findings.values().sum();
         if unchanged > 0 {
-            let names: Vec<&str> = report.unchanged.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = report.unchanged_findings.keys().map(String::as_str).collect();
             let text =
                 format!("{unchanged} on rules that the change leaves alone: {}", names.join(", "));
             self.wrap("  ", "    ", &text, 1);
         }
     }
 
-    fn finding(&mut self, report: &Report, finding: &Finding) {
-        let (word, code) = match finding.level {
+    fn finding(&mut self, finding: &Finding) {
+        let (word, code) = match finding.severity {
             Level::Error => ("error", "1;31"),
             Level::Unknown => ("unknown", "1;35"),
             Level::Warning => ("warning", "33"),
         };
-        let place = finding.location.map(|location| {
-            let (line, column) = report.sources.line_column(location);
-            format!(" {}:{line}:{column}", report.sources.get(location.source).name)
+        let place = finding.location.as_ref().map(|place| {
+            format!(" {}:{}:{}", cut(&place.file, WORD, "…"), place.line, place.column)
         });
         let title = format!("[{}]{}", finding.guardrail, place.unwrap_or_default());
         let title = clean(&title, self.style);
@@ -235,8 +281,8 @@ impl Screen {
         }
     }
 
-    fn customers(&mut self, report: &Report) {
-        let hurt: Vec<&CustomerImpact> = report
+    fn customers(&mut self, report: &RunResult) {
+        let hurt: Vec<&Customer> = report
             .customers
             .iter()
             .filter(|row| row.affected || (self.style.verbose && row.touched))
@@ -244,7 +290,7 @@ impl Screen {
         if hurt.is_empty() {
             return;
         }
-        let shown = if self.style.verbose { hurt.len() } else { CUSTOMERS };
+        let shown = if self.style.verbose { hurt.len() } else { self.room.customers };
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header(["customer", "tier", "loses", "of", "before", "after", ""]);
@@ -266,8 +312,8 @@ impl Screen {
                 shorten(&clean(row.tier.as_deref().unwrap_or("-"), self.style), 8, self.style),
                 worst.map_or_else(|| "-".to_owned(), |worst| percent(worst.lost_share)),
                 worst.map_or_else(String::new, |worst| {
-                    let place = format!("{} {}", worst.service, clean(&worst.pop, self.style));
-                    shorten(&place, 18, self.style)
+                    let place = format!("{} {}", worst.service, worst.pop);
+                    shorten(&clean(&place, self.style), 18, self.style)
                 }),
                 worst.map_or_else(String::new, |worst| throughput(worst.before)),
                 worst.map_or_else(String::new, |worst| throughput(worst.after)),
@@ -290,16 +336,16 @@ impl Screen {
 
     /// Lists who shares the buckets of limits, and which rates would do: of those behind a finding,
     /// unless all are wanted.
-    fn limits(&mut self, report: &Report) {
-        let concerned = |limit: &LimitReport| {
+    fn limits(&mut self, report: &RunResult) {
+        let concerned = |limit: &Limit| {
             report.findings.iter().any(|finding| finding.rule.as_deref() == Some(&limit.rule))
         };
-        let listed: Vec<&LimitReport> = report
+        let listed: Vec<&Limit> = report
             .limits
             .iter()
-            .filter(|limit| self.style.verbose || (limit.is_changed && concerned(limit)))
+            .filter(|limit| self.style.verbose || (limit.changed && concerned(limit)))
             .collect();
-        let shown = if self.style.verbose { listed.len() } else { LIMITS };
+        let shown = if self.style.verbose { listed.len() } else { self.room.limits };
         for limit in listed.iter().take(shown) {
             let text = limit_words(limit, if self.style.verbose { usize::MAX } else { 3 });
             self.wrap("", "  ", &text, if self.style.verbose { usize::MAX } else { 4 });
@@ -309,14 +355,11 @@ impl Screen {
         }
     }
 
-    fn attack(&mut self, report: &Report) {
+    fn attack(&mut self, report: &RunResult) {
         // Attack on those whom no rule defends is background noise here.
-        let listed: Vec<&AttackOutcome> = report
-            .attack
-            .iter()
-            .filter(|outcome| self.style.verbose || outcome.is_defended)
-            .collect();
-        let room = if report.findings.is_empty() { ATTACKS_ALONE } else { ATTACKS };
+        let listed: Vec<&Attack> =
+            report.attack.iter().filter(|outcome| self.style.verbose || outcome.defended).collect();
+        let room = if report.findings.is_empty() { ATTACKS_ALONE } else { self.room.attacks };
         let shown = if self.style.verbose { listed.len() } else { room };
         for outcome in listed.iter().take(shown) {
             let mut text =
@@ -325,7 +368,7 @@ impl Screen {
                 text.push_str(&format!(" (running: {})", percent(outcome.running_share)));
             }
             if let Some(share) = outcome.must_stop {
-                text.push_str(&format!(", {} must be", percent(share.as_f64())));
+                text.push_str(&format!(", {} must be", percent(share)));
             }
             self.wrap("", "  ", &text, 1);
         }
@@ -335,13 +378,12 @@ impl Screen {
     }
 
     /// Lists what each rule met; only where everything is wanted.
-    fn rules(&mut self, report: &Report) {
+    fn rules(&mut self, report: &RunResult) {
         if !self.style.verbose || report.evidence.files.is_empty() {
             return;
         }
         for rule in &report.rules {
-            let (line, _) = report.sources.line_column(rule.location);
-            let file = &report.sources.get(rule.location.source).name;
+            let (file, line) = (&rule.location.file, rule.location.line);
             let attack = match rule.attack_packets {
                 0 => String::new(),
                 attack => format!(", {} of them attack", grouped(attack)),
@@ -352,7 +394,7 @@ impl Screen {
         }
     }
 
-    fn evidence(&mut self, report: &Report) {
+    fn evidence(&mut self, report: &RunResult) {
         let evidence = &report.evidence;
         if evidence.files.is_empty() {
             return;
@@ -373,12 +415,12 @@ impl Screen {
                 grouped(evidence.packets_estimated)
             ));
         }
-        let unread: u64 = evidence.unparsed.iter().map(|(_, count)| count).sum();
+        let unread = evidence.unparsed_records;
         if unread > 0 {
-            let why = evidence.unparsed.first().map_or("", |(why, _)| why.as_str());
+            let why = evidence.unparsed.keys().next().map_or("", String::as_str);
             text.push_str(&format!("; {} unread ({why})", grouped(unread)));
         }
-        let other: u64 = evidence.other.iter().map(|(_, count)| count).sum();
+        let other: u64 = evidence.not_ip.values().sum();
         if other > 0 {
             text.push_str(&format!("; {} not IP", grouped(other)));
         }
@@ -423,7 +465,7 @@ impl Screen {
         }
     }
 
-    fn coverage(&mut self, what: &str, all: &[(String, Covered)]) {
+    fn coverage(&mut self, what: &str, all: &BTreeMap<String, Covered>) {
         for (name, covered) in all {
             let mut text =
                 format!("recorded of {what} {name}: {} records", grouped(covered.records));
@@ -438,7 +480,7 @@ impl Screen {
         }
     }
 
-    fn verdict(&mut self, report: &Report) {
+    fn verdict(&mut self, report: &RunResult) {
         let code = match report.verdict {
             Verdict::Pass => "1;32",
             Verdict::Fail => "1;31",
@@ -462,8 +504,9 @@ impl Screen {
 }
 
 /// Describes a limit, naming so many of those who share its fullest bucket.
-fn limit_words(limit: &LimitReport, most: usize) -> String {
-    let place = match (&limit.instance, limit.key.as_str()) {
+fn limit_words(limit: &Limit, most: usize) -> String {
+    let fullest = &limit.fullest;
+    let place = match (&fullest.instance, fullest.key.as_str()) {
         (None, "") => String::new(),
         (None, key) => format!(" ({key})"),
         (Some(instance), "") => format!(" ({instance})"),
@@ -473,7 +516,7 @@ fn limit_words(limit: &LimitReport, most: usize) -> String {
         1 => "its one bucket".to_owned(),
         several => format!("the fullest of {} buckets", grouped(several as u64)),
     };
-    let sharer = |one: &SharerReport| match (one.legitimate_share > 0.0, one.attack_share > 0.0) {
+    let sharer = |one: &Sharer| match (one.legitimate_share > 0.0, one.attack_share > 0.0) {
         (false, true) => format!("attack on {} {}", one.id, percent(one.attack_share)),
         (true, true) => format!(
             "attack on {} {} and its own {}",
@@ -483,15 +526,15 @@ fn limit_words(limit: &LimitReport, most: usize) -> String {
         ),
         _ => format!("{} {}", one.id, percent(one.legitimate_share)),
     };
-    let mut who: Vec<String> = limit.sharers.iter().take(most).map(sharer).collect();
-    if limit.sharers.len() > most {
-        who.push(format!("{} more", limit.sharers.len() - most));
+    let mut who: Vec<String> = fullest.sharers.iter().take(most).map(sharer).collect();
+    if fullest.sharers.len() > most {
+        who.push(format!("{} more", fullest.sharers.len() - most));
     }
     let mut text = format!(
         "limit {} of {}: as recorded, {buckets}{place} saw {}: {}",
         limit.rule,
         limit.rate,
-        limit.peak,
+        fullest.peak,
         who.join(", ")
     );
     if let Some(safe) = &limit.safe {
@@ -501,8 +544,8 @@ fn limit_words(limit: &LimitReport, most: usize) -> String {
     text
 }
 
-fn safe_words(safe: &SafeRateReport) -> String {
-    let harmless = match (&safe.harmless, &safe.harmful_above) {
+fn safe_words(safe: &Safe) -> String {
+    let harmless = match (&safe.lowest_tried, &safe.harmful_above) {
         (Some(_), None) if safe.always_harmless => "nobody else loses at any rate".to_owned(),
         (Some(rate), None) => format!("nobody else loses from {rate} on"),
         (Some(rate), Some(not)) => {
@@ -513,7 +556,7 @@ fn safe_words(safe: &SafeRateReport) -> String {
         (None, _) if safe.always_harms => "others lose at every rate".to_owned(),
         (None, _) => "others may lose at every rate".to_owned(),
     };
-    let job = match (&safe.effective, &safe.idle_below) {
+    let job = match (&safe.highest_effective, &safe.idle_below) {
         (Some(rate), None) => format!(", stops enough up to {rate}"),
         (Some(rate), Some(not)) => {
             format!(", stops enough at {rate}, which is not so at every rate below: not at {not}")
@@ -522,7 +565,7 @@ fn safe_words(safe: &SafeRateReport) -> String {
         (None, _) => String::new(),
     };
     let end = match (&safe.both, &safe.per_destination, safe.must_stop) {
-        (Some(both), ..) if safe.harmless.as_ref() == Some(both) => String::new(),
+        (Some(both), ..) if safe.lowest_tried.as_ref() == Some(both) => String::new(),
         (Some(both), ..) => format!(": {both} does both"),
         (None, Some(rate), true) => {
             format!(": no rate does both; with `per: [dst]` {rate} does")
@@ -536,30 +579,16 @@ fn safe_words(safe: &SafeRateReport) -> String {
 
 /// Cuts a text to so many characters.
 fn shorten(text: &str, most: usize, style: Style) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let dots = if style.unicode { "…" } else { "..." };
-    let kept: String = text.chars().take(most.saturating_sub(dots.chars().count())).collect();
-    kept + dots
+    cut(text, most, if style.unicode { "…" } else { "..." })
 }
 
 /// Says how many of some rules are understood exactly.
-fn exactly(rules: usize, bounded: usize) -> String {
-    let exact = match (rules, rules - bounded) {
+fn exactly(rules: usize, exact: usize) -> String {
+    let bounded = rules.saturating_sub(exact);
+    let exact = match (rules, exact) {
         (1, 1) => "its rule is exact".to_owned(),
         (rules, exact) => format!("{exact} of {rules} rules exact"),
     };
     let rest = if bounded > 0 { format!(", {bounded} bounded") } else { String::new() };
     exact + &rest
-}
-
-fn throughput(rate: Throughput) -> String {
-    for (scale, unit) in [(1e12, "Tbps"), (1e9, "Gbps"), (1e6, "Mbps"), (1e3, "kbps")] {
-        if rate.bps >= scale {
-            let text = format!("{:.1}", rate.bps / scale);
-            return format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text));
-        }
-    }
-    format!("{:.0} bps", rate.bps)
 }

@@ -3,9 +3,11 @@
 
 use std::io;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Style, clean};
+use super::escape::json_line_text;
+use super::{Style, clean, json_text};
 use crate::report::trace::{
     EndReport, LineReport, PlaceReport, StepReport, TraceReport, WayReport,
 };
@@ -177,75 +179,113 @@ pub fn line(report: &LineReport, style: Style, out: &mut dyn io::Write) -> io::R
 
 //------------ JSON ----------------------------------------------------------
 
-#[derive(Serialize)]
-struct Trace<'a> {
+/// The way of one packet or record through the candidate rules.
+#[derive(Serialize, JsonSchema)]
+pub struct TraceWay<'a> {
+    /// Always `blastgate/trace/v1`.
     schema: &'static str,
+    /// The number of the record in its recording, if it is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<u64>,
+    /// The packet, in words that `trace --packet` accepts.
     packet: &'a str,
     #[serde(flatten)]
     end: End<'a>,
+    /// How many rules there are.
     rules: usize,
+    /// How many of them stand behind the end of the way.
     not_reached: usize,
+    /// The rules up to the end of the way, in order.
     steps: Vec<Step<'a>>,
+    /// The way through the running rules, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     running: Option<Running<'a>>,
+    /// How it fares by the candidate: same, better, worse, cannot_tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// The way through the running rules.
+#[derive(Serialize, JsonSchema)]
 struct Running<'a> {
     #[serde(flatten)]
     end: End<'a>,
+    /// How many rules there are.
     rules: usize,
+    /// How many of them stand behind the end of the way.
     not_reached: usize,
+    /// The rules up to the end of the way, in order.
     steps: Vec<Step<'a>>,
 }
 
-#[derive(Serialize)]
+/// One rule on the way.
+#[derive(Serialize, JsonSchema)]
 struct Step<'a> {
+    /// The rule.
     rule: &'a str,
+    /// The file that it stands in.
     file: &'a str,
+    /// The line, from 1.
     line: usize,
+    /// Whether it matches: yes, no, maybe.
     matches: &'a str,
+    /// The term that failed, or that cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
+    /// What the rule does, in words.
     action: &'a str,
+    /// What came of it, in words.
     #[serde(skip_serializing_if = "str::is_empty")]
     effect: &'a str,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
+/// What becomes of one record of a recording.
+#[derive(Serialize, JsonSchema)]
+pub struct TraceLine<'a> {
+    /// Its number in the recording; of a capture, that of its frame.
     record: u64,
     #[serde(flatten)]
     end: End<'a>,
+    /// What becomes of it by the running rules, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     running: Option<End<'a>>,
+    /// How it fares by the candidate: same, better, worse, cannot_tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// What becomes of it.
+#[derive(Serialize, JsonSchema)]
 struct End<'a> {
+    /// accepted, dropped, rejected, challenged, redirected, cannot_tell.
     disposition: &'a str,
+    /// The rule that decides; null for the default, or where several may.
     rule: Option<&'a str>,
+    /// The file that it stands in.
     file: Option<&'a str>,
+    /// The line, from 1.
     line: Option<usize>,
+    /// How many packets were recorded.
     packets: u64,
+    /// How many of them are lost; null if it cannot be told.
     dropped_packets: Option<u64>,
+    /// How many of them are challenged, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     challenged_packets: Option<u64>,
+    /// What is unknown and decides.
     #[serde(skip_serializing_if = "<[&str]>::is_empty")]
     unknown: &'a [&'static str],
+    /// All ends that it may have, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     may: Vec<May<'a>>,
 }
 
-#[derive(Serialize)]
+/// One of several ends.
+#[derive(Serialize, JsonSchema)]
 struct May<'a> {
+    /// As above.
     disposition: &'a str,
+    /// The rule that decides; null for the default.
     rule: Option<&'a str>,
 }
 
@@ -285,7 +325,7 @@ fn steps(way: &WayReport) -> Vec<Step<'_>> {
 
 /// Writes the way of one record as JSON.
 pub fn json(report: &TraceReport, out: &mut dyn io::Write) -> io::Result<()> {
-    let trace = Trace {
+    let trace = TraceWay {
         schema: "blastgate/trace/v1",
         record: report.record,
         packet: &report.packet,
@@ -301,19 +341,17 @@ pub fn json(report: &TraceReport, out: &mut dyn io::Write) -> io::Result<()> {
         }),
         change: report.change,
     };
-    serde_json::to_writer_pretty(&mut *out, &trace)?;
-    writeln!(out)
+    json_text(&trace, out)
 }
 
 /// Writes one line of JSON for a record.
 pub fn json_line(report: &LineReport, out: &mut dyn io::Write) -> io::Result<()> {
     let running = report.running.as_ref();
-    let line = Line {
+    let line = TraceLine {
         record: report.record,
         end: End::of(&report.candidate),
         running: running.map(|(end, _)| End::of(end)),
         change: running.map(|(_, change)| *change),
     };
-    serde_json::to_writer(&mut *out, &line)?;
-    writeln!(out)
+    json_line_text(&line, out)
 }
