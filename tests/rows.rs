@@ -118,7 +118,8 @@ fn aws_fields_may_stand_in_any_order_and_addresses_of_packets_count_first() {
 #[test]
 fn a_header_that_the_user_gives_stands_for_one_that_is_not_there() {
     let row = "198.51.100.1 203.0.113.1 17 53 4000 10 9000 1772272800 1772272810 ACCEPT OK\n";
-    let names = "srcaddr dstaddr protocol srcport dstport packets bytes start end action log-status";
+    let names =
+        "srcaddr dstaddr protocol srcport dstport packets bytes start end action log-status";
     let header = names.split(' ').map(str::to_owned).collect();
     let columns = Columns { header: Some(header), ..Columns::default() };
     let told = Settings { columns: Some(Arc::new(columns)), ..settings(None, false) };
