@@ -7,11 +7,13 @@
 //! that the config knows no rule language.
 
 use crate::model::{
-    Diagnostic, Direction, Intent, Label, Match, Sampling, Severity, Share, SourceId, Spanned,
+    Columns, Diagnostic, Direction, Intent, Label, Match, Sampling, Severity, Share, SourceId,
+    Spanned,
 };
 use crate::words;
 use crate::yaml::{self, Decoder, Fields, Node};
 
+mod columns;
 mod scenarios;
 
 pub use scenarios::{DrainTo, Factor, ScenarioConfig, ScenarioKind, Selection};
@@ -97,6 +99,10 @@ pub struct TrafficConfig {
     pub direction: Option<Direction>,
     /// Whether tunnels are looked through.
     pub inner: bool,
+    /// What its columns are called, if it is rows.
+    pub columns: Option<Columns>,
+    /// The time zone of local times in it.
+    pub zone: Option<Spanned<String>>,
 }
 
 /// On which side of the running rules a recording was made.
@@ -276,8 +282,19 @@ fn rules(decoder: &mut Decoder, node: &Node) -> Option<RulesConfig> {
 }
 
 fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {
-    let keys =
-        ["path", "format", "pop", "sampling", "label", "observed", "direction", "inner"].as_slice();
+    let keys = [
+        "path",
+        "format",
+        "pop",
+        "sampling",
+        "label",
+        "observed",
+        "direction",
+        "inner",
+        "columns",
+        "zone",
+    ]
+    .as_slice();
     let mut recordings: Vec<TrafficConfig> = Vec::new();
     for item in decoder.list(node, "`traffic`").unwrap_or_default() {
         let Some(fields) = decoder.map(item, "a recording", keys) else { continue };
@@ -291,6 +308,7 @@ fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {
         let direction = [("ingress", Direction::Ingress), ("egress", Direction::Egress)].as_slice();
         let direction = choose(decoder, fields, "direction", direction);
         let inner = fields.get("inner").and_then(|node| decoder.boolean(node, "`inner`"));
+        let columns = fields.get("columns").and_then(|node| columns::columns(decoder, node));
         let recording = path.map(|path| TrafficConfig {
             path,
             format: name(decoder, fields, "format"),
@@ -300,6 +318,8 @@ fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {
             observed,
             direction,
             inner: inner.unwrap_or(false),
+            columns,
+            zone: name(decoder, fields, "zone"),
         });
         if let Some(recording) = recording
             && once(decoder, recordings.iter().map(|other| &other.path), &recording.path)

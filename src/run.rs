@@ -28,8 +28,7 @@ use crate::inventory;
 use crate::judge;
 use crate::matcher::{self, Test};
 use crate::model::{
-    Diagnostic, Inventory, Names, ReadCounts, RuleSet, Sampling, Severity, SourceId, Sources,
-    Timestamp,
+    Diagnostic, Inventory, Names, RuleSet, Sampling, Severity, SourceId, Sources, Timestamp,
 };
 use crate::reach::{Order, Reach, Reached};
 use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Progress, Replay};
@@ -397,7 +396,7 @@ impl Run {
             if input.part == 0 {
                 replayed.add(&name, &counts);
             }
-            self.problems.extend(meant_as(recording, &counts));
+            self.problems.extend(evidence::meant_as(recording, &counts));
             if let Some(reason) = &counts.broken {
                 self.problems.push(
                     Diagnostic::bare(format!(
@@ -507,7 +506,16 @@ impl Run {
             now: self.plan.standards.now,
             batch: self.plan.batch,
             names: Arc::clone(names),
+            columns: recording.columns.clone(),
+            zone: recording.zone.clone(),
         };
+        if settings.columns.is_some() && !form.is_rows {
+            self.problems.push(
+                Diagnostic::bare(format!("{name} is {}, which has no columns", form.name))
+                    .help("take `columns` away, or name the form of its rows with `format`"),
+            );
+            return None;
+        }
         match (form.open)(reader, &settings) {
             Ok(reader) => Some(reader),
             Err(problems) => {
@@ -560,24 +568,6 @@ impl Run {
             next,
         }
     }
-}
-
-/// Asks what is meant where a capture holds packets and, in some of them, exports of flows. Which of
-/// the two is the traffic only the user knows.
-fn meant_as(recording: &Recording, counts: &ReadCounts) -> Option<Diagnostic> {
-    let exports = counts.exports;
-    if exports == 0 || recording.form.is_some() {
-        return None;
-    }
-    let name = input::shown(&recording.path);
-    let message = format!(
-        "{name} holds packets, and {exports} of {} carry exports of flows: which of them is meant?",
-        counts.records
-    );
-    Some(Diagnostic::bare(message).help(
-        "`--format pcap` takes all packets as they are; `--format netflow` or `--format sflow` reads \
-         what is exported and nothing else",
-    ))
 }
 
 /// Names the one next step.

@@ -115,7 +115,11 @@ struct Folder {
 
 const FOLDERS: &[Folder] = &[
     Folder { name: "languages", list: "const LANGUAGES", helpers: &["detect"] },
-    Folder { name: "traffic", list: "const FORMS", helpers: &["capture", "exports", "piece"] },
+    Folder {
+        name: "traffic",
+        list: "const FORMS",
+        helpers: &["capture", "exports", "flow", "piece", "rows"],
+    },
     Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
     Folder {
         name: "guardrails",

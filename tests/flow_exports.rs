@@ -134,6 +134,21 @@ fn tshark(capture: &Path, more: &[&str], fields: &[&str]) -> Option<Vec<Vec<Stri
 /// Sends datagrams to nfcapd, each exporter from an address of its own, and returns what nfdump says
 /// of what it stored: already multiplied by the rates that it found.
 pub(crate) fn nfdump(sent: &[Sent]) -> Option<Sums> {
+    let text = nfdump_as(sent, &[&["-q", "-N", "-o", "fmt:%pkt|%byt|%opkt|%obyt"]])?.remove(0);
+    let mut sums = (0, 0, 0);
+    for line in text.lines() {
+        // Packets and bytes of the way there, and of the way back.
+        let numbers: Vec<u64> = line.split('|').filter_map(|one| one.trim().parse().ok()).collect();
+        if let [packets, bytes, back_packets, back_bytes] = numbers[..] {
+            sums = (sums.0 + 1, sums.1 + packets + back_packets, sums.2 + bytes + back_bytes);
+        }
+    }
+    Some(sums)
+}
+
+/// Sends datagrams to nfcapd, and returns what nfdump writes of what it stored, once for each list of
+/// arguments.
+pub(crate) fn nfdump_as(sent: &[Sent], forms: &[&[&str]]) -> Option<Vec<String>> {
     let folder = tempfile::tempdir().expect("a folder");
     let port = UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let mut nfcapd = Command::new("nfcapd")
@@ -164,27 +179,17 @@ pub(crate) fn nfdump(sent: &[Sent]) -> Option<Sums> {
     let id = nfcapd.id().to_string();
     Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
     nfcapd.wait().expect("it ends");
-    let output = Command::new("nfdump")
-        .args([
-            "-R",
-            folder.path().to_str().expect("a path"),
-            "-q",
-            "-N",
-            "-o",
-            "fmt:%pkt|%byt|%opkt|%obyt",
-        ])
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut sums = (0, 0, 0);
-    for line in text.lines() {
-        // Packets and bytes of the way there, and of the way back.
-        let numbers: Vec<u64> = line.split('|').filter_map(|one| one.trim().parse().ok()).collect();
-        if let [packets, bytes, back_packets, back_bytes] = numbers[..] {
-            sums = (sums.0 + 1, sums.1 + packets + back_packets, sums.2 + bytes + back_bytes);
-        }
-    }
-    Some(sums)
+    let write = |arguments: &&[&str]| {
+        let path = folder.path().to_str().expect("a path");
+        let output = Command::new("nfdump")
+            .args(["-R", path])
+            .args(*arguments)
+            .env("TZ", "UTC")
+            .output()
+            .ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    forms.iter().map(write).collect()
 }
 
 //------------ The tests -------------------------------------------------------

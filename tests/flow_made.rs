@@ -89,7 +89,7 @@ fn read(capture: &[u8], sampling: Option<u32>) -> (Vec<Record>, ReadCounts) {
 
 /// Makes a minute of flows: TCP, UDP and ICMP of both families, to two customers; of some there is
 /// one packet only.
-fn traffic(seed: u64) -> Vec<u8> {
+pub(crate) fn traffic(seed: u64) -> Vec<u8> {
     let mut numbers = Numbers(seed);
     let mut frames = Vec::new();
     for flow in 0..40_u16 {
@@ -130,7 +130,7 @@ fn traffic(seed: u64) -> Vec<u8> {
     capture(&frames)
 }
 
-const VERSIONS: &[(&str, &[&str])] = &[
+pub(crate) const VERSIONS: &[(&str, &[&str])] = &[
     ("NetFlow v5", &["-v", "5"]),
     ("NetFlow v9", &["-v", "9"]),
     ("IPFIX, milliseconds", &["-v", "10", "-A", "milli"]),
@@ -141,14 +141,14 @@ const VERSIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Returns the exports of a capture.
-fn softflowd(capture: &[u8], arguments: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn softflowd(capture: &[u8], arguments: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("capture"), capture).expect("a file");
     let datagrams = exported(folder.path(), arguments);
     datagrams.into_iter().map(|datagram| ("192.0.2.9", datagram)).collect()
 }
 
-fn is_missing(tool: &str, argument: &str) -> bool {
+pub(crate) fn is_missing(tool: &str, argument: &str) -> bool {
     let is_missing = Command::new(tool).arg(argument).output().is_err();
     if is_missing {
         common::skip(&format!("{tool} is not installed"));
@@ -157,7 +157,7 @@ fn is_missing(tool: &str, argument: &str) -> bool {
 }
 
 /// Returns what tells the flows of a record or packet apart.
-fn key(record: &Record) -> (u128, u128, u8, u16, u16) {
+pub(crate) fn key(record: &Record) -> (u128, u128, u8, u16, u16) {
     let header = &record.header;
     (header.src, header.dst, header.protocol, header.src_port, header.dst_port)
 }
@@ -247,13 +247,13 @@ fn nfdump_counts_the_same_packets_and_bytes_in_what_softflowd_exports() {
 
 //------------ The verdict -----------------------------------------------------
 
-const INVENTORY: &str = "version: 1
+pub(crate) const INVENTORY: &str = "version: 1
 customers:
   - {id: acme, prefixes: [203.0.113.0/28, 2001:db8:2::/124]}
   - {id: globex, prefixes: [203.0.113.16/28, 2001:db8:2::10/124]}
 ";
 
-const MATCHES: &[&str] = &[
+pub(crate) const MATCHES: &[&str] = &[
     "{dst: 203.0.113.0/28}",
     "{dst: 203.0.113.0/24}",
     "{dst: 203.0.113.0/24, protocol: tcp, dst_port: 443}",

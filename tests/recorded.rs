@@ -66,6 +66,8 @@ pub(crate) fn settings() -> Settings {
         now: Timestamp(0),
         batch: RecordBatch::CAPACITY,
         names: Arc::new(Names::new()),
+        columns: None,
+        zone: None,
     }
 }
 

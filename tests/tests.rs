@@ -33,6 +33,8 @@ mod readme;
 mod recorded;
 mod refused;
 mod routers;
+mod rows;
+mod rows_recorded;
 mod sample;
 mod scenarios;
 mod tcpdump;

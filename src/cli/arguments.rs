@@ -180,6 +180,16 @@ pub(super) struct TrafficArguments {
     #[arg(long, env = "BLASTGATE_INNER", help_heading = "Traffic")]
     pub(super) inner: bool,
 
+    /// The time zone of local times in recordings that do not say it: a name, `+02:00`, or `UTC`.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BLASTGATE_ZONE",
+        allow_hyphen_values = true,
+        help_heading = "Traffic"
+    )]
+    pub(super) zone: Option<String>,
+
     /// Refuse recordings older than this [default: 7d].
     #[arg(long, value_name = "DURATION", env = "BLASTGATE_MAX_AGE", help_heading = "Judging")]
     pub(super) max_age: Option<String>,

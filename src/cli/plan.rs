@@ -1,6 +1,7 @@
 //! What was typed and what the config says, checked and joined into a plan.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -234,6 +235,7 @@ fn recordings(
     };
     let form = arguments.format.as_deref().map(form_named).transpose()?;
     let sampling = arguments.sampling;
+    let zone = arguments.zone.as_deref().map(zone_named).transpose()?;
     let mut recordings: Vec<Recording> = Vec::new();
     if arguments.traffic.is_empty() {
         for one in &config.traffic {
@@ -246,6 +248,12 @@ fn recordings(
                 label: label.or(one.label),
                 sampling: sampling.or(one.sampling),
                 inner: arguments.inner || one.inner,
+                columns: one.columns.clone().map(Arc::new),
+                zone: match (&zone, &one.zone) {
+                    (Some(zone), _) => Some(zone.clone()),
+                    (None, Some(name)) => Some(zone_named(&name.value)?),
+                    (None, None) => None,
+                },
                 observed_after: (one.observed == Observed::After).then_some(one.path.location),
             });
         }
@@ -262,11 +270,30 @@ fn recordings(
                 label,
                 sampling,
                 inner: arguments.inner,
+                columns: None,
+                zone: zone.clone(),
                 observed_after: None,
             });
         }
     }
     Ok(recordings)
+}
+
+/// Returns the time zone of a name, or of an offset such as `+02:00`.
+fn zone_named(name: &str) -> Result<jiff::tz::TimeZone> {
+    let offset = || {
+        let zoned = jiff::fmt::strtime::parse("%:z", name).ok()?;
+        Some(jiff::tz::TimeZone::fixed(zoned.offset()?))
+    };
+    if name == "UTC" || name == "Z" {
+        return Ok(jiff::tz::TimeZone::UTC);
+    }
+    offset().or_else(|| jiff::tz::TimeZone::get(name).ok()).ok_or_else(|| {
+        anyhow!(
+            "unknown time zone `{name}`; it is a name such as `Europe/Berlin`, an offset such as \
+             `+02:00`, or `UTC`"
+        )
+    })
 }
 
 /// Picks the scenarios that are asked for: all of the config's, unless some are named.

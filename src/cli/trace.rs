@@ -105,6 +105,16 @@ pub(super) struct TraceArguments {
     #[arg(long, env = "BLASTGATE_INNER", help_heading = "Traffic")]
     inner: bool,
 
+    /// The time zone of local times in recordings that do not say it: a name, `+02:00`, or `UTC`.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BLASTGATE_ZONE",
+        allow_hyphen_values = true,
+        help_heading = "Traffic"
+    )]
+    zone: Option<String>,
+
     /// When profiles without `start` end, as RFC 3339 [default: now].
     #[arg(long, value_name = "TIME", env = "BLASTGATE_NOW", help_heading = "Traffic")]
     now: Option<String>,
@@ -177,6 +187,7 @@ impl TraceArguments {
             direction: self.direction.clone(),
             sampling: self.sampling,
             inner: self.inner,
+            zone: self.zone.clone(),
             ..TrafficArguments::default()
         };
         (rules, traffic)

@@ -1,5 +1,6 @@
 //! The plain types every other part speaks: no input or output, no parsing of foreign text.
 
+pub mod columns;
 pub mod coverage;
 pub mod diagnostic;
 pub mod intervals;
@@ -15,6 +16,7 @@ pub mod source;
 pub mod time;
 pub mod units;
 
+pub use columns::Columns;
 pub use coverage::Coverage;
 pub use diagnostic::{Diagnostic, Severity};
 pub use inventory::{

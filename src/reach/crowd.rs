@@ -82,6 +82,35 @@ impl Shares {
     }
 }
 
+/// The running limits.
+struct Fronts {
+    /// In order.
+    all: Vec<usize>,
+    /// For each, the candidate's limit of the same packets that holds back all that it does.
+    kept_by: Vec<Option<usize>>,
+    /// The positions of those that none is kept for.
+    lost: Vec<usize>,
+    /// For each, the last of those that keep it or one before it.
+    last: Vec<usize>,
+}
+
+impl Fronts {
+    fn contains(&self, rule: usize) -> bool {
+        self.all.binary_search(&rule).is_ok()
+    }
+
+    /// Returns the limits in front of a running one that may hold back less of what comes to a
+    /// candidate's: they are gone, behind it, or more generous.
+    fn lost(&self, rule: usize, before: usize) -> Vec<usize> {
+        let count = self.all.partition_point(|front| *front < before);
+        if count > 0 && self.last[count - 1] >= rule {
+            let is_lost = |at: &usize| self.kept_by[*at].is_none_or(|after| after >= rule);
+            return (0..count).filter(is_lost).map(|at| self.all[at]).collect();
+        }
+        self.lost.iter().take_while(|at| **at < count).map(|at| self.all[*at]).collect()
+    }
+}
+
 impl Both<'_> {
     /// Finds the limits whose buckets the packets of others newly enter: meeting such a limit is
     /// worse than before, even if its figures are as generous.
@@ -94,7 +123,7 @@ impl Both<'_> {
         if self.change.nothing {
             return;
         }
-        let running = limits(self.running.set.rules.iter().map(|rule| &rule.action.value));
+        let running = self.fronts();
         let mut asked = 0;
         let touched = FAMILIES.map(|family| self.touched(family));
         for rule in limits(self.candidate.set.rules.iter().map(|rule| &rule.action.value)) {
@@ -106,7 +135,7 @@ impl Both<'_> {
                 && self.is_as_generous(rule, before)
                 && !self.changes_users(rule, before, &touched)
             {
-                let fronts = self.lost_fronts(rule, before, &running);
+                let fronts = running.lost(rule, before);
                 let is_entered = FAMILIES.into_iter().any(|family| {
                     let own = self.candidate.of(rule, family).wide();
                     let domain = meet(own, &touched[at(family)]);
@@ -122,7 +151,7 @@ impl Both<'_> {
                     let own = self.candidate.of(rule, family).wide();
                     self.running.meeting(0..self.running.set.rules.len(), own)
                 })
-                .filter(|before| running.binary_search(before).is_ok())
+                .filter(|before| running.contains(*before))
                 .filter(|before| self.is_as_generous(rule, *before))
                 .collect();
             near.sort_unstable();
@@ -134,7 +163,7 @@ impl Both<'_> {
             }
             let mut shares = None;
             for before in &near {
-                let fronts = self.lost_fronts(rule, *before, &running);
+                let fronts = running.lost(rule, *before);
                 let all = |family| self.candidate.of(rule, family).wide().to_vec();
                 // Mostly nothing enters at all.
                 let enters = |family, domain, budget: &mut Budget| {
@@ -212,17 +241,23 @@ impl Both<'_> {
         now.chain(before).flatten().cloned().collect()
     }
 
-    /// Returns the running limits in front of another that may hold back less of what comes to a
-    /// candidate limit: they are gone, behind it, or more generous.
-    fn lost_fronts(&self, rule: usize, before: usize, running: &[usize]) -> Vec<usize> {
-        let is_kept = |front: usize| {
-            let Some(after) = self.change.candidate_of[front] else { return false };
-            after < rule
-                && self.holds_back(after, front)
-                && self.running.set.rules[front].matches == self.candidate.set.rules[after].matches
-        };
-        let fronts = running.iter().copied().take_while(|front| *front < before);
-        fronts.filter(|front| !is_kept(*front)).collect()
+    /// Returns the running limits, each with the candidate's that holds back all that it does.
+    fn fronts(&self) -> Fronts {
+        let all = limits(self.running.set.rules.iter().map(|rule| &rule.action.value));
+        let kept_by = all.iter().map(|front| {
+            let after = self.change.candidate_of[*front]?;
+            let is_kept = self.holds_back(after, *front)
+                && self.running.set.rules[*front].matches
+                    == self.candidate.set.rules[after].matches;
+            is_kept.then_some(after)
+        });
+        let kept_by: Vec<Option<usize>> = kept_by.collect();
+        let lost = (0..all.len()).filter(|at| kept_by[*at].is_none()).collect();
+        let last = kept_by.iter().scan(0, |last, after| {
+            *last = after.map_or(*last, |after| after.max(*last));
+            Some(*last)
+        });
+        Fronts { last: last.collect(), lost, kept_by, all }
     }
 
     /// Returns whether a candidate limit holds back all that a running one does.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Recording;
 use crate::guardrails::{self, Evidence};
-use crate::model::Timestamp;
+use crate::input;
+use crate::model::{Diagnostic, ReadCounts, Timestamp};
 use crate::report::{self, Covered};
 
 /// What replay produced, and what was read for it.
@@ -105,4 +107,22 @@ pub(super) fn describe(
         not_judged: guardrails::not_judged(evidence),
         engines: replayed.engines.clone(),
     }
+}
+
+/// Asks what is meant where a capture holds packets and, in some of them, exports of flows. Which of
+/// the two is the traffic only the user knows.
+pub(super) fn meant_as(recording: &Recording, counts: &ReadCounts) -> Option<Diagnostic> {
+    let exports = counts.exports;
+    if exports == 0 || recording.form.is_some() {
+        return None;
+    }
+    let name = input::shown(&recording.path);
+    let message = format!(
+        "{name} holds packets, and {exports} of {} carry exports of flows: which of them is meant?",
+        counts.records
+    );
+    Some(Diagnostic::bare(message).help(
+        "`--format pcap` takes all packets as they are; `--format netflow` or `--format sflow` reads \
+         what is exported and nothing else",
+    ))
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::what_if::WhatIf;
 use crate::config::IntentConfig;
 use crate::guardrails::Standards;
 use crate::languages::{Language, Way};
-use crate::model::{Diagnostic, Direction, Label, Location, Match, Sampling, Sources};
+use crate::model::{Columns, Diagnostic, Direction, Label, Location, Match, Sampling, Sources};
 use crate::report::Command;
 use crate::traffic;
 
@@ -102,6 +103,10 @@ pub struct Recording {
     pub sampling: Option<Sampling>,
     /// Whether tunnels are looked through.
     pub inner: bool,
+    /// What its columns are called, if it is rows.
+    pub columns: Option<Arc<Columns>>,
+    /// The time zone of local times in it.
+    pub zone: Option<jiff::tz::TimeZone>,
     /// Where it says that it was recorded after the running rules, if it was.
     pub observed_after: Option<Location>,
 }
@@ -117,6 +122,8 @@ impl Recording {
             label: None,
             sampling: None,
             inner: false,
+            columns: None,
+            zone: None,
             observed_after: None,
         }
     }

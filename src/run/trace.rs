@@ -167,7 +167,7 @@ impl Run {
             code = 3;
         }
         let counts = reader.counts();
-        if let Some(question) = super::meant_as(&recording, &counts) {
+        if let Some(question) = super::evidence::meant_as(&recording, &counts) {
             self.problems.push(question);
             code = 3;
         }

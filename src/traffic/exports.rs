@@ -12,10 +12,7 @@ use super::capture::{self, Capture, Loss};
 use super::piece::Found;
 use super::{Opened, Piece, Settings, TrafficReader};
 use crate::model::ordinary::UDP;
-use crate::model::{
-    Diagnostic, Direction, Known, Label, Layers, NameId, PacketHeader, ReadCounts, Record,
-    RecordBatch, SamplingRate,
-};
+use crate::model::{Diagnostic, Layers, PacketHeader, ReadCounts, Record, RecordBatch};
 use crate::packet::{self, Carried, Datagram, LinkType};
 
 //------------ What is an export -----------------------------------------------
@@ -193,34 +190,6 @@ impl Out {
             counts: ReadCounts::default(),
             other: BTreeMap::new(),
             unread: BTreeMap::new(),
-        }
-    }
-
-    /// Returns a record that holds what the user said.
-    pub(super) fn record(&self, header: PacketHeader, exporter: NameId) -> Record {
-        let settings = &self.settings;
-        let mut header = header;
-        for (known, bit) in
-            [(settings.pop.is_some(), Known::POP), (settings.direction.is_some(), Known::DIRECTION)]
-        {
-            if known {
-                header.known = header.known.with(bit);
-            }
-        }
-        Record {
-            time_ns: 0,
-            duration_ns: 0,
-            header,
-            pop: settings.pop,
-            exporter: Some(exporter),
-            direction: settings.direction.unwrap_or(Direction::Ingress),
-            packets: 1,
-            bytes: 0,
-            weight: settings.sampling.unwrap_or(SamplingRate::UNSAMPLED).0,
-            label: settings.label.unwrap_or(Label::None),
-            customer: None,
-            source: settings.source,
-            number: 0,
         }
     }
 

@@ -5,21 +5,53 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::model::{
-    Diagnostic, Direction, Label, NameId, Names, ReadCounts, SamplingRate, SourceId, Timestamp,
+    Columns, Diagnostic, Direction, Known, Label, NameId, Names, PacketHeader, ReadCounts, Record,
+    SamplingRate, SourceId, Timestamp,
 };
 
+mod akvorado;
+mod aws_vpc;
 mod capture;
+mod cloudflare;
+mod csv;
 mod exports;
+mod flow;
+mod goflow2;
+mod jsonl;
 mod netflow;
+mod nfdump_csv;
+mod nfdump_json;
 mod pcap;
 mod piece;
+mod pmacct;
 mod profile;
+mod rows;
 mod sflow;
+mod suricata;
+mod tsv;
+mod zeek;
 
 pub use piece::Piece;
 
 /// Every form, in the order of detection.
-pub const FORMS: &[&Form] = &[&netflow::FORM, &sflow::FORM, &pcap::FORM, &profile::FORM];
+pub const FORMS: &[&Form] = &[
+    &netflow::FORM,
+    &sflow::FORM,
+    &pcap::FORM,
+    &nfdump_csv::FORM,
+    &nfdump_json::FORM,
+    &goflow2::FORM,
+    &akvorado::FORM,
+    &aws_vpc::FORM,
+    &cloudflare::FORM,
+    &zeek::FORM,
+    &suricata::FORM,
+    &pmacct::FORM,
+    &csv::FORM,
+    &tsv::FORM,
+    &jsonl::FORM,
+    &profile::FORM,
+];
 
 /// The largest recording that is text.
 pub const MAX_TEXT_BYTES: u64 = 64 << 20;
@@ -28,6 +60,10 @@ pub const MAX_TEXT_BYTES: u64 = 64 << 20;
 pub struct Form {
     /// What `--format` calls it.
     pub name: &'static str,
+    /// What its records can know.
+    pub knows: Knows,
+    /// Whether it is rows, of which the user may name the columns.
+    pub is_rows: bool,
     /// Whether files of this form are text, to be read whole so that problems can be shown in it.
     pub is_text: bool,
     /// Returns whether the first bytes of a (decompressed) file look like this form.
@@ -35,6 +71,31 @@ pub struct Form {
     /// Opens a file of this form. `input` is decompressed already. A form that is text returns
     /// all that is wrong with it; places are in the text of [`Settings::source`].
     pub open: fn(input: Box<dyn Read + Send>, settings: &Settings) -> Opened,
+}
+
+/// What the records of a form can know, for people; the readers set the known bits by the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Knows {
+    /// What one record is.
+    pub unit: &'static str,
+    /// TCP flags: exact, OR-ed over a flow, or not there.
+    pub flags: &'static str,
+    /// ICMP type and code.
+    pub icmp: &'static str,
+    /// Length of a packet: exact or a mean.
+    pub length: &'static str,
+    /// TTL or hop limit.
+    pub ttl: &'static str,
+    /// Fragment fields.
+    pub fragments: &'static str,
+    /// The layer that bytes are of.
+    pub bytes: &'static str,
+    /// Where the sampling rate is, and whether counts are multiplied by it.
+    pub sampling: &'static str,
+    /// How exact times are.
+    pub times: &'static str,
+    /// Whether it was recorded before or after enforcement.
+    pub enforcement: &'static str,
 }
 
 /// A reader, or all that is wrong with the file.
@@ -63,6 +124,39 @@ pub struct Settings {
     pub batch: usize,
     /// Interned PoP and exporter names.
     pub names: Arc<Names>,
+    /// What the user said about its columns, if anything; only for forms that are rows.
+    pub columns: Option<Arc<Columns>>,
+    /// The time zone of local times in it.
+    pub zone: Option<jiff::tz::TimeZone>,
+}
+
+impl Settings {
+    /// Returns a record that holds what the user said.
+    fn record(&self, header: PacketHeader, exporter: Option<NameId>) -> Record {
+        let mut header = header;
+        for (known, bit) in
+            [(self.pop.is_some(), Known::POP), (self.direction.is_some(), Known::DIRECTION)]
+        {
+            if known {
+                header.known = header.known.with(bit);
+            }
+        }
+        Record {
+            time_ns: 0,
+            duration_ns: 0,
+            header,
+            pop: self.pop,
+            exporter,
+            direction: self.direction.unwrap_or(Direction::Ingress),
+            packets: 1,
+            bytes: 0,
+            weight: self.sampling.unwrap_or(SamplingRate::UNSAMPLED).0,
+            label: self.label.unwrap_or(Label::None),
+            customer: None,
+            source: self.source,
+            number: 0,
+        }
+    }
 }
 
 /// Hands out one file, piece by piece.
@@ -91,5 +185,12 @@ pub trait TrafficReader: Send {
 
 /// Returns the form of a file by its first bytes.
 pub fn detect(start: &[u8]) -> Option<&'static Form> {
-    FORMS.iter().copied().find(|form| (form.detect)(start))
+    let mut found = FORMS.iter().copied().filter(|form| (form.detect)(start));
+    let first = found.next()?;
+    // Rows that may be of two forms are of neither.
+    let is_tie = first.is_rows && found.any(|other| other.is_rows);
+    (!is_tie).then_some(first)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,6 @@
 
 mod boot;
 mod fields;
-mod flow;
 mod samplers;
 mod sets;
 mod template;
@@ -28,14 +27,32 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::exports::{self, Exports, Kind, Out, number};
-use super::{Form, Opened, Settings};
+use super::flow::{Became, Flow};
+use super::{Form, Knows, Opened, Settings};
 use crate::model::{Address, NameId};
 use crate::packet::Datagram;
-use flow::{Became, Flow};
 use sets::{Message, Sets, Source};
 use template::Version;
 
-pub(super) const FORM: Form = Form { name: "netflow", is_text: false, detect, open };
+pub(super) const FORM: Form = Form {
+    name: "netflow",
+    knows: Knows {
+        unit: "flow",
+        flags: "OR-ed; exact of one packet",
+        icmp: "where exported",
+        length: "mean; exact of one packet, or where least = greatest",
+        ttl: "where least = greatest",
+        fragments: "where exported, of one packet",
+        bytes: "L3",
+        sampling: "in samplers, options or headers; not applied",
+        times: "milliseconds to a second",
+        enforcement: "where the exporter stands: say `observed`",
+    },
+    is_rows: false,
+    is_text: false,
+    detect,
+    open,
+};
 
 const MS_NS: i64 = 1_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -190,7 +207,7 @@ const CUT: &str = "cut off in the middle of an export";
 
 /// Adds what becomes of a flow of which one packet in so many was looked at.
 fn add(flow: &Flow, sampling: Option<u32>, exporter: NameId, out: &mut Out) {
-    match flow.record(exporter, out) {
+    match flow.record(Some(exporter), &out.settings) {
         Became::Record(mut record) => {
             if out.settings.sampling.is_none() {
                 match sampling {

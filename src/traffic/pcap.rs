@@ -18,14 +18,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::capture::{self, Capture, Loss};
 use super::exports;
 use super::piece::{Cut, Decoder};
-use super::{Form, Opened, Piece, Settings, TrafficReader};
+use super::{Form, Knows, Opened, Piece, Settings, TrafficReader};
 use crate::model::{
     Diagnostic, Direction, Family, Known, Label, PacketHeader, ReadCounts, Record, RecordBatch,
     SamplingRate,
 };
 use crate::packet::{self, Frame, Reason};
 
-pub(super) const FORM: Form = Form { name: "pcap", is_text: false, detect: capture::detect, open };
+pub(super) const FORM: Form = Form {
+    name: "pcap",
+    knows: Knows {
+        unit: "packet",
+        flags: "exact",
+        icmp: "exact",
+        length: "exact",
+        ttl: "exact",
+        fragments: "exact",
+        bytes: "L3",
+        sampling: "not in the file; taken as all packets",
+        times: "exact",
+        enforcement: "where it was taken: say `observed`",
+    },
+    is_rows: false,
+    is_text: false,
+    detect: capture::detect,
+    open,
+};
 
 fn open(input: Box<dyn Read + Send>, settings: &Settings) -> Opened {
     let capture = Capture::open(input, settings.name.clone())?;

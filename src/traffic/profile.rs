@@ -16,7 +16,7 @@ mod expand;
 
 use std::io::Read;
 
-use super::{Form, Opened, Piece, Settings, TrafficReader};
+use super::{Form, Knows, Opened, Piece, Settings, TrafficReader};
 use crate::model::{Diagnostic, ReadCounts};
 use expand::Expansion;
 
@@ -30,7 +30,25 @@ const MAX_PROBLEMS: usize = 1_000;
 /// The largest number of records to which one profile may expand: 5,000 sources for a day.
 const MAX_RECORDS: u64 = 500_000_000;
 
-pub(super) const FORM: Form = Form { name: "profile", is_text: true, detect, open };
+pub(super) const FORM: Form = Form {
+    name: "profile",
+    knows: Knows {
+        unit: "packets of one source in a second",
+        flags: "exact",
+        icmp: "exact",
+        length: "exact",
+        ttl: "exact",
+        fragments: "exact",
+        bytes: "L3",
+        sampling: "none",
+        times: "exact",
+        enforcement: "before",
+    },
+    is_rows: false,
+    is_text: true,
+    detect,
+    open,
+};
 
 /// Returns whether a file starts like a profile: text with a key of one at its left edge. Other
 /// YAML files of ours look alike and are refused by what is in them.

@@ -13,12 +13,30 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::exports::{self, Exports, Kind, Out, length, number};
-use super::{Form, Opened, Settings};
+use super::{Form, Knows, Opened, Settings};
 use crate::model::ordinary::{SCTP, TCP, UDP, UDPLITE};
 use crate::model::{Address, Family, Known, Layers, NameId, PacketHeader};
 use crate::packet::{self, Datagram, Frame, LinkType};
 
-pub(super) const FORM: Form = Form { name: "sflow", is_text: false, detect, open };
+pub(super) const FORM: Form = Form {
+    name: "sflow",
+    knows: Knows {
+        unit: "sampled packet",
+        flags: "exact",
+        icmp: "exact",
+        length: "exact",
+        ttl: "exact",
+        fragments: "exact",
+        bytes: "L3",
+        sampling: "per sample; not applied",
+        times: "of the capture",
+        enforcement: "where the agent stands: say `observed`",
+    },
+    is_rows: false,
+    is_text: false,
+    detect,
+    open,
+};
 
 /// By how much a sample may be older than its datagram.
 const LATE_NS: i64 = 1_000_000_000;
@@ -116,7 +134,7 @@ fn one(format: u64, sample: &[u8], time_ns: i64, exporter: NameId, out: &mut Out
         Became::Other(name) => out.other(name),
         Became::Unread(reason) => out.unread(reason, 1),
         Became::Packet { header, bytes } => {
-            let mut record = out.record(header, exporter);
+            let mut record = out.settings.record(header, Some(exporter));
             if out.settings.sampling.is_none() {
                 match u32::try_from(rate) {
                     Ok(rate @ 1..) => record.weight = rate,

@@ -123,7 +123,7 @@ fn with_folders(files: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn a_part_that_is_missing_from_its_list_is_found() {
     check(&with_folders(&[]), &[]);
-    let text = "mod capture; mod exports; mod piece; mod part; mod nflog;\npub const FORMS: &[&Form] = &[&part::FORM];";
+    let text = "mod capture; mod exports; mod flow; mod piece; mod rows; mod part; mod nflog;\npub const FORMS: &[&Form] = &[&part::FORM];";
     check(&with_folders(&[("traffic/mod.rs", text)]), &["nflog is missing from `const FORMS`"]);
     let text = "mod part; mod later; mod arguments;\nenum Command { Part(part::A) }\nmod plan; mod bounds; mod outputs;";
     check(&with_folders(&[("cli/mod.rs", text)]), &["later is missing from `enum Command`"]);
@@ -132,13 +132,13 @@ fn a_part_that_is_missing_from_its_list_is_found() {
 
 #[test]
 fn a_part_with_more_than_two_lines_is_found() {
-    let text = "mod capture; mod exports; mod piece; mod part;\npub const FORMS: &[&Form] = &[&part::FORM];\nfn f() { part::g() }";
+    let text = "mod capture; mod exports; mod flow; mod piece; mod rows; mod part;\npub const FORMS: &[&Form] = &[&part::FORM];\nfn f() { part::g() }";
     check(&with_folders(&[("traffic/mod.rs", text)]), &["part is used outside of `const FORMS`"]);
 }
 
 #[test]
 fn a_part_that_sees_its_sibling_is_found() {
-    let modules = "mod capture; mod exports; mod piece; mod part; mod ipfix;\n\
+    let modules = "mod capture; mod exports; mod flow; mod piece; mod rows; mod part; mod ipfix;\n\
         pub const FORMS: &[&Form] = &[&part::FORM, &ipfix::FORM];";
     for line in [
         "use super::part::Window;",

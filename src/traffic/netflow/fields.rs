@@ -1,11 +1,11 @@
 //! From the values of a record to what a flow record says.
 
 use super::boot::Boot;
-use super::flow::Flow;
 use super::template::{Slot, Values};
 use super::{Clock, MS_NS, SECOND_NS};
 use crate::model::ordinary::{ICMP, ICMPV6};
 use crate::model::{Direction, Fragment};
+use crate::traffic::flow::Flow;
 
 /// From 1900, where NTP begins, to 1970.
 const NTP_SECONDS: u64 = 2_208_988_800;
@@ -49,6 +49,7 @@ pub(super) fn flow(values: &Values, clock: Clock, boot: Option<Boot>) -> Flow {
         },
         packets,
         bytes,
+        is_length_rough: false,
         time_ns: times(values, clock, boot),
     }
 }

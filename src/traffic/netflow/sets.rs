@@ -7,13 +7,13 @@ use foldhash::fast::FixedState;
 
 use super::boot::Boot;
 use super::fields;
-use super::flow::{Became, Flow};
 use super::samplers::{Sampled, Samplers};
 use super::template::{Found, Slot, Template, Values, Version};
 use super::{CUT, Clock, SECOND_NS};
 use crate::model::{Address, NameId, Record};
 use crate::packet::{self, Frame, LinkType};
 use crate::traffic::exports::{Out, length, number};
+use crate::traffic::flow::{Became, Flow};
 
 /// How many templates, and sources, are kept.
 const TEMPLATES: usize = 1 << 16;
@@ -317,7 +317,10 @@ fn become_of(
         None => {
             let there = fields::flow(values, clock, boot);
             let back = fields::back(values, &there);
-            (there.record(exporter, out), back.map(|back: Flow| back.record(exporter, out)))
+            (
+                there.record(Some(exporter), &out.settings),
+                back.map(|back: Flow| back.record(Some(exporter), &out.settings)),
+            )
         }
     };
     std::iter::once(there).chain(back)
@@ -345,7 +348,7 @@ fn of_frame(
     if packets > 1 {
         return Became::Unread("sampled packets that stand for several");
     }
-    let mut record = out.record(header, exporter);
+    let mut record = out.settings.record(header, Some(exporter));
     let (from_ns, to_ns) = fields::times(values, clock, boot)
         .unwrap_or((clock.export_ns, clock.export_ns + SECOND_NS));
     (record.time_ns, record.duration_ns) = (from_ns, from_ns.abs_diff(to_ns));

@@ -4,10 +4,10 @@
 //! versions of the header did not have, and the port that holds type and code of ICMP, which may be an
 //! echo reply. That there is no IPv6 in it says nothing of IPv6.
 
-use super::flow::Flow;
 use super::{Clock, MS_NS};
 use crate::model::ordinary::ICMP;
 use crate::traffic::exports::{V5, number};
+use crate::traffic::flow::Flow;
 
 /// What the header of a datagram says.
 pub(super) struct Header {

@@ -189,6 +189,8 @@ fn settings() -> Settings {
         now: Timestamp(0),
         batch: 3,
         names: Arc::new(Names::new()),
+        columns: None,
+        zone: None,
     }
 }
 

@@ -22,6 +22,8 @@ fn settings() -> Settings {
         now: Timestamp::from_seconds(1_000_000),
         batch: 7,
         names: Arc::new(Names::new()),
+        columns: None,
+        zone: None,
     }
 }
 

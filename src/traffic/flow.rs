@@ -17,7 +17,7 @@
 
 use crate::model::ordinary::{ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE};
 use crate::model::{Direction, Family, Fragment, Known, Layers, NameId, PacketHeader, Record};
-use crate::traffic::exports::Out;
+use crate::traffic::Settings;
 
 /// The most that one flow can be: beyond, a counter is garbage.
 const MOST: u64 = 1 << 48;
@@ -46,6 +46,8 @@ pub(super) struct Flow {
     pub(super) packets: Option<u64>,
     /// Of IP packets (layer 3).
     pub(super) bytes: Option<u64>,
+    /// Whether bytes are not exact, and so not the length of a packet.
+    pub(super) is_length_rough: bool,
     /// No packet is before, and all are before.
     pub(super) time_ns: Option<(i64, i64)>,
 }
@@ -61,7 +63,7 @@ pub(super) enum Became {
 
 impl Flow {
     /// Makes a record. Its weight is the user's, or one.
-    pub(super) fn record(&self, exporter: NameId, out: &Out) -> Became {
+    pub(super) fn record(&self, exporter: Option<NameId>, settings: &Settings) -> Became {
         let (packets, bytes) = match (self.packets, self.bytes) {
             (Some(0), None | Some(0)) => return Became::Other("flow records of no packets"),
             (None | Some(0), _) => {
@@ -79,7 +81,7 @@ impl Flow {
         let Some((from_ns, to_ns)) = self.time_ns else {
             return Became::Unread("flow records without times");
         };
-        let mut record = out.record(self.header(packets, bytes), exporter);
+        let mut record = settings.record(self.header(packets, bytes), exporter);
         if let Some(direction) = self.direction {
             record.header.known = record.header.known.with(Known::DIRECTION);
             record.direction = direction;
@@ -112,7 +114,7 @@ impl Flow {
             header.ttl = least;
         }
         let length = match self.length {
-            _ if one => u32::try_from(bytes).ok(),
+            _ if one && !self.is_length_rough => u32::try_from(bytes).ok(),
             Some((least, greatest)) if least == greatest => Some(least),
             _ => None,
         };

@@ -1,0 +1,28 @@
+//! JSON objects, one a line or in a list, of which the user names the columns (`columns` in the config).
+
+use super::rows::{self, Preset};
+use super::{Form, Knows};
+
+pub(super) const FORM: Form = Form {
+    name: "jsonl",
+    knows: Knows {
+        unit: "flow or packet",
+        flags: "OR-ed; exact of one packet",
+        icmp: "where named, but for echo replies",
+        length: "mean; exact of one packet",
+        ttl: "of one packet, or where least = greatest",
+        fragments: "no",
+        bytes: "as `bytes: {layer: …}` says; else L3",
+        sampling: "as `sampling: {applied: …}` says; unknown without it",
+        times: "as they are rounded",
+        enforcement: "say `observed`",
+    },
+    is_rows: true,
+    is_text: false,
+    // Nothing in it says what its columns mean.
+    detect: |_| false,
+    open: |input, settings| rows::open_by_columns(&PRESET, input, settings),
+};
+
+const PRESET: Preset =
+    Preset { name: "jsonl", delimiters: b"", json: true, may_lack_v6: true, ..Preset::PLAIN };
