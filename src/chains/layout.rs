@@ -277,14 +277,18 @@ impl<'p> Writer<'p> {
                 Verdict::Within(limit, inner) => {
                     verdict = inner;
                     let bucket = of.bucket(limit);
-                    let loss = exceeding::loss(
-                        self.program,
-                        place.chain,
-                        &place.frames,
-                        guard,
-                        &mut self.steps,
-                    );
-                    match loss.filter(|_| !self.bounded.contains(&bucket)) {
+                    // Of a limit that is bounded in any place it is no matter.
+                    let loss = match self.bounded.contains(&bucket) {
+                        true => None,
+                        false => exceeding::loss(
+                            self.program,
+                            place.chain,
+                            &place.frames,
+                            guard,
+                            &mut self.steps,
+                        ),
+                    };
+                    match loss {
                         Some(loss) => {
                             let limit = RateLimit { exceed: loss.exceed, ..limit.clone() };
                             let intent = of.rule.remark.intent.as_ref().or(loss.intent);

@@ -81,6 +81,43 @@ pub struct Source {
 #[derive(Clone, Debug, std::default::Default)]
 pub struct Sources {
     files: Vec<Source>,
+    lines: Vec<Arc<Lines>>,
+}
+
+/// Where the lines of a text begin, and how many characters come before each block of it: reports
+/// ask for the places of all rules, and a text may be one long line.
+#[derive(Debug)]
+struct Lines {
+    starts: Vec<usize>,
+    characters: Vec<usize>,
+}
+
+/// Bytes of a block.
+const BLOCK: usize = 1_024;
+
+impl Lines {
+    fn new(text: &str) -> Lines {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
+        let mut characters = vec![0];
+        let mut before = 0;
+        for block in text.as_bytes().chunks(BLOCK) {
+            before += count(block);
+            characters.push(before);
+        }
+        Lines { starts, characters }
+    }
+
+    /// Returns how many characters begin before a byte.
+    fn before(&self, text: &str, end: usize) -> usize {
+        let block = end / BLOCK;
+        self.characters[block] + count(&text.as_bytes()[block * BLOCK..end])
+    }
+}
+
+/// Returns how many characters begin in these bytes.
+fn count(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| *byte & 0xc0 != 0x80).count()
 }
 
 impl Sources {
@@ -92,7 +129,9 @@ impl Sources {
     /// Adds a text and returns its number.
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> SourceId {
         let id = SourceId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(Source { name: name.into(), text: text.into() });
+        let text = text.into();
+        self.lines.push(Arc::new(Lines::new(&text)));
+        self.files.push(Source { name: name.into(), text });
         id
     }
 
@@ -118,16 +157,17 @@ impl Sources {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let before = &text[..end];
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (line, before[start..].chars().count() + 1)
+        let lines = &self.lines[location.source.0 as usize];
+        let line = lines.starts.partition_point(|start| *start <= end);
+        let start = lines.starts[line - 1];
+        (line, lines.before(text, end) - lines.before(text, start) + 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn lines_and_columns_count_characters_from_one() {
@@ -138,6 +178,24 @@ mod tests {
         assert_eq!(sources.line_column(at(2, 3)), (1, 2));
         assert_eq!(sources.line_column(at(4, 5)), (2, 1));
         assert_eq!(sources.line_column(at(99, 99)), (2, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn places_are_those_of_counting_from_the_start(
+            parts in prop::collection::vec(prop_oneof!["[aé\u{1f600}]{0,900}", Just("\n".to_owned())], 0..8),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let text = parts.concat();
+            let mut end = at.index(text.len() + 2);
+            let mut sources = Sources::new();
+            let id = sources.add("a", text.as_str());
+            let found = sources.line_column(Location { source: id, span: Span::new(end, end) });
+            end = text.floor_char_boundary(end);
+            let before: Vec<&str> = text[..end].split('\n').collect();
+            let column = before[before.len() - 1].chars().count() + 1;
+            prop_assert_eq!(found, (before.len(), column));
+        }
     }
 
     #[test]
