@@ -240,7 +240,7 @@ impl<'a> Reach<'a> {
             (both, budget)
         };
         let (both, budget) = read(Reading::Possible);
-        let is_open = conditions([self.running, self.candidate])
+        let is_open = conditions([self.running, self.candidate], |_, _| false)
             .iter()
             .any(|condition| condition.kind == UnmodelledKind::NotUnderstood);
         let certain = is_open.then(|| read(Reading::Certain));

@@ -524,7 +524,7 @@ firewall {{ family inet {{
     }
     let more = "routing-options { static { route 10.0.0.4/30 discard; } }\n";
     never_passes("rules.junos", &before, &format!("{before}{more}"));
-    let found = judge("rules.junos", Some(&before), &before.replace("edge", "edge"));
+    let found = judge("rules.junos", Some(&before), &before);
     assert_eq!(found.code, 0, "{:#}", found.result);
 }
 
@@ -605,4 +605,24 @@ fn a_clamp_of_segments_harms_nobody() {
         nft("ip saddr 10.9.9.9 accept\n    tcp flags syn tcp option maxseg size set rt mtu\n");
     let found = judge("rules.nft", Some(&before), &clamp);
     assert_eq!(found.code, 0, "{:#}", found.result);
+}
+
+#[test]
+fn many_rules_for_ports_are_judged_each_for_what_it_takes() {
+    let many: String = (0..60)
+        .map(|number| format!("    ip daddr 198.51.100.{number} udp dport {} drop\n", 100 + number))
+        .collect();
+    let mine = "# blastgate: id=mine intent target=a must_stop=90%\n    \
+                ip daddr 10.0.0.1 udp dport 53 drop\n";
+    let found = judge("rules.nft", Some(&nft(&many)), &nft(&format!("{many}    {mine}")));
+    assert_eq!(found.code, 0, "{:#}", found.result);
+    // The one that takes from b is found among them, for its later fragments as well.
+    for other in ["ip daddr 10.0.0.5 udp dport 7 drop\n", "udp dport 7 drop\n"] {
+        let wrong = nft(&format!("{many}    {mine}    {other}"));
+        let found = judge("rules.nft", Some(&nft(&many)), &wrong);
+        assert_eq!(found.code, 1, "{other}{:#}", found.result);
+        let wrong = nft(&format!("    {other}{many}    {mine}"));
+        let found = judge("rules.nft", None, &wrong);
+        assert_eq!(found.code, 1, "{other}{:#}", found.result);
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::budget;
-use super::rules::{Compiled, FAMILIES, conditions, named_pops};
+use super::rules::{Asked, Compiled, FAMILIES, conditions, named_pops};
 use super::search::{Answer, Budget, Question, solve};
 use super::space::Pops;
 
@@ -36,7 +36,10 @@ impl Order {
     /// Looks at every rule of a set; at those that a change concerns first, for as long as the
     /// budget lasts.
     pub fn of(set: &RuleSet, change: &Change) -> Order {
-        let pops = Pops::new(named_pops(set)).with_conditions(conditions([set]));
+        let pops = Pops::new(named_pops(set));
+        let asked = Asked::of([set], &pops);
+        let all = conditions([set], |_, rule| change.concerns(rule));
+        let pops = pops.with_conditions(all, |a, b| asked.are_parted(a, b));
         let compiled = Compiled::new(set, &pops, &NO_NAMES);
         let mut budget = budget();
         let mut order = Order::default();

@@ -128,6 +128,7 @@ pub(super) struct Both<'a> {
     pub(super) disturbed: Vec<usize>,
     /// By family: what the rules of both sets take that ask for what cannot be told.
     open: [Vec<HeaderSet>; 2],
+    asked: Asked,
 }
 
 /// What conditions that are not understood are taken for.
@@ -156,10 +157,17 @@ impl<'a> Both<'a> {
     ) -> Both<'a> {
         let named = [running, candidate].into_iter().flat_map(named_pops);
         let listed = inventory.pops.iter().flatten().map(|pop| pop.id.value.clone());
-        let pops = Pops::new(named.chain(listed)).with_conditions(
-            conditions([running, candidate]).into_iter().filter(|condition| {
+        let pops = Pops::new(named.chain(listed));
+        let asked = Asked::of([running, candidate], &pops);
+        let first = |set: usize, rule: usize| match set {
+            0 => change.disturbs(rule),
+            _ => change.concerns(rule),
+        };
+        let pops = pops.with_conditions(
+            conditions([running, candidate], first).into_iter().filter(|condition| {
                 reading == Reading::Possible || condition.kind == UnmodelledKind::NotRecorded
             }),
+            |a, b| asked.are_parted(a, b),
         );
         let disturbed = (0..running.rules.len()).filter(|rule| change.disturbs(*rule)).collect();
         let compiled = |set| Compiled::read(set, &pops, clean, reading);
@@ -176,6 +184,7 @@ impl<'a> Both<'a> {
             running,
             candidate,
             open,
+            asked,
             change,
             possible: FAMILIES.map(|family| possible(family, &pops)),
             pops,
@@ -192,7 +201,8 @@ impl<'a> Both<'a> {
         if !open.is_empty() {
             let hangs =
                 |other: &Header| open.iter().any(|set| set.contains(header) != set.contains(other));
-            packet.given = self.pops.given(header, hangs);
+            let is_asked = |condition: &Unmodelled| self.asked.of_header(condition, header);
+            packet.given = self.pops.given(header, hangs, is_asked);
         }
         packet
     }
@@ -417,15 +427,61 @@ pub(super) fn named_pops(set: &RuleSet) -> Vec<String> {
     pops
 }
 
-/// Returns the conditions of some sets that cannot be told, those that most rules hang on first.
-pub(super) fn conditions<const N: usize>(sets: [&RuleSet; N]) -> Vec<Unmodelled> {
-    let mut uses: BTreeMap<&Unmodelled, usize> = BTreeMap::new();
-    for term in sets.iter().flat_map(|set| &set.rules).flat_map(|rule| rule.matches.unmodelled()) {
-        *uses.entry(term).or_default() += 1;
+/// Returns the conditions of some sets that cannot be told: those of the rules that matter first,
+/// then those that most rules hang on.
+pub(super) fn conditions<const N: usize>(
+    sets: [&RuleSet; N],
+    first: impl Fn(usize, usize) -> bool,
+) -> Vec<Unmodelled> {
+    let mut uses: BTreeMap<&Unmodelled, (bool, usize)> = BTreeMap::new();
+    for (number, set) in sets.iter().enumerate() {
+        for (at, rule) in set.rules.iter().enumerate() {
+            for condition in rule.matches.unmodelled() {
+                let (matters, count) = uses.entry(condition).or_default();
+                *matters |= first(number, at);
+                *count += 1;
+            }
+        }
     }
-    let mut all: Vec<(&Unmodelled, usize)> = uses.into_iter().collect();
+    let mut all: Vec<(&Unmodelled, (bool, usize))> = uses.into_iter().collect();
     all.sort_by_key(|(condition, uses)| (std::cmp::Reverse(*uses), *condition));
     all.into_iter().map(|(condition, _)| condition.clone()).collect()
+}
+
+/// Which packets may hang on which condition that cannot be told.
+pub(super) struct Asked(BTreeMap<Unmodelled, [Vec<HeaderSet>; 2]>);
+
+impl Asked {
+    /// Looks at the rules of some sets; the table of the space holds no conditions yet.
+    pub(super) fn of<const N: usize>(sets: [&RuleSet; N], pops: &Pops) -> Asked {
+        let mut all: BTreeMap<Unmodelled, [Vec<HeaderSet>; 2]> = BTreeMap::new();
+        for rule in sets.iter().flat_map(|set| &set.rules) {
+            let unmodelled = rule.matches.unmodelled();
+            if unmodelled.is_empty() {
+                continue;
+            }
+            let takes = FAMILIES.map(|family| compile(&rule.matches, family, pops));
+            for condition in unmodelled {
+                let known = all.entry(condition.clone()).or_default();
+                for (known, takes) in known.iter_mut().zip(&takes) {
+                    known.extend(takes.wide().iter().cloned());
+                }
+            }
+        }
+        Asked(all)
+    }
+
+    /// Returns whether no packet hangs on both of two conditions.
+    pub(super) fn are_parted(&self, a: &Unmodelled, b: &Unmodelled) -> bool {
+        let (Some(a), Some(b)) = (self.0.get(a), self.0.get(b)) else { return false };
+        a.iter().zip(b).all(|(a, b)| a.iter().all(|a| b.iter().all(|b| !a.meets(b))))
+    }
+
+    /// Returns whether a header may hang on a condition.
+    fn of_header(&self, condition: &Unmodelled, header: &Header) -> bool {
+        let sets = self.0.get(condition).map(|sets| &sets[at(header.family)]);
+        sets.is_some_and(|sets| sets.iter().any(|set| set.contains(header)))
+    }
 }
 
 /// Returns what two unions of sets have in common.

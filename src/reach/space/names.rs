@@ -1,6 +1,6 @@
 //! What the numbers of the space stand for: PoPs, and conditions that cannot be told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Header;
 use crate::model::Unmodelled;
@@ -11,12 +11,16 @@ pub const OPEN: usize = 6;
 /// How many answers a field holds: its values are all their combinations.
 const ANSWERS: usize = 6;
 
+/// Of how many conditions it is looked at whether they can be one bit.
+const MOST: usize = 4_096;
+
 /// The PoPs that matter: all that are named, and one for any other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pops {
     names: Vec<String>,
-    /// Conditions that cannot be told, each of which is one bit of [`Header::open`].
-    conditions: Vec<Unmodelled>,
+    /// Conditions that cannot be told, and which bit of [`Header::open`] each is. Several may be one
+    /// bit, if no packet hangs on two of them.
+    conditions: BTreeMap<Unmodelled, usize>,
 }
 
 impl Pops {
@@ -26,37 +30,52 @@ impl Pops {
             names.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         // The number of any other must fit.
         names.truncate(usize::from(u16::MAX));
-        Pops { names, conditions: Vec::new() }
+        Pops { names, conditions: BTreeMap::new() }
     }
 
     /// Adds the conditions that cannot be told, the most important first; those beyond the number
-    /// that the space has room for are only bounded.
+    /// that the space has room for are only bounded. Of two conditions `parted` says whether no
+    /// packet hangs on both.
     #[must_use]
-    pub fn with_conditions(mut self, conditions: impl IntoIterator<Item = Unmodelled>) -> Pops {
-        for condition in conditions {
-            if self.conditions.len() == OPEN * ANSWERS {
-                break;
+    pub fn with_conditions(
+        mut self,
+        conditions: impl IntoIterator<Item = Unmodelled>,
+        parted: impl Fn(&Unmodelled, &Unmodelled) -> bool,
+    ) -> Pops {
+        let mut places: Vec<Vec<Unmodelled>> = Vec::new();
+        for condition in conditions.into_iter().take(MOST) {
+            if self.conditions.contains_key(&condition) {
+                continue;
             }
-            if !self.conditions.contains(&condition) {
-                self.conditions.push(condition);
-            }
+            let is_free = |place: &Vec<Unmodelled>| place.iter().all(|own| parted(own, &condition));
+            let at = if places.len() < OPEN * ANSWERS {
+                places.push(Vec::new());
+                places.len() - 1
+            } else if let Some(at) = places.iter().position(is_free) {
+                at
+            } else {
+                continue;
+            };
+            places[at].push(condition.clone());
+            self.conditions.insert(condition, at);
         }
         self
     }
 
     /// Returns the answers of a header that `hangs` says make a difference, if they were the other
-    /// ones; sorted.
+    /// ones; sorted. `is_asked` says whether a header may hang on a condition at all.
     pub(in super::super) fn given(
         &self,
         header: &Header,
         hangs: impl Fn(&Header) -> bool,
+        is_asked: impl Fn(&Unmodelled) -> bool,
     ) -> Vec<(String, bool)> {
         let mut given = Vec::new();
-        for (at, condition) in self.conditions.iter().enumerate() {
+        for (condition, at) in &self.conditions {
             let (field, bit) = (at / ANSWERS, at % ANSWERS);
             let mut other = *header;
             other.open[field] ^= 1 << bit;
-            if hangs(&other) {
+            if is_asked(condition) && hangs(&other) {
                 given.push((condition.text.clone(), header.open[field] >> bit & 1 == 1));
             }
         }
@@ -66,7 +85,7 @@ impl Pops {
 
     /// Returns the field and the bit of a condition; none if it is only bounded.
     pub(super) fn condition(&self, condition: &Unmodelled) -> Option<(usize, u32)> {
-        let at = self.conditions.iter().position(|own| own == condition)?;
+        let at = self.conditions.get(condition)?;
         Some((at / ANSWERS, (at % ANSWERS) as u32))
     }
 

@@ -58,7 +58,8 @@ pub(super) fn base(family: Family) -> u128 {
 
 pub(super) fn pops(random: &mut Random) -> Pops {
     let count = random.below(4) as usize;
-    Pops::new(POPS[..count].iter().map(|name| (*name).to_owned())).with_conditions(open())
+    Pops::new(POPS[..count].iter().map(|name| (*name).to_owned()))
+        .with_conditions(open(), |_, _| false)
 }
 
 /// Returns two conditions that no header shows, the second of them not understood.
