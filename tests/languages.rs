@@ -617,7 +617,8 @@ fn many_rules_for_ports_are_judged_each_for_what_it_takes() {
     let found = judge("rules.nft", Some(&nft(&many)), &nft(&format!("{many}    {mine}")));
     assert_eq!(found.code, 0, "{:#}", found.result);
     // The one that takes from b is found among them, for its later fragments as well.
-    for other in ["ip daddr 10.0.0.5 udp dport 7 drop\n", "udp dport 7 drop\n"] {
+    for rule in ["ip daddr 10.0.0.5 udp dport 7 drop\n", "udp dport 7 drop\n"] {
+        let other = &format!("# blastgate: intent target=a\n    {rule}");
         let wrong = nft(&format!("{many}    {mine}    {other}"));
         let found = judge("rules.nft", Some(&nft(&many)), &wrong);
         assert_eq!(found.code, 1, "{other}{:#}", found.result);
