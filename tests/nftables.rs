@@ -214,10 +214,9 @@ fn the_outage_of_the_story_is_caught_in_nftables_on_one_screen() {
     }
 }
 
-/// By hand: `cargo test --release -- --ignored hundred_thousand --nocapture`.
+/// `cargo bench --bench reading` says how fast.
 #[test]
-#[ignore = "a measurement"]
-fn a_hundred_thousand_rules_are_read_in_two_seconds() {
+fn a_hundred_thousand_rules_are_read() {
     let mut by_port = "table inet a { chain b { type filter hook forward priority 0;\n".to_owned();
     let mut by_address = by_port.clone();
     for number in 0..100_000_u32 {
@@ -228,10 +227,9 @@ fn a_hundred_thousand_rules_are_read_in_two_seconds() {
     }
     for (name, text) in [("by port", by_port), ("by address", by_address)] {
         let text = text + "}\n}\n";
-        let start = std::time::Instant::now();
         let (set, problems) = read(&text, languages::Path::Forward);
-        println!("{name}: {} rules in {:?}", set.rules.len(), start.elapsed());
-        assert!(!has_error(&problems), "{:?}", problems.first());
+        assert!(!has_error(&problems), "{name}: {:?}", problems.first());
+        assert!(set.rules.len() >= 100_000, "{name}: {}", set.rules.len());
     }
 }
 

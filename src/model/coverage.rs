@@ -36,6 +36,14 @@ impl Coverage {
         }
     }
 
+    /// Gives each file of several what is not judged of it.
+    pub fn add_not_judged(all: &mut [Coverage], not_judged: &[(Location, String)]) {
+        for coverage in all {
+            let own = not_judged.iter().filter(|(place, _)| place.source == coverage.source);
+            coverage.not_judged.extend(own.cloned());
+        }
+    }
+
     /// Returns how many rules are only bounded.
     pub fn bounded_rules(&self) -> usize {
         let places: BTreeSet<Location> = self.bounded.iter().map(|(place, _)| *place).collect();

@@ -18,7 +18,7 @@
 
 use super::{Files, Language, Sure, no_includes};
 use crate::junos as config;
-use crate::model::{Diagnostic, RuleSet, SourceId, Sources, Spanned};
+use crate::model::{Coverage, Diagnostic, RuleSet, SourceId, Sources, Spanned};
 use crate::remark;
 
 mod community;
@@ -113,10 +113,7 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     let besides = std::mem::take(&mut announced.besides);
     let (routes, mut problems) = announced.ordered();
     let mut set = rules::lay_out(routes, files, &mut problems);
-    for coverage in &mut set.coverage {
-        let own = besides.iter().filter(|(place, _)| place.source == coverage.source);
-        coverage.not_judged.extend(own.cloned());
-    }
+    Coverage::add_not_judged(&mut set.coverage, &besides);
     (set, problems)
 }
 

@@ -16,7 +16,7 @@
 
 use super::{Files, Language, Sure, no_includes};
 use crate::junos::{self, Tree};
-use crate::model::{Diagnostic, RuleSet};
+use crate::model::{Coverage, Diagnostic, RuleSet};
 
 mod addresses;
 mod applied;
@@ -50,10 +50,7 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     let judged = applied::choose(&tree, files, &mut problems);
     let mut set = filter::lay_out(&tree, &judged, files.files, &mut problems);
     let besides = applied::not_judged(&tree, &judged);
-    for coverage in &mut set.coverage {
-        let own = besides.iter().filter(|(place, _)| place.source == coverage.source);
-        coverage.not_judged.extend(own.cloned());
-    }
+    Coverage::add_not_judged(&mut set.coverage, &besides);
     (set, problems)
 }
 

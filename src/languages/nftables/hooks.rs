@@ -107,14 +107,9 @@ fn not_judged(ruleset: &Ruleset, met: &BTreeSet<(usize, usize)>) -> Vec<(Locatio
                     text.push_str(&format!(" {}", statement.value));
                 }
             }
-            for (_, elements) in sets
-                .iter()
-                .filter(|(name, _)| text.contains(name.as_str()))
-                .cloned()
-                .collect::<Vec<_>>()
-            {
-                text.push_str(&elements);
-            }
+            let named = sets.iter().filter(|(name, _)| text.contains(name.as_str()));
+            let elements: String = named.map(|(_, elements)| elements.as_str()).collect();
+            text.push_str(&elements);
             all.push((chain.location, text));
         }
     }
