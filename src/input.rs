@@ -79,7 +79,7 @@ fn is_stdin(path: &Path) -> bool {
 
 //------------ Reading -------------------------------------------------------
 
-/// Reads a whole text; a byte order mark is dropped.
+/// Reads a whole text, with its byte order mark if it has one: some readers refuse that.
 pub fn text(path: &Path) -> Result<String, InputError> {
     let name = shown(path);
     let reader: Box<dyn Read> =
@@ -97,10 +97,7 @@ pub fn text(path: &Path) -> Result<String, InputError> {
 
 fn into_text(name: String, bytes: Vec<u8>) -> Result<String, InputError> {
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(match text.strip_prefix('\u{feff}') {
-            Some(rest) => rest.to_owned(),
-            None => text,
-        }),
+        Ok(text) => Ok(text),
         Err(error) => Err(InputError::NotText { name, at: error.utf8_error().valid_up_to() }),
     }
 }
@@ -196,7 +193,7 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
             continue;
         }
         let before = files.len();
-        walk(path, extensions, &mut files)?;
+        walk(path, &|path| is_rule_file(path, extensions), &mut files)?;
         if files.len() == before {
             return Err(InputError::NoFiles {
                 name: shown(path),
@@ -206,6 +203,37 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
     }
     in_order(&mut files, |path| path);
     Ok(files)
+}
+
+/// Endings of files that are there beside rules and are none.
+const BESIDES: &[&str] =
+    &["md", "rst", "adoc", "html", "py", "bak", "orig", "rej", "old", "swp", "lock"];
+
+/// The largest file that is looked into for rules that nobody named, in bytes.
+const MOST_LOOKED_INTO: u64 = 1 << 20;
+
+/// How many such files are looked into.
+const MOST_OTHERS: usize = 1_000;
+
+/// Returns the files in the folders of a rule set that are not read as such, without those that are
+/// large, or hidden, or by their name something else.
+pub fn other_files(paths: &[PathBuf], extensions: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths.iter().filter(|path| path.is_dir()) {
+        let is_other = |path: &Path| {
+            let is_beside = is_rule_file(path, BESIDES) || shown(path).ends_with('~');
+            let is_small = || {
+                let metadata = fs::metadata(path);
+                metadata.is_ok_and(|it| it.is_file() && it.len() <= MOST_LOOKED_INTO)
+            };
+            !is_rule_file(path, extensions) && !is_beside && is_small()
+        };
+        // What cannot be walked was said where its rules are read.
+        let _ = walk(path, &is_other, &mut files);
+    }
+    in_order(&mut files, |path| path);
+    files.truncate(MOST_OTHERS);
+    files
 }
 
 /// Puts the files of a rule set in order, each once.
@@ -228,7 +256,11 @@ fn is_rule_file(path: &Path, extensions: &[&str]) -> bool {
     extension.is_some_and(|own| extensions.contains(&own))
 }
 
-fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<(), InputError> {
+fn walk(
+    folder: &Path,
+    is_wanted: &dyn Fn(&Path) -> bool,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), InputError> {
     let fault = |source| InputError::read(shown(folder), source);
     for entry in fs::read_dir(folder).map_err(fault)? {
         let entry = entry.map_err(fault)?;
@@ -238,12 +270,12 @@ fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<
         let path = entry.path();
         let kind = entry.file_type().map_err(fault)?;
         if kind.is_dir() {
-            walk(&path, extensions, files)?;
+            walk(&path, is_wanted, files)?;
         } else {
             // A link that leads nowhere is named by the reader; one to a folder is not followed,
             // so that no walk is endless.
             let is_folder = kind.is_symlink() && path.is_dir();
-            if !is_folder && is_rule_file(&path, extensions) {
+            if !is_folder && is_wanted(&path) {
                 files.push(path);
             }
         }

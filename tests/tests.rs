@@ -32,6 +32,7 @@ mod reach;
 mod readme;
 mod recorded;
 mod refused;
+mod refused_places;
 mod routers;
 mod rows;
 mod rows_recorded;
