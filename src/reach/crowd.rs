@@ -38,6 +38,9 @@ struct Shares {
     src: Ends,
 }
 
+/// What of a limit's packets shares no bucket with others', by family.
+type Parted = [Vec<HeaderSet>; 2];
+
 /// Why several owners share a bucket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
@@ -161,6 +164,7 @@ impl Both<'_> {
                 continue;
             }
             let mut shares = None;
+            let mut found: Vec<((u32, u32), bool, Option<Parted>)> = Vec::new();
             let own = FAMILIES.map(|family| self.own(rule, family));
             let taken = FAMILIES.map(|family| self.taken(rule, family, &own[at(family)]));
             for before in &near {
@@ -185,7 +189,7 @@ impl Both<'_> {
                 // never less.
                 asked += 1;
                 if asked > MAX_ASKED {
-                    self.crowded.insert(pair, true);
+                    found.push((pair, true, None));
                     continue;
                 }
                 let shares: &Shares =
@@ -212,8 +216,11 @@ impl Both<'_> {
                     sets.flat_map(|set| shares.parted(set, &entered)).collect::<Vec<HeaderSet>>()
                 });
                 let to_owners = entered.contains(&Why::Receivers) && shares.has_owned(customers);
+                found.push((pair, to_owners, Some(parted)));
+            }
+            for (pair, to_owners, parted) in found {
                 self.crowded.insert(pair, to_owners);
-                self.parted.insert(pair, parted);
+                self.parted.extend(parted.map(|parted| (pair, parted)));
             }
         }
     }
