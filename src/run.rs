@@ -42,7 +42,7 @@ use evidence::Replayed;
 use situations::Situation;
 
 pub use convert::{Converted, translate};
-pub use plan::{Plan, Recording, Running};
+pub use plan::{InventoryFile, Plan, Recording, Running};
 pub use trace::{Subject, Traced, Traces, trace};
 pub use watch::{Stage, Watch};
 pub use what_if::WhatIf;
@@ -309,13 +309,21 @@ impl Run {
             return Inventory::default();
         }
         let mut files = Vec::new();
-        for path in self.plan.inventory.clone() {
-            files.extend(self.text(&path));
+        for one in self.plan.inventory.clone() {
+            let InventoryFile { path, form, customer, customer_column } = one;
+            let file = self.text(&path);
+            files.extend(file.map(|file| inventory::Listed {
+                file,
+                form,
+                customer,
+                customer_column,
+            }));
         }
         if files.is_empty() {
             return Inventory::default();
         }
-        let (inventory, problems) = inventory::load(&self.sources, &files);
+        let vrf = self.plan.vrf.as_deref();
+        let (inventory, problems) = inventory::load_table(&self.sources, &files, vrf);
         self.problems.extend(problems);
         inventory
     }

@@ -120,7 +120,11 @@ const FOLDERS: &[Folder] = &[
         list: "const FORMS",
         helpers: &["capture", "exports", "flow", "piece", "rows"],
     },
-    Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
+    Folder {
+        name: "inventory",
+        list: "const FORMS",
+        helpers: &["collector", "customers", "names", "pages", "table"],
+    },
     Folder {
         name: "guardrails",
         list: "const GUARDRAILS",

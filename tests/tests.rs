@@ -17,6 +17,7 @@ mod guardrail_fixtures;
 mod guardrails;
 mod incidents;
 mod injection;
+mod inventories;
 mod iptables_kernel;
 mod kernel;
 mod languages;
