@@ -11,6 +11,7 @@ mod rule_sets;
 mod situations;
 mod trace;
 mod unknowns;
+mod waivers;
 mod watch;
 mod what_if;
 
@@ -97,6 +98,8 @@ impl Run {
             Needs::Rules => Inventory::default(),
             Needs::Inventory | Needs::Traffic => self.inventory(),
         };
+        let known = (given > Needs::Rules).then_some(&inventory);
+        let waivers = self.waivers(&candidate, known);
         if self.failed() {
             return self.cannot_judge();
         }
@@ -235,6 +238,7 @@ impl Run {
         for scenario in scenarios.iter().filter(|scenario| scenario.lacks_proportion(tally)) {
             self.problems.push(what_if::no_proportion(&scenario.name));
         }
+        let waivers = self.waive(waivers, &evidence, &mut findings.list);
         verdict::sort(&mut findings.list);
         let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
         let rows = summary::customers(&evidence, &what_if);
@@ -255,6 +259,7 @@ impl Run {
         } else {
             summary::summary(verdict, &findings.list, &rows, &attack)
         };
+        let summary = summary + &summary::waived(&findings.list);
         let next = next(verdict, &findings.list);
         Report {
             command: self.plan.command,
@@ -266,6 +271,7 @@ impl Run {
             limits,
             attack,
             strict: self.plan.strict,
+            waivers,
             unchanged: findings.unchanged.into_iter().collect(),
             findings: findings.list,
             evidence: evidence::describe(&replayed, &evidence, self.plan.standards.window_ns),
@@ -562,6 +568,7 @@ impl Run {
             limits: Vec::new(),
             attack: Vec::new(),
             strict: self.plan.strict,
+            waivers: Vec::new(),
             findings: Vec::new(),
             unchanged: Vec::new(),
             evidence: report::Evidence::default(),

@@ -41,5 +41,6 @@ mod tcpdump;
 mod trace;
 mod twin;
 mod unknown;
+mod waivers;
 mod within;
 mod witnesses;

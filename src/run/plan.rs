@@ -33,6 +33,10 @@ pub struct Plan {
     pub intents: Vec<(PathBuf, IntentConfig)>,
     /// Inventory files.
     pub inventory: Vec<PathBuf>,
+    /// Files of waivers.
+    pub waivers: Vec<PathBuf>,
+    /// Whether the candidate is all that the config names, and no part of it.
+    pub is_whole: bool,
     /// Recordings.
     pub traffic: Vec<Recording>,
     /// What-if.
@@ -66,7 +70,7 @@ impl Plan {
             Running::Path(path) => Some(path),
             _ => None,
         };
-        let texts = self.rules.iter().chain(running).chain(&self.inventory);
+        let texts = self.rules.iter().chain(running).chain(&self.inventory).chain(&self.waivers);
         texts.chain(recordings).chain(added).collect()
     }
 }
