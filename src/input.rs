@@ -122,6 +122,8 @@ pub struct Recording {
     pub start: Vec<u8>,
     /// All of it, from the first byte.
     pub reader: Box<dyn Read + Send>,
+    /// How it was compressed, if it was.
+    pub packed: Option<&'static str>,
 }
 
 /// Opens a recording: a file or standard input, plain, gzip or zstd (told by their first bytes).
@@ -131,15 +133,16 @@ pub fn recording(path: &Path) -> Result<Recording, InputError> {
         if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(open_file(path)?) };
     let fault = |source| InputError::read(&name, source);
     let (start, raw) = peek(raw).map_err(fault)?;
-    let plain: Box<dyn Read + Send> = if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, raw)))
+    let (packed, plain): (_, Box<dyn Read + Send>) = if start.starts_with(&[0x1f, 0x8b]) {
+        let raw = BufReader::with_capacity(1 << 16, raw);
+        ("gzip", Box::new(flate2::read::MultiGzDecoder::new(raw)))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(zstd::stream::read::Decoder::new(raw).map_err(fault)?)
+        ("zstd", Box::new(zstd::stream::read::Decoder::new(raw).map_err(fault)?))
     } else {
-        return Ok(Recording { start, reader: raw });
+        return Ok(Recording { start, reader: raw, packed: None });
     };
     let (start, reader) = peek(plain).map_err(fault)?;
-    Ok(Recording { start, reader })
+    Ok(Recording { start, reader, packed: Some(packed) })
 }
 
 /// Returns the first bytes of a reader, and a reader that still has them. An error after the

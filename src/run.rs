@@ -5,12 +5,14 @@ mod evidence;
 mod includes;
 mod intents;
 mod observed;
+mod open;
 mod plan;
 mod pops;
 mod rule_sets;
 mod situations;
 mod trace;
 mod unknowns;
+mod waivers;
 mod watch;
 mod what_if;
 
@@ -35,10 +37,10 @@ use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Progress, Replay};
 use crate::report::{self, ChangeSummary, Command, Report, Verdict};
 use crate::scenario::{Moves, RECORDED};
 use crate::summary;
-use crate::traffic::{self, Settings};
 use crate::verdict;
 
 use evidence::Replayed;
+use open::Opened;
 use situations::Situation;
 
 pub use convert::{Converted, translate};
@@ -97,6 +99,8 @@ impl Run {
             Needs::Rules => Inventory::default(),
             Needs::Inventory | Needs::Traffic => self.inventory(),
         };
+        let known = (given > Needs::Rules).then_some(&inventory);
+        let waivers = self.waivers(&candidate, known);
         if self.failed() {
             return self.cannot_judge();
         }
@@ -235,6 +239,7 @@ impl Run {
         for scenario in scenarios.iter().filter(|scenario| scenario.lacks_proportion(tally)) {
             self.problems.push(what_if::no_proportion(&scenario.name));
         }
+        let waivers = self.waive(waivers, &evidence, &mut findings.list);
         verdict::sort(&mut findings.list);
         let verdict = verdict::decide(&findings.list, self.plan.strict, self.failed());
         let rows = summary::customers(&evidence, &what_if);
@@ -255,6 +260,7 @@ impl Run {
         } else {
             summary::summary(verdict, &findings.list, &rows, &attack)
         };
+        let summary = summary + &summary::waived(&findings.list);
         let next = next(verdict, &findings.list);
         Report {
             command: self.plan.command,
@@ -266,6 +272,7 @@ impl Run {
             limits,
             attack,
             strict: self.plan.strict,
+            waivers,
             unchanged: findings.unchanged.into_iter().collect(),
             findings: findings.list,
             evidence: evidence::describe(&replayed, &evidence, self.plan.standards.window_ns),
@@ -365,7 +372,7 @@ impl Run {
         }
         let mut inputs = Vec::new();
         for (rank, recording) in recordings.iter().enumerate() {
-            if let Some(reader) = self.open(recording, names) {
+            if let Some(Opened { reader, .. }) = self.open(recording, names) {
                 let part = (rank + 1).saturating_sub(recorded) as u16;
                 inputs.push(Input { reader, rank: rank as u32, part });
             }
@@ -407,32 +414,7 @@ impl Run {
             if input.part == 0 {
                 replayed.add(&name, &counts);
             }
-            self.problems.extend(evidence::meant_as(recording, &counts));
-            if let Some(reason) = &counts.broken {
-                self.problems.push(
-                    Diagnostic::bare(format!(
-                        "{name} is corrupt after frame {}: {reason}",
-                        counts.frames.saturating_sub(1)
-                    ))
-                    .help("what follows there is not known; name a whole recording"),
-                );
-            }
-            if counts.records == 0 {
-                let why: Vec<String> = counts
-                    .unread
-                    .iter()
-                    .chain(&counts.other)
-                    .map(|(what, count)| format!("{count} {what}"))
-                    .collect();
-                let why = if why.is_empty() { "it is empty".to_owned() } else { why.join(", ") };
-                let help = if counts.unknown_sampling > 0 {
-                    "state with `--sampling N` for how many packets one of them stands"
-                } else {
-                    "a recording that shows nothing proves nothing; name another one"
-                };
-                let message = format!("{name} yields no record: {why}");
-                self.problems.push(Diagnostic::bare(message).help(help));
-            }
+            self.problems.extend(evidence::problems_of(recording, &counts));
         }
         if self.failed() {
             return None;
@@ -459,81 +441,6 @@ impl Run {
             return None;
         }
         Some(replayed)
-    }
-
-    fn open(
-        &mut self,
-        recording: &Recording,
-        names: &Arc<Names>,
-    ) -> Option<Box<dyn traffic::TrafficReader>> {
-        let name = input::shown(&recording.path);
-        let opened = match input::recording(&recording.path) {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.refuse(&error);
-                return None;
-            }
-        };
-        if opened.start.is_empty() {
-            self.problems.push(
-                Diagnostic::bare(format!("{name} is empty"))
-                    .help("a recording that shows nothing proves nothing; name another one"),
-            );
-            return None;
-        }
-        let Some(form) = recording.form.or_else(|| traffic::detect(&opened.start)) else {
-            let forms: Vec<&str> = traffic::FORMS.iter().map(|form| form.name).collect();
-            self.problems.push(
-                Diagnostic::bare(format!("{name} is no recording that is known"))
-                    .help(format!("known forms: {}; name one with `--format`", forms.join(", "))),
-            );
-            return None;
-        };
-        let (source, reader): (SourceId, Box<dyn std::io::Read + Send>) = if form.is_text {
-            match input::recorded_text(&name, opened, traffic::MAX_TEXT_BYTES) {
-                Ok(text) => {
-                    let reader = Box::new(std::io::Cursor::new(text.clone().into_bytes()));
-                    (self.sources.add(name.as_str(), text), reader)
-                }
-                Err(error) => {
-                    self.refuse(&error);
-                    return None;
-                }
-            }
-        } else {
-            (self.sources.add(name.as_str(), ""), opened.reader)
-        };
-        let settings = Settings {
-            source,
-            name: name.as_str().into(),
-            pop: recording.pop.as_deref().map(|pop| names.intern(pop)),
-            direction: recording.direction,
-            label: recording.label,
-            sampling: recording.sampling.and_then(|sampling| match sampling {
-                Sampling::OneIn(rate) => Some(rate),
-                Sampling::Unknown => None,
-            }),
-            inner: recording.inner,
-            now: self.plan.standards.now,
-            batch: self.plan.batch,
-            names: Arc::clone(names),
-            columns: recording.columns.clone(),
-            zone: recording.zone.clone(),
-        };
-        if settings.columns.is_some() && !form.is_rows {
-            self.problems.push(
-                Diagnostic::bare(format!("{name} is {}, which has no columns", form.name))
-                    .help("take `columns` away, or name the form of its rows with `format`"),
-            );
-            return None;
-        }
-        match (form.open)(reader, &settings) {
-            Ok(reader) => Some(reader),
-            Err(problems) => {
-                self.problems.extend(problems);
-                None
-            }
-        }
     }
 
     //-------- Reporting
@@ -570,6 +477,7 @@ impl Run {
             limits: Vec::new(),
             attack: Vec::new(),
             strict: self.plan.strict,
+            waivers: Vec::new(),
             findings: Vec::new(),
             unchanged: Vec::new(),
             evidence: report::Evidence::default(),

@@ -40,7 +40,7 @@ const LAYERS: &[&[&str]] = &[
     &["finding"],
     &["guardrails"],
     &["report"],
-    &["summary", "verdict", "result"],
+    &["summary", "verdict", "result", "waiver"],
     &["reports"],
     &["input"],
     &["run"],
@@ -73,6 +73,7 @@ const NARROW: &[(&str, &[&str])] = &[
     ("finding", &["model"]),
     ("report", &["model", "finding"]),
     ("verdict", &["model", "finding", "report"]),
+    ("waiver", &["model", "yaml", "words", "finding", "guardrails", "report"]),
     ("result", &["model", "finding", "guardrails", "report"]),
     ("reports", &["model", "finding", "report", "result"]),
     // Opening things needs to know nothing of what is in them.
@@ -133,7 +134,7 @@ const FOLDERS: &[Folder] = &[
     Folder {
         name: "reports",
         list: "const FORMS",
-        helpers: &["diagnostics", "entries", "escape", "schema", "show", "trace"],
+        helpers: &["diagnostics", "entries", "escape", "limits", "schema", "show", "trace"],
     },
     Folder {
         name: "cli",

@@ -42,5 +42,6 @@ mod tcpdump;
 mod trace;
 mod twin;
 mod unknown;
+mod waivers;
 mod within;
 mod witnesses;

@@ -88,6 +88,16 @@ pub(super) struct RuleArguments {
     #[arg(long, value_name = "NAME", env = "BLASTGATE_VRF", help_heading = "Materials")]
     pub(super) vrf: Option<String>,
 
+    /// Files of waivers: findings that someone accepts until a date; repeat for several.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLASTGATE_WAIVERS",
+        value_delimiter = '\n',
+        help_heading = "Materials"
+    )]
+    pub(super) waivers: Vec<PathBuf>,
+
     /// The config [default: `blastgate.yaml`, from here upwards to the first folder with `.git`].
     #[arg(
         long,

@@ -35,6 +35,7 @@ mod report;
 mod schema;
 mod show;
 mod trace;
+mod waive;
 
 /// The smoke test for network and DDoS mitigation rules.
 #[derive(Debug, Parser)]
@@ -63,6 +64,8 @@ enum Command {
     Trace(Box<trace::TraceArguments>),
     /// Write the rules in another language, where that is exact.
     Convert(Box<convert::ConvertArguments>),
+    /// Add a waiver to a file: accept what was found until a date, at most 90 days ahead.
+    Waive(waive::WaiveArguments),
     /// Render a saved result again, in other forms.
     Report(report::ReportArguments),
     /// Drill into a saved result: one customer, one rule, one PoP.
@@ -109,6 +112,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Waive(arguments) => waive::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

@@ -49,8 +49,6 @@ pub(super) fn plan(
         }
         None => (Config::default(), PathBuf::new()),
     };
-    let mut problems = Vec::new();
-    not_yet(&config, &mut problems);
     let inside = |path: &Spanned<String>| {
         if path.value == "-" { PathBuf::from("-") } else { folder.join(&path.value) }
     };
@@ -67,6 +65,11 @@ pub(super) fn plan(
     let of_config = config.rules.as_ref().and_then(|rules| rules.language.as_ref());
     let language = arguments.language.as_deref().or(of_config.map(|name| name.value.as_str()));
     let inventory = inventories(arguments, &config, &inside)?;
+    let waivers = if arguments.waivers.is_empty() {
+        config.waivers.iter().map(inside).collect()
+    } else {
+        arguments.waivers.clone()
+    };
     let attack = config.labels.attack.iter().map(|one| (Label::Attack, one.clone()));
     let legit = config.labels.legit.iter().map(|one| (Label::Legit, one.clone()));
     let threads = match traffic.and_then(|traffic| traffic.threads) {
@@ -93,6 +96,8 @@ pub(super) fn plan(
         intents: config.intents.iter().map(|one| (inside(&one.file), one.clone())).collect(),
         inventory,
         vrf: arguments.vrf.clone().or(config.vrf.as_ref().map(|name| name.value.clone())),
+        waivers,
+        is_whole: arguments.rules.is_empty(),
         traffic: recordings,
         scenarios,
         labels: attack.chain(legit).collect(),
@@ -107,7 +112,7 @@ pub(super) fn plan(
         strict: arguments.strict,
         threads,
         batch: batch.map_or(RecordBatch::CAPACITY, |batch| batch as usize),
-        problems,
+        problems: Vec::new(),
         sources,
     }))
 }
@@ -149,18 +154,6 @@ fn running(arguments: &RuleArguments, rules: &[PathBuf]) -> Result<Running> {
         bail!("rules from standard input are in no git repository; name files or folders");
     }
     Ok(running)
-}
-
-/// What a config may say and is not acted on yet must not be passed over in silence: it could
-/// only make the verdict worse.
-fn not_yet(config: &Config, problems: &mut Vec<Diagnostic>) {
-    for waivers in &config.waivers {
-        problems.push(
-            Diagnostic::warning(waivers.location, "waivers are not read yet")
-                .label("nothing is waived")
-                .help("findings count as if there were no waivers"),
-        );
-    }
 }
 
 fn language_named(name: &str) -> Result<&'static Language> {
@@ -355,18 +348,23 @@ fn scenarios(
     Ok(config.scenarios.iter().filter(is_wanted).map(what_if).collect())
 }
 
+/// Returns the time that is meant: the one named, or now.
+pub(super) fn clock(now: Option<&str>) -> Result<Timestamp> {
+    match now {
+        Some(text) => words::time(text).map_err(|wrong| anyhow!("--now: {}", wrong.message)),
+        None => {
+            let now = jiff::Timestamp::now().as_nanosecond();
+            Ok(Timestamp(i64::try_from(now).context("the system clock is out of range")?))
+        }
+    }
+}
+
 fn standards(now: Option<&str>, max_age: Option<&str>, config: &Config) -> Result<Standards> {
     let said = |flag: &str, wrong: words::Wrong| {
         let help = wrong.help.map(|help| format!("; {help}")).unwrap_or_default();
         anyhow!("{flag}: {}{help}", wrong.message)
     };
-    let now = match now {
-        Some(text) => words::time(text).map_err(|wrong| said("--now", wrong))?,
-        None => {
-            let now = jiff::Timestamp::now().as_nanosecond();
-            Timestamp(i64::try_from(now).context("the system clock is out of range")?)
-        }
-    };
+    let now = clock(now)?;
     let max_traffic_age_ns = match max_age {
         Some(text) => words::duration(text).map_err(|wrong| said("--max-age", wrong))?,
         None => config.evidence.max_traffic_age_ns,

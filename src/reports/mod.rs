@@ -16,6 +16,7 @@ mod github;
 mod gitlab;
 mod json;
 mod junit;
+mod limits;
 mod markdown;
 mod sarif;
 pub mod schema;

@@ -36,6 +36,10 @@ pub struct Plan {
     pub inventory: Vec<InventoryFile>,
     /// The VRF whose table of the inventory is judged by; none if nobody said.
     pub vrf: Option<String>,
+    /// Files of waivers.
+    pub waivers: Vec<PathBuf>,
+    /// Whether the candidate is all that the config names, and no part of it.
+    pub is_whole: bool,
     /// Recordings.
     pub traffic: Vec<Recording>,
     /// What-if.
@@ -70,7 +74,7 @@ impl Plan {
             _ => None,
         };
         let inventory = self.inventory.iter().map(|file| &file.path);
-        let texts = self.rules.iter().chain(running).chain(inventory);
+        let texts = self.rules.iter().chain(running).chain(inventory).chain(&self.waivers);
         texts.chain(recordings).chain(added).collect()
     }
 }
