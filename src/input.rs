@@ -116,6 +116,14 @@ fn open_file(path: &Path) -> Result<File, InputError> {
     Ok(file)
 }
 
+/// Returns how many bytes a file has; nothing of standard input and what is not there.
+pub fn size(path: &Path) -> Option<u64> {
+    if is_stdin(path) {
+        return None;
+    }
+    fs::metadata(path).ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
+}
+
 /// A recording, decompressed.
 pub struct Recording {
     /// Its first bytes.

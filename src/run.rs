@@ -1,6 +1,7 @@
 //! The wiring: a checked plan in, a report out.
 
 mod convert;
+mod doctor;
 mod evidence;
 mod includes;
 mod intents;
@@ -44,6 +45,7 @@ use open::Opened;
 use situations::Situation;
 
 pub use convert::{Converted, translate};
+pub use doctor::{Doctored, doctor, doctor_stopped};
 pub use plan::{InventoryFile, Plan, Recording, Running};
 pub use trace::{Subject, Traced, Traces, trace};
 pub use watch::{Stage, Watch};

@@ -134,12 +134,21 @@ const FOLDERS: &[Folder] = &[
     Folder {
         name: "reports",
         list: "const FORMS",
-        helpers: &["diagnostics", "entries", "escape", "limits", "schema", "show", "trace"],
+        helpers: &[
+            "diagnostics",
+            "doctor",
+            "entries",
+            "escape",
+            "limits",
+            "schema",
+            "show",
+            "trace",
+        ],
     },
     Folder {
         name: "cli",
         list: "enum Command",
-        helpers: &["arguments", "bounds", "outputs", "plan"],
+        helpers: &["arguments", "bounds", "outputs", "plan", "progress"],
     },
 ];
 

@@ -7,6 +7,7 @@ mod common;
 mod convert;
 mod determinism;
 mod dialects;
+mod doctor;
 mod everyday;
 mod exabgp;
 mod exporters;

@@ -1,16 +1,12 @@
 //! `blastgate check`: the gate.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use anyhow::Result;
 use clap::Args;
 
 use super::arguments::{RuleArguments, TrafficArguments};
-use super::{When, judge};
+use super::judge;
+use super::progress::Progress;
 use crate::run;
-
-/// How many records lie between two ticks of progress where nobody is looking.
-const TICK: u64 = 5_000_000;
 
 /// What `check` takes.
 #[derive(Args, Debug)]
@@ -28,48 +24,4 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<u8> {
         let progress = Progress::new(when, is_terminal, quiet);
         run::check(plan, &watch, &|records| progress.add(records))
     })
-}
-
-/// Shows how far reading has come: a line that renews itself on a terminal, plain ticks elsewhere.
-struct Progress {
-    bar: Option<indicatif::ProgressBar>,
-    ticks: bool,
-    records: AtomicU64,
-}
-
-impl Progress {
-    fn new(when: When, is_terminal: bool, quiet: bool) -> Progress {
-        let wanted = match when {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => !quiet,
-        };
-        let bar = (wanted && is_terminal).then(|| {
-            let style = indicatif::ProgressStyle::with_template("{human_pos} records, {per_sec}")
-                .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner());
-            let bar = indicatif::ProgressBar::new_spinner().with_style(style);
-            bar.enable_steady_tick(std::time::Duration::from_millis(200));
-            bar
-        });
-        Progress { ticks: wanted && !is_terminal, bar, records: AtomicU64::new(0) }
-    }
-
-    fn add(&self, records: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(records);
-            return;
-        }
-        let before = self.records.fetch_add(records, Ordering::Relaxed);
-        if self.ticks && before / TICK != (before + records) / TICK {
-            anstream::eprintln!("read {} records", (before + records) / TICK * TICK);
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }

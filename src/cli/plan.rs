@@ -33,7 +33,9 @@ pub(super) fn plan(
     here: &Path,
 ) -> Result<std::result::Result<Plan, ConfigProblems>> {
     let mut sources = Sources::new();
-    let (config, folder) = match find(arguments, here)? {
+    let found = find(arguments, here)?;
+    let shown = found.as_deref().map(input::shown);
+    let (config, folder) = match found {
         Some(path) => {
             let text = input::text(&path)?;
             let source = sources.add(input::shown(&path), text.as_str());
@@ -86,6 +88,7 @@ pub(super) fn plan(
     };
     Ok(Ok(Plan {
         command: if traffic.is_some() { Command::Check } else { Command::Lint },
+        config: shown,
         staged: arguments.staged,
         running: running(arguments, &rules)?,
         rules,

@@ -4,7 +4,7 @@
 //! An address may mean several things, one in each VRF: there is one table per VRF, and a run is
 //! about one of them. Forms that know no VRFs speak of the one that the run is about.
 
-use crate::model::{Diagnostic, Inventory, Severity, SourceId, Sources};
+use crate::model::{Diagnostic, Inventory, Severity, Source, SourceId, Sources};
 
 mod akvorado_networks;
 mod collector;
@@ -95,7 +95,6 @@ pub fn load_table(
     let mut problems = Vec::new();
     for listed in files {
         let source = sources.get(listed.file);
-        let start: &str = source.text.get(..4096).unwrap_or(&source.text);
         if source.text.trim().is_empty() {
             problems.push(
                 Diagnostic::bare(format!("inventory {} is empty", source.name))
@@ -103,8 +102,7 @@ pub fn load_table(
             );
             continue;
         }
-        let told = || FORMS.iter().copied().find(|form| (form.detect)(&source.name, start));
-        match listed.form.or_else(told) {
+        match listed.form.or_else(|| detect_form(source)) {
             Some(form) => match misfit(form, listed, &source.name) {
                 Some(problem) => problems.push(problem),
                 None => problems.extend((form.read)(sources, listed, &mut into)),
@@ -129,6 +127,12 @@ pub fn load_table(
         );
     }
     (inventory, problems)
+}
+
+/// Returns the form of a text, by its name and its first bytes.
+pub fn detect_form(source: &Source) -> Option<&'static Form> {
+    let start: &str = source.text.get(..4096).unwrap_or(&source.text);
+    FORMS.iter().copied().find(|form| (form.detect)(&source.name, start))
 }
 
 /// Returns what the user says of a file that its form has no use for.

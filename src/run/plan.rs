@@ -18,6 +18,8 @@ use crate::traffic;
 pub struct Plan {
     /// What is asked. For a lint there are neither recordings nor scenarios.
     pub command: Command,
+    /// The config that was read, as it is shown; none if there is none.
+    pub config: Option<String>,
     /// The candidate: files and folders.
     pub rules: Vec<PathBuf>,
     /// Whether the candidate is what the git index has at these paths, not the working tree.
