@@ -7,6 +7,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
 
@@ -51,6 +53,12 @@ pub enum InputError {
         name: String,
         /// What was looked for.
         extensions: String,
+    },
+    /// A folder without anything to read.
+    #[error("{name} holds no recording")]
+    NoRecordings {
+        /// The folder, or the pattern.
+        name: String,
     },
     /// Standard input was asked for twice.
     #[error("standard input can be read only once")]
@@ -134,11 +142,39 @@ pub struct Recording {
     pub packed: Option<&'static str>,
 }
 
+/// How many bytes were read of what lies on disk, compressed as it lies there.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    /// Returns how many.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Metered<R> {
+    input: R,
+    meter: Meter,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.meter.0.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
 /// Opens a recording: a file or standard input, plain, gzip or zstd (told by their first bytes).
-pub fn recording(path: &Path) -> Result<Recording, InputError> {
+/// `meter` counts what is read of a file.
+pub fn recording(path: &Path, meter: &Meter) -> Result<Recording, InputError> {
     let name = shown(path);
-    let raw: Box<dyn Read + Send> =
-        if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(open_file(path)?) };
+    let raw: Box<dyn Read + Send> = if is_stdin(path) {
+        Box::new(io::stdin())
+    } else {
+        Box::new(Metered { input: open_file(path)?, meter: meter.clone() })
+    };
     let fault = |source| InputError::read(&name, source);
     let (start, raw) = peek(raw).map_err(fault)?;
     let (packed, plain): (_, Box<dyn Read + Send>) = if start.starts_with(&[0x1f, 0x8b]) {
@@ -207,7 +243,7 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
             continue;
         }
         let before = files.len();
-        walk(path, extensions, &mut files)?;
+        walk(path, &|file| is_rule_file(file, extensions), &mut files)?;
         if files.len() == before {
             return Err(InputError::NoFiles {
                 name: shown(path),
@@ -217,6 +253,61 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
     }
     in_order(&mut files, |path| path);
     Ok(files)
+}
+
+/// Returns the recordings that a path stands for: a file as it is; a folder with all files in it and
+/// below; a pattern (`*`, `?`, `[…]`) of which there is no file with all that it matches. Hidden ones
+/// are left out.
+pub fn recordings(path: &Path) -> Result<Vec<PathBuf>, InputError> {
+    let is_there = || fs::symlink_metadata(path).is_ok();
+    let mut files = Vec::new();
+    if is_stdin(path) || path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    } else if path.is_dir() {
+        walk(path, &|_| true, &mut files)?;
+    } else if !is_there() && path.to_str().is_some_and(pattern::is_pattern) {
+        for found in unfold(path)? {
+            match found.is_dir() {
+                true => walk(&found, &|_| true, &mut files)?,
+                false => files.push(found),
+            }
+        }
+    } else {
+        return Ok(vec![path.to_owned()]);
+    }
+    if files.is_empty() {
+        return Err(InputError::NoRecordings { name: shown(path) });
+    }
+    in_order(&mut files, |path| path);
+    Ok(files)
+}
+
+/// Returns all paths that a pattern matches, part by part.
+fn unfold(path: &Path) -> Result<Vec<PathBuf>, InputError> {
+    let mut found = vec![PathBuf::new()];
+    for part in path.components() {
+        let Some(name) = part.as_os_str().to_str().filter(|name| pattern::is_pattern(name)) else {
+            found.iter_mut().for_each(|path| path.push(part));
+            continue;
+        };
+        let mut matched = Vec::new();
+        for folder in &found {
+            let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            if !listed.is_dir() {
+                continue;
+            }
+            let fault = |source| InputError::read(shown(listed), source);
+            for entry in fs::read_dir(listed).map_err(fault)? {
+                let own = entry.map_err(fault)?.file_name();
+                if own.to_str().is_some_and(|own| pattern::matches(name, own)) {
+                    matched.push(folder.join(own));
+                }
+            }
+        }
+        found = matched;
+    }
+    found.retain(|path| fs::symlink_metadata(path).is_ok());
+    Ok(found)
 }
 
 /// Puts the files of a rule set in order, each once.
@@ -239,7 +330,11 @@ fn is_rule_file(path: &Path, extensions: &[&str]) -> bool {
     extension.is_some_and(|own| extensions.contains(&own))
 }
 
-fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<(), InputError> {
+fn walk(
+    folder: &Path,
+    is_meant: &dyn Fn(&Path) -> bool,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), InputError> {
     let fault = |source| InputError::read(shown(folder), source);
     for entry in fs::read_dir(folder).map_err(fault)? {
         let entry = entry.map_err(fault)?;
@@ -249,12 +344,12 @@ fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<
         let path = entry.path();
         let kind = entry.file_type().map_err(fault)?;
         if kind.is_dir() {
-            walk(&path, extensions, files)?;
+            walk(&path, is_meant, files)?;
         } else {
             // A link that leads nowhere is named by the reader; one to a folder is not followed,
             // so that no walk is endless.
             let is_folder = kind.is_symlink() && path.is_dir();
-            if !is_folder && is_rule_file(&path, extensions) {
+            if !is_folder && is_meant(&path) {
                 files.push(path);
             }
         }
@@ -434,7 +529,8 @@ mod tests {
         fs::write(&zst, zstd::encode_all(content.as_slice(), 3).expect("compressed"))
             .expect("a file");
         for path in [plain, gz, zst] {
-            let mut recording = recording(&path).expect("a recording");
+            let meter = Meter::default();
+            let mut recording = recording(&path, &meter).expect("a recording");
             assert_eq!(recording.start, content[..START_BYTES]);
             let mut read = Vec::new();
             recording.reader.read_to_end(&mut read).expect("all of it");

@@ -41,7 +41,6 @@ use crate::summary;
 use crate::verdict;
 
 use evidence::Replayed;
-use open::Opened;
 use situations::Situation;
 
 pub use convert::{Converted, translate};
@@ -75,6 +74,8 @@ struct Run {
     notes: Vec<String>,
     /// The texts of the running and of the candidate set.
     parsed: [Option<rule_sets::Parsed>; 2],
+    /// How much was read of recordings.
+    meter: input::Meter,
 }
 
 impl Run {
@@ -85,11 +86,13 @@ impl Run {
             running: rule_sets::running_name(&plan.running),
             notes: Vec::new(),
             parsed: [None, None],
+            meter: input::Meter::default(),
             plan,
         }
     }
 
     fn check(&mut self, watch: &Watch, progress: &(dyn Fn(u64) + Sync)) -> Report {
+        self.meter = watch.meter();
         let [running, candidate] = self.rule_sets();
         let is_lint = self.plan.command == Command::Lint;
         let given = match (is_lint, self.plan.inventory.is_empty()) {
@@ -176,7 +179,8 @@ impl Run {
                 progress(done.records);
             };
             watch.turn_to(Stage::Traffic);
-            match self.replay(sets.sets, &judges, &attribution, &names, what_if, &progress) {
+            match self.replay(sets.sets, &judges, &attribution, &names, what_if, (watch, &progress))
+            {
                 Some(replayed) => replayed,
                 None => return self.cannot_judge(),
             }
@@ -346,7 +350,7 @@ impl Run {
         attribution: &Attribution<'_>,
         names: &Arc<Names>,
         (moves, added): (&Moves, &[PathBuf]),
-        progress: &(dyn Fn(Progress) + Sync),
+        (watch, progress): (&Watch, &(dyn Fn(Progress) + Sync)),
     ) -> Option<Replayed> {
         if self.plan.traffic.is_empty() {
             self.problems.push(
@@ -355,7 +359,7 @@ impl Run {
             );
             return None;
         }
-        let mut recordings = self.plan.traffic.clone();
+        let mut recordings = self.recordings();
         recordings.sort_by_key(|recording| input::shown(&recording.path));
         let is_unknown = |one: &Recording| one.sampling == Some(Sampling::Unknown);
         let unknown = recordings.iter().filter(|one| is_unknown(one));
@@ -372,9 +376,13 @@ impl Run {
         if recordings.iter().filter(|recording| recording.path.as_os_str() == "-").count() > 1 {
             self.refuse(&input::InputError::StdinTwice);
         }
+        let paths = recordings.iter().map(|recording| recording.path.as_path());
+        watch.expect(paths.filter_map(input::size).sum());
+        let is_late = recordings.len() > open::MOST_OPEN;
         let mut inputs = Vec::new();
         for (rank, recording) in recordings.iter().enumerate() {
-            if let Some(Opened { reader, .. }) = self.open(recording, names) {
+            if let Some(opened) = self.open(recording, names) {
+                let reader = if is_late { opened.late() } else { opened.reader };
                 let part = (rank + 1).saturating_sub(recorded) as u16;
                 inputs.push(Input { reader, rank: rank as u32, part });
             }

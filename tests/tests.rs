@@ -33,6 +33,7 @@ mod rates;
 mod reach;
 mod readme;
 mod recorded;
+mod recordings;
 mod refused;
 mod routers;
 mod rows;

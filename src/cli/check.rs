@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<u8> {
     let CheckArguments { rules, traffic } = arguments;
     let (when, quiet) = (traffic.progress, rules.quiet);
     judge(rules, Some(traffic), move |plan, is_terminal, watch| {
-        let progress = Progress::new(when, is_terminal, quiet);
+        let progress = Progress::new(when, is_terminal, quiet, &watch);
         run::check(plan, &watch, &|records| progress.add(records))
     })
 }

@@ -86,7 +86,7 @@ pub(super) fn run(arguments: &DoctorArguments) -> Result<u8> {
     let in_run = Arc::clone(&watch);
     let (when, quiet) = (traffic.progress, rules.quiet);
     let found = bounds.within(&watch, move || {
-        let progress = Progress::new(when, errors, quiet);
+        let progress = Progress::new(when, errors, quiet, &in_run);
         run::doctor(plan, &in_run, &|records| progress.add(records))
     })?;
     let mut found = match found {

@@ -72,6 +72,7 @@ struct Parts {
 
 impl Run {
     fn doctor(&mut self, watch: &Watch, progress: &(dyn Fn(u64) + Sync)) -> Doctor {
+        self.meter = watch.meter();
         let [running, candidate] = self.rule_sets();
         let mut parts = Parts { rules: self.about_rules(&running, &candidate), ..Parts::default() };
         let inventory = self.inventory();
@@ -194,10 +195,11 @@ impl Run {
         watch: &Watch,
         progress: &(dyn Fn(u64) + Sync),
     ) {
+        let is_named = !self.plan.traffic.is_empty();
         let mut recordings: Vec<(Recording, Option<String>)> =
-            self.plan.traffic.iter().cloned().map(|one| (one, None)).collect();
+            self.recordings().into_iter().map(|one| (one, None)).collect();
         recordings.sort_by_key(|(recording, _)| input::shown(&recording.path));
-        if recordings.is_empty() {
+        if !is_named {
             self.problems.push(
                 Diagnostic::bare("no traffic is named: what would be hurt?")
                     .help("name a recording with `--traffic FILE`, or in `blastgate.yaml`"),
@@ -208,6 +210,8 @@ impl Run {
             Some((Recording::plain(scenario.adds.clone()?), Some(name)))
         }));
         watch.turn_to(super::Stage::Traffic);
+        let paths = recordings.iter().map(|(recording, _)| recording.path.as_path());
+        watch.expect(paths.filter_map(input::size).sum());
         for (recording, scenario) in recordings {
             let mut traffic = empty(&recording, scenario);
             if recording.sampling == Some(Sampling::Unknown) {
@@ -235,7 +239,7 @@ impl Run {
         traffic: &mut Traffic,
         progress: &dyn Fn(u64),
     ) {
-        let Opened { mut reader, form, packed } = opened;
+        let Opened { mut reader, form, packed, .. } = opened;
         traffic.form = Some(form.name.to_owned());
         traffic.compression = packed.map(str::to_owned);
         traffic.knows = knows(&form.knows);
