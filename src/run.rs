@@ -80,7 +80,7 @@ impl Run {
             sources: plan.sources.clone(),
             problems: plan.problems.clone(),
             running: rule_sets::running_name(&plan.running),
-            notes: Vec::new(),
+            notes: plan.notes.clone(),
             parsed: [None, None],
             plan,
         }

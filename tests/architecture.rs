@@ -135,7 +135,7 @@ const FOLDERS: &[Folder] = &[
     Folder {
         name: "cli",
         list: "enum Command",
-        helpers: &["arguments", "bounds", "outputs", "plan"],
+        helpers: &["arguments", "bounds", "by_traffic", "outputs", "plan"],
     },
 ];
 

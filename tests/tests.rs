@@ -3,6 +3,7 @@
 mod bad_input;
 mod bounds;
 mod captures;
+mod ci;
 mod common;
 mod convert;
 mod determinism;
