@@ -17,6 +17,7 @@ mod git;
 mod guardrail_fixtures;
 mod guardrails;
 mod incidents;
+mod init;
 mod injection;
 mod iptables_kernel;
 mod kernel;

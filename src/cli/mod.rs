@@ -29,6 +29,7 @@ mod ci;
 mod completions;
 mod convert;
 mod explain;
+mod init;
 mod lint;
 mod man;
 mod outputs;
@@ -76,6 +77,8 @@ enum Command {
     Show(show::ShowArguments),
     /// Print the JSON schema of what this program writes.
     Schema(schema::SchemaArguments),
+    /// Write the files that a repository of rules begins with; nothing is overwritten.
+    Init(init::InitArguments),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
     Explain(explain::ExplainArguments),
     /// Print what a shell needs to complete commands and flags.
@@ -121,6 +124,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
