@@ -495,6 +495,47 @@ impl Drop for Output {
     }
 }
 
+/// Whether a file that is made can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is read.
+    Plain,
+    /// It is a program.
+    Executable,
+}
+
+/// What became of a file that was to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It is there now.
+    Written,
+    /// Something was there already, and is as it was.
+    Kept,
+}
+
+/// Makes a file, and the folders that it lies in, unless anything is there by that name.
+pub fn create(path: &Path, content: &[u8], mode: Mode) -> io::Result<Made> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(Made::Kept);
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if mode == Mode::Executable {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    match options.open(path) {
+        Ok(mut file) => file.write_all(content).map(|()| Made::Written),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Kept),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

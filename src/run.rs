@@ -84,7 +84,7 @@ impl Run {
             sources: plan.sources.clone(),
             problems: plan.problems.clone(),
             running: rule_sets::running_name(&plan.running),
-            notes: Vec::new(),
+            notes: plan.notes.clone(),
             parsed: [None, None],
             meter: input::Meter::default(),
             plan,

@@ -148,7 +148,7 @@ const FOLDERS: &[Folder] = &[
     Folder {
         name: "cli",
         list: "enum Command",
-        helpers: &["arguments", "bounds", "outputs", "plan", "progress"],
+        helpers: &["arguments", "bounds", "by_traffic", "outputs", "plan", "progress"],
     },
 ];
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bounds;
 mod captures;
+mod ci;
 mod common;
 mod convert;
 mod determinism;
@@ -17,6 +18,7 @@ mod git;
 mod guardrail_fixtures;
 mod guardrails;
 mod incidents;
+mod init;
 mod injection;
 mod inventories;
 mod iptables_kernel;

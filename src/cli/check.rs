@@ -4,9 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::arguments::{RuleArguments, TrafficArguments};
-use super::judge;
-use super::progress::Progress;
-use crate::run;
+use super::by_traffic::{Judged, judge_by_traffic};
 
 /// What `check` takes.
 #[derive(Args, Debug)]
@@ -19,9 +17,5 @@ pub(super) struct CheckArguments {
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<u8> {
     let CheckArguments { rules, traffic } = arguments;
-    let (when, quiet) = (traffic.progress, rules.quiet);
-    judge(rules, Some(traffic), move |plan, is_terminal, watch| {
-        let progress = Progress::new(when, is_terminal, quiet, &watch);
-        run::check(plan, &watch, &|records| progress.add(records))
-    })
+    judge_by_traffic(Judged { rules, traffic, prepare: |_| Ok(()) })
 }

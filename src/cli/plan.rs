@@ -115,6 +115,7 @@ pub(super) fn plan(
         strict: arguments.strict,
         threads,
         batch: batch.map_or(RecordBatch::CAPACITY, |batch| batch as usize),
+        notes: Vec::new(),
         problems: Vec::new(),
         sources,
     }))

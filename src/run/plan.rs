@@ -60,6 +60,8 @@ pub struct Plan {
     pub threads: usize,
     /// How many records go into a batch.
     pub batch: usize,
+    /// What is to be known about how the plan was made.
+    pub notes: Vec<String>,
     /// Problems with the plan itself that make a verdict impossible.
     pub problems: Vec<Diagnostic>,
     /// The texts read so far.
