@@ -31,6 +31,9 @@ fn doctor(folder: &Path, arguments: &[&str]) -> (i32, String, Value) {
     (code, screen + &errors, result)
 }
 
+/// Files besides the good ones.
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
 const BY: &[&str] =
     &["rules.yaml", "--inventory", "inventory.yaml", "--traffic", "traffic.yaml", "--now", NOW];
 
@@ -107,7 +110,7 @@ fn what_cannot_be_used_is_never_called_usable() {
     let config = "version: 1\ntraffic:\n  - path: flows.csv\n    format: csv\n    sampling: 1\n    \
                   columns: {src: src, dst: dst, protocol: protocol, packets: packets, bytes: bytes, \
                   time: {field: time, unit: s}}\n";
-    let cases: [(&[(&str, &[u8])], &[&str], &str); 8] = [
+    let cases: [(Files<'_>, &[&str], &str); 8] = [
         (&[("traffic.yaml", b"")], BY, "traffic.yaml is empty"),
         (&[("traffic.yaml", old.as_bytes())], BY, "is 59 days old"),
         (&[("inventory.yaml", b"")], BY, "inventory inventory.yaml is empty"),

@@ -255,7 +255,7 @@ impl Run {
             }
             while let Some(batch) = piece.decode() {
                 for record in batch.iter() {
-                    ward.see(&record, &traffic.path, &mut sums);
+                    ward.see(record, &traffic.path, &mut sums);
                 }
                 progress(batch.len() as u64);
             }
