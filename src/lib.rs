@@ -44,6 +44,7 @@
 //!
 //! - [`finding`], [`guardrails`]: what was found; one file a guardrail, evidence in, findings out.
 //! - [`report`]: everything that outputs may show.
+//! - [`waiver`]: what someone accepted until a date, taken from the findings.
 //! - [`summary`], [`verdict`]: evidence and findings into the rows of a report, and into PASS,
 //!   FAIL or CANNOT JUDGE.
 //! - [`result`]: the report as it is saved and shown, to JSON and back.
@@ -109,5 +110,6 @@ pub mod tally;
 pub mod trace;
 pub mod traffic;
 pub mod verdict;
+pub mod waiver;
 pub mod words;
 pub mod yaml;

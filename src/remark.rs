@@ -5,13 +5,20 @@
 //! blastgate: intent target=acme,tag:web may_affect=acme may_reach=all must_stop=90% summary="…"
 //! ```
 //!
-//! Both may stand in one comment, in any order. A language finds the comments and takes off their
+//! Both may stand in one comment, in any order. A comment that begins with `waive` accepts findings
+//! about the rule until a date, and says nothing else:
+//!
+//! ```text
+//! blastgate: waive guardrail=shared_bucket until=2026-12-01 owner=netops reason="until v2" customers=a,b
+//! ```
+//!
+//! A language finds the comments and takes off their
 //! sign; what they mean is the same everywhere. A comment that looks as if it were meant for us
 //! and cannot be read is an error: an intent must not get lost.
 
 #![expect(clippy::result_large_err, reason = "there are few problems, and none on a hot path")]
 
-use crate::model::{Diagnostic, Intent, Location, Share, Span, Spanned, Timestamp};
+use crate::model::{Diagnostic, Intent, Location, Share, Span, Spanned, Timestamp, Waiver};
 use crate::words::{self, Wrong};
 use crate::yaml::nearest;
 
@@ -30,6 +37,8 @@ pub struct Remark {
     pub expires: Option<Spanned<Timestamp>>,
     /// What it is for.
     pub intent: Option<Intent>,
+    /// What is accepted of it; the rule is for [`Remark::waivers_of`] to name.
+    pub waivers: Vec<Waiver>,
 }
 
 /// What may be said of the rule itself.
@@ -48,6 +57,10 @@ const OF_INTENT: &[&str] = &[
 
 /// The word that opens an intent.
 const INTENT: &str = "intent";
+
+/// The word that opens a waiver, and what may be said of it.
+const WAIVE: &str = "waive";
+const OF_WAIVER: &[&str] = &["guardrail", "customers", "reason", "until", "owner"];
 
 const EXAMPLE: &str =
     "write `blastgate: id=NAME intent target=CUSTOMER may_affect=CUSTOMER must_stop=90%`";
@@ -70,6 +83,15 @@ pub fn read(text: &str, location: Location) -> Result<Option<Remark>, Diagnostic
 }
 
 impl Remark {
+    /// Returns its waivers, for a rule that is called so.
+    pub fn waivers_of(&self, rule: &str) -> Vec<Waiver> {
+        let named = |one: &Waiver| Waiver {
+            rule: Spanned::new(rule.to_owned(), one.location),
+            ..one.clone()
+        };
+        self.waivers.iter().map(named).collect()
+    }
+
     /// Returns whether it says nothing.
     pub fn is_empty(&self) -> bool {
         *self == Remark::default()
@@ -80,7 +102,8 @@ impl Remark {
     /// # Errors
     ///
     /// What both say: the problem names both places.
-    pub fn add(&mut self, other: Remark) -> Result<(), Diagnostic> {
+    pub fn add(&mut self, mut other: Remark) -> Result<(), Diagnostic> {
+        self.waivers.append(&mut other.waivers);
         fn join<T>(
             own: &mut Option<T>,
             other: Option<T>,
@@ -153,8 +176,9 @@ impl<'t> Reader<'t> {
         }
         let spaced = rest.trim_start();
         let first = spaced.split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or("");
-        let known = || OF_RULE.iter().chain(OF_INTENT).chain([&INTENT]);
+        let known = || OF_RULE.iter().chain(OF_INTENT).chain([&INTENT, &WAIVE]);
         let assigns = spaced[first.len()..].starts_with('=') || first == INTENT;
+        let assigns = assigns || first == WAIVE;
         let is_meant = spaced.starts_with([':', '='])
             || (rest.starts_with(char::is_whitespace)
                 && assigns
@@ -218,6 +242,10 @@ impl<'t> Reader<'t> {
     }
 
     fn remark(&self, words: &[Word<'t>]) -> Result<Remark, Diagnostic> {
+        if let Some(opens) = words.iter().find(|word| word.key == WAIVE && word.value.is_none()) {
+            let waivers = vec![self.waiver(opens, words)?];
+            return Ok(Remark { waivers, ..Remark::default() });
+        }
         let mut remark = Remark::default();
         let mut intent = Stated::default();
         let opens = words.iter().find(|word| word.key == INTENT && word.value.is_none());
@@ -259,6 +287,50 @@ impl<'t> Reader<'t> {
             remark.intent = Some(intent.finish(self.at(opens))?);
         }
         Ok(remark)
+    }
+
+    fn waiver(&self, opens: &Word<'t>, words: &[Word<'t>]) -> Result<Waiver, Diagnostic> {
+        for (number, word) in words.iter().enumerate() {
+            if let Some(first) = words[..number].iter().find(|other| other.key == word.key) {
+                let message = format!("`{}` is stated twice", word.key.escape_debug());
+                let problem = Diagnostic::error(self.at(word), message).label("stated again");
+                return Err(problem.also(self.at(first), "first here").help("keep one of them"));
+            }
+            if !OF_WAIVER.contains(&word.key) && !std::ptr::eq(word, opens) {
+                let message = format!("unknown key `{}` in a waiver", word.key.escape_debug());
+                let problem = Diagnostic::error(self.at(word), message).label("not known");
+                let help = match nearest(word.key, OF_WAIVER.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "known here: {}; quote a value with spaces, and put what is no waiver into a \
+                         comment of its own",
+                        OF_WAIVER.join(", ")
+                    ),
+                };
+                return Err(problem.help(help));
+            }
+        }
+        let needed = |key: &str| {
+            words.iter().find(|word| word.key == key).ok_or_else(|| {
+                Diagnostic::error(self.at(opens), format!("the waiver has no `{key}`"))
+                    .label(format!("`{key}` is missing"))
+                    .help(
+                        "write `blastgate: waive guardrail=ID until=DATE owner=WHO reason=\"WHY\"`",
+                    )
+            })
+        };
+        let customers = words.iter().find(|word| word.key == "customers");
+        let location = self.at(opens);
+        Ok(Waiver {
+            guardrail: self.line(needed("guardrail")?)?,
+            // Whoever reads the comment knows at which rule it stands.
+            rule: Spanned::new(String::new(), location),
+            customers: customers.map(|word| self.selectors(word)).transpose()?.unwrap_or_default(),
+            reason: self.line(needed("reason")?)?.value,
+            until: self.value(needed("until")?, words::time)?,
+            owner: self.line(needed("owner")?)?.value,
+            location,
+        })
     }
 
     fn unknown(&self, word: &Word<'_>) -> Diagnostic {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
-use crate::model::{Coverage, Diagnostic, Location, Share, Sources, Timestamp};
+use crate::model::{Coverage, Diagnostic, Location, Share, Sources, Timestamp, Waiver};
 
 pub mod trace;
 
@@ -87,6 +87,8 @@ pub struct Report {
     pub strict: bool,
     /// What the guardrails found about this change, worst first.
     pub findings: Vec<Finding>,
+    /// What someone accepted until a date, and what became of that.
+    pub waivers: Vec<WaiverUse>,
     /// How many findings concern rules that the change leaves alone: (guardrail, count).
     pub unchanged: Vec<(&'static str, usize)>,
     /// What the verdict rests on.
@@ -99,6 +101,31 @@ pub struct Report {
     pub sources: Sources,
     /// The one next command or step.
     pub next: Option<String>,
+}
+
+/// A waiver and what became of it.
+#[derive(Clone, Debug)]
+pub struct WaiverUse {
+    /// The waiver.
+    pub waiver: Waiver,
+    /// What became of it.
+    pub state: WaiverState,
+    /// How many findings it waives, alone or with others.
+    pub findings: usize,
+}
+
+/// What became of a waiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaiverState {
+    /// It waives something.
+    Used,
+    /// It waives nothing, though what it is about was looked at.
+    Unused,
+    /// Its date has passed.
+    Expired,
+    /// What it is about was not looked at in this run.
+    Idle,
 }
 
 /// What was compared.

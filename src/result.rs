@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Level;
-use crate::report::{Command, Verdict};
+use crate::report::{Command, Verdict, WaiverState};
 
+pub mod doctor;
 mod make;
 mod read;
 
@@ -47,6 +48,12 @@ pub struct RunResult {
     pub attack: Vec<Attack>,
     /// What the guardrails found about this change: errors, unknowns, warnings.
     pub findings: Vec<Finding>,
+    /// How many findings are waived: they are listed, and do not count for the verdict.
+    #[serde(default)]
+    pub waived_findings: usize,
+    /// What someone accepted until a date, and what became of that.
+    #[serde(default)]
+    pub waivers: Vec<Waiver>,
     /// How many findings concern rules that the change leaves alone, by guardrail.
     pub unchanged_findings: BTreeMap<String, usize>,
     /// The manual pages of the guardrails that found something, by id.
@@ -63,6 +70,29 @@ pub struct RunResult {
     /// Where files lie in the repository, by the name that they have here, where that is not it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+}
+
+/// Findings of one guardrail about one rule, accepted until a date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Waiver {
+    /// The guardrail.
+    pub guardrail: String,
+    /// The rule.
+    pub rule: String,
+    /// Whose harm is accepted; nobody for findings that are about the rule alone.
+    pub customers: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// Who accepts it.
+    pub owner: String,
+    /// From then on the findings count again.
+    pub until: String,
+    /// Where it stands.
+    pub location: Place,
+    /// What became of it.
+    pub state: WaiverState,
+    /// How many findings it waives, alone or with others.
+    pub findings: usize,
 }
 
 /// What was compared.

@@ -496,6 +496,7 @@ pub fn summary(
             let hurt: Vec<&CustomerImpact> = customers
                 .iter()
                 .filter(|row| row.affected && !row.intended && !row.protected)
+                .filter(|row| !is_waived(findings, &row.id))
                 .collect();
             let names: BTreeSet<&str> = hurt.iter().map(|row| row.id.as_str()).collect();
             match hurt.first() {
@@ -516,7 +517,10 @@ pub fn summary(
         Verdict::CannotJudge => first_line(findings, Level::Unknown)
             .unwrap_or_else(|| "the materials cannot be used".to_owned()),
         Verdict::Pass => {
-            let mut parts = vec!["nobody is affected beyond intent".to_owned()];
+            let waives_harm =
+                findings.iter().any(|finding| finding.waived && finding.level == Level::Error);
+            let beyond = if waives_harm { "intent and waivers" } else { "intent" };
+            let mut parts = vec![format!("nobody is affected beyond {beyond}")];
             let defended = attack.iter().filter(|outcome| outcome.is_defended);
             if let Some(outcome) = defended.min_by(|a, b| {
                 a.stopped_share.total_cmp(&b.stopped_share).then(a.target.cmp(&b.target))
@@ -529,6 +533,23 @@ pub fn summary(
             }
             parts.join("; ")
         }
+    }
+}
+
+/// Returns whether all that was found about a customer is waived, and something was.
+fn is_waived(findings: &[Finding], customer: &String) -> bool {
+    let mut about = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Error && finding.customers.contains(customer))
+        .peekable();
+    about.peek().is_some() && about.all(|finding| finding.waived)
+}
+
+/// Counts what is waived, for the end of a summary; nothing if nothing is.
+pub fn waived(findings: &[Finding]) -> String {
+    match findings.iter().filter(|finding| finding.waived).count() {
+        0 => String::new(),
+        number => format!("; {} waived", count(number, "finding")),
     }
 }
 

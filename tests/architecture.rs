@@ -40,7 +40,7 @@ const LAYERS: &[&[&str]] = &[
     &["finding"],
     &["guardrails"],
     &["report"],
-    &["summary", "verdict", "result"],
+    &["summary", "verdict", "result", "waiver"],
     &["reports"],
     &["input"],
     &["run"],
@@ -73,6 +73,7 @@ const NARROW: &[(&str, &[&str])] = &[
     ("finding", &["model"]),
     ("report", &["model", "finding"]),
     ("verdict", &["model", "finding", "report"]),
+    ("waiver", &["model", "yaml", "words", "finding", "guardrails", "report"]),
     ("result", &["model", "finding", "guardrails", "report"]),
     ("reports", &["model", "finding", "report", "result"]),
     // Opening things needs to know nothing of what is in them.
@@ -120,7 +121,11 @@ const FOLDERS: &[Folder] = &[
         list: "const FORMS",
         helpers: &["capture", "exports", "flow", "piece", "rows"],
     },
-    Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
+    Folder {
+        name: "inventory",
+        list: "const FORMS",
+        helpers: &["collector", "customers", "names", "pages", "table"],
+    },
     Folder {
         name: "guardrails",
         list: "const GUARDRAILS",
@@ -129,12 +134,21 @@ const FOLDERS: &[Folder] = &[
     Folder {
         name: "reports",
         list: "const FORMS",
-        helpers: &["diagnostics", "entries", "escape", "schema", "show", "trace"],
+        helpers: &[
+            "diagnostics",
+            "doctor",
+            "entries",
+            "escape",
+            "limits",
+            "schema",
+            "show",
+            "trace",
+        ],
     },
     Folder {
         name: "cli",
         list: "enum Command",
-        helpers: &["arguments", "bounds", "outputs", "plan"],
+        helpers: &["arguments", "bounds", "by_traffic", "outputs", "plan", "progress"],
     },
 ];
 

@@ -175,13 +175,13 @@ impl Repository {
         std::fs::write(path, text).expect("a file");
     }
 
-    fn commit(&self, message: &str) -> String {
+    pub(crate) fn commit(&self, message: &str) -> String {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
         self.short("HEAD")
     }
 
-    fn short(&self, revision: &str) -> String {
+    pub(crate) fn short(&self, revision: &str) -> String {
         self.git(&["rev-parse", "--short=7", revision])
     }
 
@@ -190,7 +190,7 @@ impl Repository {
     }
 
     /// Clones it by the protocol that leaves out what is asked to be left out.
-    fn clone(&self, arguments: &[&str]) -> Repository {
+    pub(crate) fn clone(&self, arguments: &[&str]) -> Repository {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("file://{}", self.path().display());
         git(folder.path(), &[&["clone", "-q"], arguments, &[&url, "."]].concat());

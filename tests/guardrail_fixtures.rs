@@ -48,6 +48,7 @@ const FOLDERS: &[(&str, Weight)] = &[
     ("undo_cut_off", Error),
     ("unit_suspect", Warning),
     ("unkeyed_limit", Warning),
+    ("unused_waiver", Warning),
     ("wide_match", Error),
 ];
 
@@ -61,6 +62,8 @@ const BESIDES: &[(&str, &str, &str)] = &[
     ("pmtud_cut", "passes-blackhole", "target_cut_off"),
     // What no packet ever meets, no recorded packet meets.
     ("shadowed_rule", "fails-two", "rule_without_hits"),
+    // What the waiver is for.
+    ("unused_waiver", "passes", "shared_bucket"),
     // A rule for everybody's packets, whose intent does not say that all may be reached.
     ("wide_match", "fails", "reach_beyond_intent"),
 ];

@@ -100,6 +100,7 @@ fn set(rules: &[(Match, Action)]) -> RuleSet {
         matches: matches.clone(),
         action: spanned(action.clone()),
         intent: None,
+        waivers: Vec::new(),
     };
     RuleSet { rules: rules.iter().enumerate().map(rule).collect(), ..RuleSet::empty() }
 }

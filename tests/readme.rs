@@ -226,3 +226,39 @@ fn the_readmes_own_files_and_commands_work() {
         .collect();
     assert_eq!(codes, [0, 1, 0], "{commands}");
 }
+
+/// Runs the commands of a transcript, in one shell, and returns the transcript as it is.
+fn transcript(block: &str) -> String {
+    let commands: Vec<&str> = block.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert!(!commands.is_empty(), "a transcript without a command: {block}");
+    let program = Path::new(env!("CARGO_BIN_EXE_blastgate"));
+    let script: String = commands.iter().map(|one| format!("{one}\nprintf '\\000'\n")).collect();
+    let output = System::new("sh")
+        .args(["-uc", &format!("exec 2>&1\n{script}")])
+        .current_dir(root())
+        .env_clear()
+        .env("LC_ALL", "C.UTF-8")
+        .env("PATH", format!("{}:/usr/bin:/bin", program.parent().expect("a folder").display()))
+        .output()
+        .expect("a shell");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let screens = commands.iter().zip(text.split('\0'));
+    screens.map(|(command, screen)| format!("$ {command}\n{screen}")).collect()
+}
+
+#[test]
+fn the_readme_shows_transcripts_as_they_are() {
+    let mut written = readme();
+    for block in blocks(&readme(), "console") {
+        let is = transcript(&block);
+        fits(&is);
+        written = written.replace(&block, &is);
+    }
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|how| how == "always") {
+        std::fs::write(root().join("README.md"), &written).expect("the README");
+    }
+    assert!(
+        written == readme(),
+        "transcripts differ; INSTA_UPDATE=always takes them anew:\n{written}"
+    );
+}

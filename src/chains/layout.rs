@@ -526,6 +526,7 @@ impl<'p> Writer<'p> {
         let id = self.names.unique(names::of(chain, rule), rule.remark.id.is_some());
         let value = |one: &Option<Spanned<String>>| one.as_ref().map(|one| one.value.clone());
         let description = value(&rule.remark.description).or(rule.description.clone());
+        let waivers = rule.remark.waivers_of(&id);
         self.push(
             Rule {
                 id,
@@ -537,6 +538,7 @@ impl<'p> Writer<'p> {
                 matches: Match { terms: guard.clone() },
                 action: Spanned::new(action, rule.verdict.location),
                 intent: intent.cloned(),
+                waivers,
             },
             &rule.text,
         )
@@ -556,6 +558,7 @@ impl<'p> Writer<'p> {
                 matches: Match { terms: guard.clone() },
                 action: Spanned::new(Action::Drop, policy.location),
                 intent: chain.policy_intent.clone(),
+                waivers: Vec::new(),
             },
             &chain.name,
         )

@@ -1,16 +1,10 @@
 //! `blastgate check`: the gate.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use anyhow::Result;
 use clap::Args;
 
 use super::arguments::{RuleArguments, TrafficArguments};
-use super::{When, judge};
-use crate::run;
-
-/// How many records lie between two ticks of progress where nobody is looking.
-const TICK: u64 = 5_000_000;
+use super::by_traffic::{Judged, judge_by_traffic};
 
 /// What `check` takes.
 #[derive(Args, Debug)]
@@ -23,53 +17,5 @@ pub(super) struct CheckArguments {
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<u8> {
     let CheckArguments { rules, traffic } = arguments;
-    let (when, quiet) = (traffic.progress, rules.quiet);
-    judge(rules, Some(traffic), move |plan, is_terminal, watch| {
-        let progress = Progress::new(when, is_terminal, quiet);
-        run::check(plan, &watch, &|records| progress.add(records))
-    })
-}
-
-/// Shows how far reading has come: a line that renews itself on a terminal, plain ticks elsewhere.
-struct Progress {
-    bar: Option<indicatif::ProgressBar>,
-    ticks: bool,
-    records: AtomicU64,
-}
-
-impl Progress {
-    fn new(when: When, is_terminal: bool, quiet: bool) -> Progress {
-        let wanted = match when {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => !quiet,
-        };
-        let bar = (wanted && is_terminal).then(|| {
-            let style = indicatif::ProgressStyle::with_template("{human_pos} records, {per_sec}")
-                .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner());
-            let bar = indicatif::ProgressBar::new_spinner().with_style(style);
-            bar.enable_steady_tick(std::time::Duration::from_millis(200));
-            bar
-        });
-        Progress { ticks: wanted && !is_terminal, bar, records: AtomicU64::new(0) }
-    }
-
-    fn add(&self, records: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(records);
-            return;
-        }
-        let before = self.records.fetch_add(records, Ordering::Relaxed);
-        if self.ticks && before / TICK != (before + records) / TICK {
-            anstream::eprintln!("read {} records", (before + records) / TICK * TICK);
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
+    judge_by_traffic(Judged { rules, traffic, prepare: |_| Ok(()) })
 }

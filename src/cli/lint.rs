@@ -26,5 +26,5 @@ Exit codes: 0 clean, perhaps with warnings; 1 the rules are bad; 2 usage or conf
 inventory cannot be read.";
 
 pub(super) fn run(arguments: &LintArguments) -> Result<u8> {
-    judge(&arguments.rules, None, |plan, _, watch| run::check(plan, &watch, &|_| {}))
+    judge(&arguments.rules, None, |_| Ok(()), |plan, _, watch| run::check(plan, &watch, &|_| {}))
 }

@@ -23,18 +23,24 @@ use outputs::Outputs;
 
 mod arguments;
 mod bounds;
+mod by_traffic;
 mod check;
+mod ci;
 mod completions;
 mod convert;
+mod doctor;
 mod explain;
+mod init;
 mod lint;
 mod man;
 mod outputs;
 mod plan;
+mod progress;
 mod report;
 mod schema;
 mod show;
 mod trace;
+mod waive;
 
 /// The smoke test for network and DDoS mitigation rules.
 #[derive(Debug, Parser)]
@@ -57,18 +63,26 @@ struct Arguments {
 enum Command {
     /// Judge a change: does it hurt anyone it was not meant to hurt, and does it do its job?
     Check(Box<check::CheckArguments>),
+    /// Judge a change where a CI system runs it: `check`, strict, against what the environment says.
+    Ci(Box<ci::CiArguments>),
     /// Judge the rules by themselves, without traffic: do they parse, and make sense?
     Lint(Box<lint::LintArguments>),
     /// Trace one packet, or every record of a recording, through the rules.
     Trace(Box<trace::TraceArguments>),
+    /// Say what would be judged by: what every input is, how old, how sampled, whose, and what it lacks.
+    Doctor(Box<doctor::DoctorArguments>),
     /// Write the rules in another language, where that is exact.
     Convert(Box<convert::ConvertArguments>),
+    /// Add a waiver to a file: accept what was found until a date, at most 90 days ahead.
+    Waive(waive::WaiveArguments),
     /// Render a saved result again, in other forms.
     Report(report::ReportArguments),
     /// Drill into a saved result: one customer, one rule, one PoP.
     Show(show::ShowArguments),
     /// Print the JSON schema of what this program writes.
     Schema(schema::SchemaArguments),
+    /// Write the files that a repository of rules begins with; nothing is overwritten.
+    Init(init::InitArguments),
     /// Explain a guardrail: what it catches, why, an example, and what to do.
     Explain(explain::ExplainArguments),
     /// Print what a shell needs to complete commands and flags.
@@ -106,12 +120,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
     };
     match command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Ci(arguments) => ci::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Waive(arguments) => waive::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
@@ -137,10 +155,11 @@ fn version(verbose: bool) -> String {
     text
 }
 
-/// Plans, judges and writes. What judges is told whether standard error is a terminal.
+/// Plans, prepares the plan, judges and writes. What judges is told whether standard error is a terminal.
 fn judge(
     rules: &RuleArguments,
     traffic: Option<&TrafficArguments>,
+    prepare: impl FnOnce(&mut Plan) -> Result<()>,
     run: impl FnOnce(Plan, bool, Arc<Watch>) -> Report + Send + 'static,
 ) -> Result<u8> {
     let bounds = Bounds::new(rules)?;
@@ -148,7 +167,7 @@ fn judge(
     let verbose = rules.verbose > 0;
     let shown = style(rules.color, out, rules.quiet, verbose);
     let error_style = style(rules.color, errors, rules.quiet, verbose);
-    let plan = match plan::plan(rules, traffic, &here()?)? {
+    let mut plan = match plan::plan(rules, traffic, &here()?)? {
         Ok(plan) => plan,
         Err((problems, sources)) => {
             for problem in &problems {
@@ -158,6 +177,7 @@ fn judge(
             bail!("the config cannot be used");
         }
     };
+    prepare(&mut plan)?;
     let outputs = Outputs::open(&rules.output, rules.save.as_ref(), &plan.inputs())?;
     let (watch, watched) = (Arc::new(Watch::new()), plan.clone());
     let in_run = Arc::clone(&watch);

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::arguments::{RuleArguments, TrafficArguments};
-use crate::config::{self, Config, Observed, RedirectEffect, ScenarioConfig, ScenarioKind};
+use crate::config::{
+    self, Config, InventoryConfig, Observed, RedirectEffect, ScenarioConfig, ScenarioKind,
+};
 use crate::guardrails::Standards;
 use crate::input;
+use crate::inventory;
 use crate::languages::{self, Language, Way, native};
 use crate::model::{
     Diagnostic, Direction, Label, RecordBatch, Severity, Sources, Spanned, Timestamp,
 };
 use crate::report::Command;
-use crate::run::{Plan, Recording, Running, WhatIf};
+use crate::run::{InventoryFile, Plan, Recording, Running, WhatIf};
 use crate::traffic;
 use crate::words;
 use crate::yaml::nearest;
@@ -30,7 +33,9 @@ pub(super) fn plan(
     here: &Path,
 ) -> Result<std::result::Result<Plan, ConfigProblems>> {
     let mut sources = Sources::new();
-    let (config, folder) = match find(arguments, here)? {
+    let found = find(arguments, here)?;
+    let shown = found.as_deref().map(input::shown);
+    let (config, folder) = match found {
         Some(path) => {
             let text = input::text(&path)?;
             let source = sources.add(input::shown(&path), text.as_str());
@@ -46,8 +51,6 @@ pub(super) fn plan(
         }
         None => (Config::default(), PathBuf::new()),
     };
-    let mut problems = Vec::new();
-    not_yet(&config, &mut problems);
     let inside = |path: &Spanned<String>| {
         if path.value == "-" { PathBuf::from("-") } else { folder.join(&path.value) }
     };
@@ -63,10 +66,11 @@ pub(super) fn plan(
     }
     let of_config = config.rules.as_ref().and_then(|rules| rules.language.as_ref());
     let language = arguments.language.as_deref().or(of_config.map(|name| name.value.as_str()));
-    let inventory = if arguments.inventory.is_empty() {
-        config.inventory.iter().map(inside).collect()
+    let inventory = inventories(arguments, &config, &inside)?;
+    let waivers = if arguments.waivers.is_empty() {
+        config.waivers.iter().map(inside).collect()
     } else {
-        arguments.inventory.clone()
+        arguments.waivers.clone()
     };
     let attack = config.labels.attack.iter().map(|one| (Label::Attack, one.clone()));
     let legit = config.labels.legit.iter().map(|one| (Label::Legit, one.clone()));
@@ -84,6 +88,7 @@ pub(super) fn plan(
     };
     Ok(Ok(Plan {
         command: if traffic.is_some() { Command::Check } else { Command::Lint },
+        config: shown,
         staged: arguments.staged,
         running: running(arguments, &rules)?,
         rules,
@@ -93,6 +98,9 @@ pub(super) fn plan(
             || config.rules.as_ref().is_some_and(|rules| rules.path.is_some()),
         intents: config.intents.iter().map(|one| (inside(&one.file), one.clone())).collect(),
         inventory,
+        vrf: arguments.vrf.clone().or(config.vrf.as_ref().map(|name| name.value.clone())),
+        waivers,
+        is_whole: arguments.rules.is_empty(),
         traffic: recordings,
         scenarios,
         labels: attack.chain(legit).collect(),
@@ -107,7 +115,8 @@ pub(super) fn plan(
         strict: arguments.strict,
         threads,
         batch: batch.map_or(RecordBatch::CAPACITY, |batch| batch as usize),
-        problems,
+        notes: Vec::new(),
+        problems: Vec::new(),
         sources,
     }))
 }
@@ -149,18 +158,6 @@ fn running(arguments: &RuleArguments, rules: &[PathBuf]) -> Result<Running> {
         bail!("rules from standard input are in no git repository; name files or folders");
     }
     Ok(running)
-}
-
-/// What a config may say and is not acted on yet must not be passed over in silence: it could
-/// only make the verdict worse.
-fn not_yet(config: &Config, problems: &mut Vec<Diagnostic>) {
-    for waivers in &config.waivers {
-        problems.push(
-            Diagnostic::warning(waivers.location, "waivers are not read yet")
-                .label("nothing is waived")
-                .help("findings count as if there were no waivers"),
-        );
-    }
 }
 
 fn language_named(name: &str) -> Result<&'static Language> {
@@ -213,6 +210,40 @@ fn unknown<'k>(
             anyhow!("unknown {what} `{name}`; known: {}", known.join(", "))
         }
     }
+}
+
+/// Joins the inventories named on the command line (else in the config) with what the flags say.
+fn inventories(
+    arguments: &RuleArguments,
+    config: &Config,
+    inside: &dyn Fn(&Spanned<String>) -> PathBuf,
+) -> Result<Vec<InventoryFile>> {
+    let form_named = |name: &str| {
+        let known = inventory::FORMS.iter().copied();
+        let found = known.clone().find(|form| form.name == name);
+        found.ok_or_else(|| unknown("inventory form", name, known.map(|form| form.name)))
+    };
+    let form = arguments.inventory_format.as_deref().map(form_named).transpose()?;
+    let plain = |path: &PathBuf| InventoryFile {
+        path: path.clone(),
+        form,
+        customer: None,
+        customer_column: None,
+    };
+    if !arguments.inventory.is_empty() {
+        return Ok(arguments.inventory.iter().map(plain).collect());
+    }
+    let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone());
+    let of_config = |one: &InventoryConfig| -> Result<InventoryFile> {
+        let own = one.format.as_ref().map(|name| form_named(&name.value)).transpose()?;
+        Ok(InventoryFile {
+            form: form.or(own),
+            customer: text(&one.customer),
+            customer_column: text(&one.customer_column),
+            ..plain(&inside(&one.path))
+        })
+    };
+    config.inventory.iter().map(of_config).collect()
 }
 
 /// Joins the recordings named on the command line (else in the config) with what the flags say.
@@ -321,18 +352,23 @@ fn scenarios(
     Ok(config.scenarios.iter().filter(is_wanted).map(what_if).collect())
 }
 
+/// Returns the time that is meant: the one named, or now.
+pub(super) fn clock(now: Option<&str>) -> Result<Timestamp> {
+    match now {
+        Some(text) => words::time(text).map_err(|wrong| anyhow!("--now: {}", wrong.message)),
+        None => {
+            let now = jiff::Timestamp::now().as_nanosecond();
+            Ok(Timestamp(i64::try_from(now).context("the system clock is out of range")?))
+        }
+    }
+}
+
 fn standards(now: Option<&str>, max_age: Option<&str>, config: &Config) -> Result<Standards> {
     let said = |flag: &str, wrong: words::Wrong| {
         let help = wrong.help.map(|help| format!("; {help}")).unwrap_or_default();
         anyhow!("{flag}: {}{help}", wrong.message)
     };
-    let now = match now {
-        Some(text) => words::time(text).map_err(|wrong| said("--now", wrong))?,
-        None => {
-            let now = jiff::Timestamp::now().as_nanosecond();
-            Timestamp(i64::try_from(now).context("the system clock is out of range")?)
-        }
-    };
+    let now = clock(now)?;
     let max_traffic_age_ns = match max_age {
         Some(text) => words::duration(text).map_err(|wrong| said("--max-age", wrong))?,
         None => config.evidence.max_traffic_age_ns,

@@ -61,6 +61,7 @@ mod target_loss;
 mod undo_cut_off;
 mod unit_suspect;
 mod unkeyed_limit;
+mod unused_waiver;
 mod wide_match;
 
 /// Every guardrail: those that fail, those that cannot judge, and those that warn.
@@ -99,6 +100,7 @@ pub const GUARDRAILS: &[&Guardrail] = &[
     &shadowed_rule::GUARDRAIL,
     &redundant_rule::GUARDRAIL,
     &unkeyed_limit::GUARDRAIL,
+    &unused_waiver::GUARDRAIL,
 ];
 
 /// One guardrail.

@@ -9,6 +9,7 @@ use super::sets::{AddressSet, NumberSet};
 use super::source::{Location, Spanned};
 use super::time::Timestamp;
 use super::units::Share;
+use super::waiver::Waiver;
 
 /// An ordered list of rules and what becomes of packets that no rule decides.
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ pub struct Rule {
     pub action: Spanned<Action>,
     /// What it is for.
     pub intent: Option<Intent>,
+    /// What is accepted of it where it is written.
+    pub waivers: Vec<Waiver>,
 }
 
 impl Rule {

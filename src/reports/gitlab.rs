@@ -42,7 +42,7 @@ struct Lines {
 fn write(result: &RunResult, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut issues = Vec::new();
-    for entry in grouped(result).iter().filter(|entry| !entry.waived).take(MOST) {
+    for entry in grouped(result).iter().take(MOST) {
         // GitLab drops all but one of the same fingerprint.
         let mut fingerprint = entry.fingerprint();
         let times = seen.entry(fingerprint.clone()).or_default();
@@ -59,6 +59,7 @@ fn issue(entry: &Entry<'_>, fingerprint: String, result: &RunResult) -> Issue {
     let (path, begin) = super::entries::place(entry, result);
     Issue {
         description: match &entry.help {
+            _ if entry.waived => format!("waived: {}", entry.message()),
             Some(help) => format!("{}. Help: {help}", entry.message()),
             None => entry.message(),
         },
@@ -67,6 +68,7 @@ fn issue(entry: &Entry<'_>, fingerprint: String, result: &RunResult) -> Issue {
         severity: match (entry.blocks, entry.level) {
             (true, Level::Unknown) => "major",
             (true, _) => "critical",
+            (false, _) if entry.waived => "info",
             (false, _) => "minor",
         },
         location: Location { path: plain(path, PATH), lines: Lines { begin } },

@@ -10,12 +10,14 @@ use crate::result::{RunResult, Throughput};
 
 mod concise;
 pub mod diagnostics;
+pub mod doctor;
 mod entries;
 mod escape;
 mod github;
 mod gitlab;
 mod json;
 mod junit;
+mod limits;
 mod markdown;
 mod sarif;
 pub mod schema;

@@ -14,7 +14,7 @@ use super::entries::{Entry, MATERIAL, NAME, grouped, place};
 use super::escape::{cut, plain};
 use super::{Form, Style, json_text};
 use crate::finding::{Level, count};
-use crate::report::Verdict;
+use crate::report::{Verdict, WaiverState};
 use crate::result::RunResult;
 
 pub(super) const FORM: Form =
@@ -160,6 +160,9 @@ struct Fingerprints {
 #[derive(Serialize)]
 struct Suppression {
     kind: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    justification: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -287,17 +290,30 @@ fn one(
             github: format!("{fingerprint}:{times}"),
             own: fingerprint,
         },
-        suppressions: if entry.waived {
-            vec![Suppression { kind: "external" }]
-        } else {
-            Vec::new()
-        },
+        suppressions: if entry.waived { vec![suppression(entry, result)] } else { Vec::new() },
         properties: Properties {
             severity: entry.word(),
             rule: entry.rule.map(|rule| plain(rule, NAME)),
             customers: customers.iter().map(|customer| plain(customer, NAME / 4)).collect(),
             more_customers: entry.customers.len() - customers.len(),
         },
+    }
+}
+
+/// Says why a finding does not count: by a waiver at the rule, or in a file of its own.
+fn suppression(entry: &Entry<'_>, result: &RunResult) -> Suppression {
+    let waiver = result.waivers.iter().find(|one| {
+        let is_about = one.guardrail == entry.id && Some(one.rule.as_str()) == entry.rule;
+        is_about && one.state == WaiverState::Used
+    });
+    let of_rules = |file: &str| result.rules.iter().any(|rule| rule.location.file == file);
+    let in_source = waiver.is_some_and(|one| of_rules(&one.location.file));
+    Suppression {
+        kind: if in_source { "inSource" } else { "external" },
+        status: "accepted",
+        justification: waiver.map(|one| {
+            plain(&format!("{} ({}, until {})", one.reason, one.owner, one.until), NAME)
+        }),
     }
 }
 

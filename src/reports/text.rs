@@ -7,11 +7,13 @@ use std::io;
 use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::escape::cut;
+use super::limits::limit_words;
 use super::{Form, Style, clean, throughput};
 use crate::finding::{Level, count};
 use crate::model::units::{grouped, percent};
+use crate::report::WaiverState;
 use crate::report::{Command, Verdict};
-use crate::result::{Attack, Coverage, Covered, Customer, Finding, Limit, RunResult, Safe, Sharer};
+use crate::result::{Attack, Coverage, Covered, Customer, Finding, Limit, RunResult};
 
 pub(super) const FORM: Form =
     Form { name: "text", about: "one screen for people", write, appends: None };
@@ -85,6 +87,7 @@ impl Screen {
             screen.limits(report);
             screen.attack(report);
             screen.rules(report);
+            screen.waivers(report);
             screen.evidence(report);
             if let Some(next) = &report.next {
                 screen.wrap("next: ", "      ", next, if style.verbose { usize::MAX } else { 3 });
@@ -394,6 +397,41 @@ impl Screen {
         }
     }
 
+    /// Says what was accepted, and until when; one by one where everything is wanted.
+    fn waivers(&mut self, report: &RunResult) {
+        let used = || report.waivers.iter().filter(|one| one.state == WaiverState::Used);
+        if self.style.verbose {
+            for one in used() {
+                let place = format!("{}:{}", one.location.file, one.location.line);
+                let whom = match one.customers.as_slice() {
+                    [] => String::new(),
+                    all => format!(" for {}", all.join(", ")),
+                };
+                let text = format!(
+                    "waived until {} by {}: {} of {}{whom}: {} ({place})",
+                    day(&one.until),
+                    one.owner,
+                    one.guardrail,
+                    one.rule,
+                    one.reason
+                );
+                self.wrap("", "  ", &text, usize::MAX);
+            }
+        } else if let Some(first) = used().min_by(|a, b| a.until.cmp(&b.until)) {
+            let mut names: Vec<&str> = used().map(|one| one.guardrail.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            let findings = count(report.waived_findings, "finding");
+            let text = format!(
+                "waived: {findings} ({}), the first until {} by {}",
+                names.join(", "),
+                day(&first.until),
+                first.owner
+            );
+            self.wrap("", "  ", &text, 2);
+        }
+    }
+
     fn evidence(&mut self, report: &RunResult) {
         let evidence = &report.evidence;
         if evidence.files.is_empty() {
@@ -503,78 +541,9 @@ impl Screen {
     }
 }
 
-/// Describes a limit, naming so many of those who share its fullest bucket.
-fn limit_words(limit: &Limit, most: usize) -> String {
-    let fullest = &limit.fullest;
-    let place = match (&fullest.instance, fullest.key.as_str()) {
-        (None, "") => String::new(),
-        (None, key) => format!(" ({key})"),
-        (Some(instance), "") => format!(" ({instance})"),
-        (Some(instance), key) => format!(" ({instance}, {key})"),
-    };
-    let buckets = match limit.buckets {
-        1 => "its one bucket".to_owned(),
-        several => format!("the fullest of {} buckets", grouped(several as u64)),
-    };
-    let sharer = |one: &Sharer| match (one.legitimate_share > 0.0, one.attack_share > 0.0) {
-        (false, true) => format!("attack on {} {}", one.id, percent(one.attack_share)),
-        (true, true) => format!(
-            "attack on {} {} and its own {}",
-            one.id,
-            percent(one.attack_share),
-            percent(one.legitimate_share)
-        ),
-        _ => format!("{} {}", one.id, percent(one.legitimate_share)),
-    };
-    let mut who: Vec<String> = fullest.sharers.iter().take(most).map(sharer).collect();
-    if fullest.sharers.len() > most {
-        who.push(format!("{} more", fullest.sharers.len() - most));
-    }
-    let mut text = format!(
-        "limit {} of {}: as recorded, {buckets}{place} saw {}: {}",
-        limit.rule,
-        limit.rate,
-        fullest.peak,
-        who.join(", ")
-    );
-    if let Some(safe) = &limit.safe {
-        text.push_str("; ");
-        text.push_str(&safe_words(safe));
-    }
-    text
-}
-
-fn safe_words(safe: &Safe) -> String {
-    let harmless = match (&safe.lowest_tried, &safe.harmful_above) {
-        (Some(_), None) if safe.always_harmless => "nobody else loses at any rate".to_owned(),
-        (Some(rate), None) => format!("nobody else loses from {rate} on"),
-        (Some(rate), Some(not)) => {
-            format!(
-                "nobody else loses at {rate}, which is not so at every rate above: not at {not}"
-            )
-        }
-        (None, _) if safe.always_harms => "others lose at every rate".to_owned(),
-        (None, _) => "others may lose at every rate".to_owned(),
-    };
-    let job = match (&safe.highest_effective, &safe.idle_below) {
-        (Some(rate), None) => format!(", stops enough up to {rate}"),
-        (Some(rate), Some(not)) => {
-            format!(", stops enough at {rate}, which is not so at every rate below: not at {not}")
-        }
-        (None, _) if safe.must_stop => ", stops enough at no rate".to_owned(),
-        (None, _) => String::new(),
-    };
-    let end = match (&safe.both, &safe.per_destination, safe.must_stop) {
-        (Some(both), ..) if safe.lowest_tried.as_ref() == Some(both) => String::new(),
-        (Some(both), ..) => format!(": {both} does both"),
-        (None, Some(rate), true) => {
-            format!(": no rate does both; with `per: [dst]` {rate} does")
-        }
-        (None, None, true) => ": no rate does both, nor with `per: [dst]`".to_owned(),
-        (None, Some(rate), false) => format!("; with `per: [dst]` nobody else loses at {rate}"),
-        (None, None, false) => String::new(),
-    };
-    format!("{harmless}{job}{end}")
+/// Returns the day of a time.
+fn day(time: &str) -> &str {
+    time.split('T').next().unwrap_or(time)
 }
 
 /// Cuts a text to so many characters.

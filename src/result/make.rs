@@ -3,12 +3,12 @@
 use crate::finding::Level;
 use crate::guardrails::GUARDRAILS;
 use crate::model::{self, Location, Severity, Sources};
-use crate::report::{self, CustomerImpact, LimitReport, Report, WorstGroup};
+use crate::report::{self, CustomerImpact, LimitReport, Report, WaiverUse, WorstGroup};
 
 use super::{
     Attack, Bounded, Change, Coverage, Covered, Customer, Evidence, Finding, Fullest, Guardrail,
     Limit, Place, Problem, ProblemSeverity, Rule, RunResult, SCHEMA, Safe, Sharer, Throughput,
-    Worst,
+    Waiver, Worst,
 };
 
 /// Makes the result of a report. Where its files lie in a repository is for the shell to say.
@@ -46,6 +46,8 @@ pub fn make(report: &Report) -> RunResult {
             })
             .collect(),
         findings: report.findings.iter().map(|one| finding(one, report)).collect(),
+        waived_findings: report.findings.iter().filter(|finding| finding.waived).count(),
+        waivers: report.waivers.iter().map(|one| waiver(one, sources)).collect(),
         unchanged_findings: report
             .unchanged
             .iter()
@@ -219,6 +221,21 @@ fn finding(finding: &crate::finding::Finding, report: &Report) -> Finding {
         help: finding.help.clone(),
         waived: finding.waived,
         scenario: finding.scenario.clone(),
+    }
+}
+
+fn waiver(used: &WaiverUse, sources: &Sources) -> Waiver {
+    let WaiverUse { waiver, state, findings } = used;
+    Waiver {
+        guardrail: waiver.guardrail.value.clone(),
+        rule: waiver.rule.value.clone(),
+        customers: waiver.customers.iter().map(|one| one.value.clone()).collect(),
+        reason: waiver.reason.clone(),
+        owner: waiver.owner.clone(),
+        until: waiver.until.value.to_string(),
+        location: at(waiver.location, sources),
+        state: *state,
+        findings: *findings,
     }
 }
 

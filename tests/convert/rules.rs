@@ -61,6 +61,7 @@ fn rule(dice: &mut Dice, number: u64, marks: bool) -> Rule {
         matches: all(terms),
         action: Spanned::new(action, place()),
         intent: None,
+        waivers: Vec::new(),
     }
 }
 

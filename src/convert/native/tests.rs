@@ -23,6 +23,7 @@ fn rule(terms: Vec<Term>, action: Action) -> Rule {
         matches: Match { terms: terms.into_iter().map(|t| Spanned::new(t, place())).collect() },
         action: Spanned::new(action, place()),
         intent: None,
+        waivers: Vec::new(),
     }
 }
 

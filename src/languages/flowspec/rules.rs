@@ -356,6 +356,7 @@ impl Made<'_> {
 
     fn rule(&self, id: String, matches: Match, action: Spanned<Action>, is_main: bool) -> Rule {
         let Remark { description, owner, ticket, expires, intent, .. } = self.remark.clone();
+        let waivers = self.remark.waivers_of(&id);
         let harmful = action.value.harm() > crate::model::Harm::None;
         Rule {
             id,
@@ -367,6 +368,7 @@ impl Made<'_> {
             matches,
             action,
             intent: intent.filter(|_| harmful || is_main),
+            waivers,
         }
     }
 }

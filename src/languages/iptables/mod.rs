@@ -214,6 +214,7 @@ fn end(set: &mut RuleSet, ends: Vec<(Family, Default)>) {
             matches: Match { terms: vec![Spanned::new(Term::Family(*family), location)] },
             action: Spanned::new(Action::Drop, location),
             intent: end.intent.clone(),
+            waivers: Vec::new(),
         });
     }
 }

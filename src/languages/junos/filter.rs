@@ -321,6 +321,7 @@ fn make(
     is_main: bool,
 ) -> Rule {
     let Remark { description, owner, ticket, expires, intent, .. } = remark.clone();
+    let waivers = remark.waivers_of(&id);
     let harmful = action.value.harm() > Harm::None;
     Rule {
         id,
@@ -332,6 +333,7 @@ fn make(
         matches,
         action,
         intent: intent.filter(|_| harmful || is_main),
+        waivers,
     }
 }
 

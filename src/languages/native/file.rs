@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::sets::Sets;
 use super::values::{choice, is_empty_list, optional, under};
-use super::{intent, keys, rule};
+use super::{intent, keys, rule, waivers};
 use crate::languages::Files;
 use crate::model::{
     Default, DefaultAction, Diagnostic, Intent, Location, Rule, RuleSet, Span, Spanned,
@@ -37,7 +37,11 @@ pub(super) fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
         let help = "write `sets: {web: [203.0.113.10]}`";
         under(node.0, help, &mut decoder, |decoder| sets.define(node.1, decoder));
     }
-    let rules = rules(&documents, &sets, &mut decoder);
+    let mut rules = rules(&documents, &sets, &mut decoder);
+    for id in files {
+        let problems = waivers::give(*id, &sources.get(*id).text, &mut rules);
+        decoder.problems.extend(problems);
+    }
     let default = default(&documents, &sets, &mut decoder);
     let mut problems = decoder.problems;
     let rank = |problem: &Diagnostic| {

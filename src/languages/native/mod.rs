@@ -12,6 +12,7 @@
 //! | `matches` | a match map |
 //! | `action`, `rate_limit` | what a rule does |
 //! | `intent` | what a rule is for |
+//! | `waivers` | what is accepted of a rule, in comments above it |
 //! | `keys`, `values` | which key belongs where; lists, words and the help that a key gives |
 
 use super::{Language, Sure, no_includes};
@@ -27,6 +28,7 @@ mod rate_limit;
 mod rule;
 mod sets;
 mod values;
+mod waivers;
 
 pub(super) const LANGUAGE: Language = Language {
     name: "native",

@@ -57,6 +57,7 @@ pub(super) fn parse(node: &Node, sets: &Sets, decoder: &mut Decoder) -> Read {
             matches,
             action,
             intent,
+            waivers: Vec::new(),
         }),
         _ => None,
     };

@@ -26,6 +26,7 @@ fn rule(id: u64, matches: Match, drops: bool) -> Rule {
         matches,
         action: Spanned::new(if drops { Action::Drop } else { Action::Accept }, location),
         intent: None,
+        waivers: Vec::new(),
     }
 }
 

@@ -1,0 +1,80 @@
+//! `init`: what it writes is judged by the program itself, and nothing that was there is touched.
+
+use std::path::Path;
+
+use crate::common::{blastgate, check, lint};
+use crate::git::try_git;
+
+fn init(folder: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let output = blastgate(folder).arg("init").args(more).output().expect("the program runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).expect("text"))
+}
+
+#[test]
+fn what_init_writes_is_clean_and_passes_strictly() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(try_git(folder.path(), &["init", "-q"]).0, 0);
+    let (code, said) = init(folder.path(), &[]);
+    assert!(code == Some(0) && !said.contains("kept"), "{said}");
+    for run in [lint(folder.path(), &["--strict"]), check(folder.path(), &["--strict"])] {
+        assert_eq!((run.code, run.findings()), (0, vec![]), "{:#}", run.result);
+    }
+    let run = check(folder.path(), &[]);
+    assert_eq!(run.result["scenarios"].as_array().expect("a list").len(), 2);
+    assert!(run.result["attack"][0]["stopped_share"].as_f64().expect("a share") > 0.9);
+    // The rule is there for something: made wider by one prefix it hurts the neighbour.
+    let rules = folder.path().join("rules/10-example.yaml");
+    let text = std::fs::read_to_string(&rules).expect("a rule");
+    std::fs::write(&rules, text.replace("dst: 203.0.113.10,", "dst: 203.0.113.0/27,"))
+        .expect("a file");
+    let run = check(folder.path(), &[]);
+    assert_eq!((run.code, run.affected()), (1, vec!["neighbour"]));
+}
+
+#[test]
+fn init_overwrites_nothing_and_its_hook_stops_a_bad_commit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(try_git(folder.path(), &["init", "-q"]).0, 0);
+    std::fs::write(folder.path().join("inventory.yaml"), "mine").expect("a file");
+    std::fs::create_dir(folder.path().join("rules")).expect("a folder");
+    let (code, said) = init(folder.path(), &["--ci", "gitlab"]);
+    assert!(code == Some(0) && said.contains("kept  inventory.yaml"), "{said}");
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name));
+    assert_eq!(read("inventory.yaml").expect("it is there"), "mine");
+    assert!(read(".gitlab-ci.yml").expect("it is there").contains("blastgate ci"));
+    assert!(read(".github/workflows/blastgate.yml").is_err());
+    let before: Vec<_> =
+        [".git/hooks/pre-commit", "blastgate.yaml"].map(|name| read(name).ok()).into();
+    assert!(before.iter().all(Option::is_some));
+    std::fs::write(folder.path().join("blastgate.yaml"), "also mine").expect("a file");
+    let (_, said) = init(folder.path(), &["--ci", "gitlab"]);
+    assert!(!said.contains("wrote"), "{said}");
+    assert_eq!(read("blastgate.yaml").expect("it is there"), "also mine");
+
+    // The hook runs, and refuses what does not parse.
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(try_git(folder.path(), &["init", "-q"]).0, 0);
+    init(folder.path(), &["--ci", "none"]);
+    let hook = folder.path().join(".git/hooks/pre-commit");
+    let own = std::fs::read_to_string(&hook).expect("a hook");
+    let program = env!("CARGO_BIN_EXE_blastgate");
+    // The program is not on the path of a test; that it can be run is what counts.
+    let text = own.replace("exec blastgate ", &format!("exec '{program}' "));
+    std::fs::write(&hook, text).expect("a hook");
+    try_git(folder.path(), &["add", "-A"]);
+    let (code, said) = try_git(folder.path(), &["commit", "-q", "-m", "first"]);
+    assert_eq!(code, 0, "{said}");
+    let rules = folder.path().join("rules/10-example.yaml");
+    std::fs::write(&rules, "version: 1\nrules:\n  - id: x\n").expect("a file");
+    let (code, said) = try_git(folder.path(), &["commit", "-q", "-am", "second"]);
+    assert!(code != 0 && said.contains("the rule has no `match`"), "{said}");
+}
+
+#[test]
+fn a_folder_that_is_no_repository_gets_no_hook_and_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, said) = init(folder.path(), &["new/one"]);
+    assert!(code == Some(0) && said.contains("no hook"), "{said}");
+    assert_eq!(check(&folder.path().join("new/one"), &[]).code, 0);
+}
