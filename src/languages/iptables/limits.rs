@@ -165,7 +165,7 @@ pub(super) fn hashlimit(
         None => {
             let (count, unit_s) = packets(setting)?;
             let burst = match one.get("hashlimit-burst") {
-                Some(setting) => number(setting, 0, 1_000_000)?.max(1),
+                Some(setting) => number(setting, 1, 1_000_000)?,
                 None => 5,
             };
             if packet_overflows(count, unit_s, burst) {
