@@ -215,6 +215,21 @@ fn checked(spec: &Spec<'_>, is_v6: bool) -> Result<(), Diagnostic> {
     spec.uses.iter().flat_map(|one| &one.settings).try_for_each(valued)
 }
 
+/// Levels of messages (syslog(3)).
+const LEVELS: &[&str] = &[
+    "emerg", "panic", "alert", "crit", "error", "err", "warning", "warn", "notice", "info", "debug",
+];
+
+/// Returns whether a text is a time of the day.
+fn is_time(text: &str) -> bool {
+    let parts: Vec<Option<u32>> = text.split(':').map(|part| part.parse().ok()).collect();
+    match parts.as_slice() {
+        [Some(hour), Some(minute)] => *hour < 24 && *minute < 60,
+        [Some(hour), Some(minute), Some(second)] => *hour < 24 && *minute < 60 && *second < 60,
+        _ => false,
+    }
+}
+
 fn valued(setting: &Setting<'_>) -> Result<(), Diagnostic> {
     let number = |text: &str| parse_number(text).filter(|one| *one <= u64::from(u32::MAX));
     if let Some((_, words)) = WORDS.iter().find(|(name, _)| *name == setting.name) {
@@ -243,6 +258,21 @@ fn valued(setting: &Setting<'_>) -> Result<(), Diagnostic> {
         }
         "ttl-lt" | "ttl-gt" | "hl-lt" | "hl-gt" => (!setting.negated, "it cannot be negated"),
         "nflog-group" => (number(text).is_some_and(|one| one <= 65_535), "write up to 65535"),
+        "probability" => {
+            let share = text.parse::<f64>();
+            (share.is_ok_and(|share| (0.0..=1.0).contains(&share)), "write a number from 0 to 1")
+        }
+        "mac-source" => {
+            let parts: Vec<&str> = text.split(':').collect();
+            let is_byte = |part: &&str| part.len() == 2 && u8::from_str_radix(part, 16).is_ok();
+            (parts.len() == 6 && parts.iter().all(is_byte), "write `02:00:00:00:00:01`")
+        }
+        "timestart" | "timestop" => (is_time(text), "write `17:30` or `17:30:15`"),
+        "ctproto" => (super::names::protocol(text).is_some(), "write the name of a protocol"),
+        "log-level" => {
+            let is_level = LEVELS.contains(&text) || number(text).is_some_and(|one| one <= 7);
+            (is_level, "write a level such as `info`")
+        }
         "mark" => {
             let parts = text.split('/');
             let count = parts.clone().count();

@@ -4,6 +4,7 @@
 use super::elements::{intervals, overlapping};
 use super::fields::{Field, Needs};
 use super::names::Kind;
+use super::opaque;
 use super::ranges::greatest;
 use super::ruleset::{Ruleset, Set, Table, TableFamily, absent};
 use super::tree::{Expr, Op, Rule, Statement, Verdict};
@@ -169,6 +170,25 @@ fn checked(rule: &Rule, table: &Table) -> Checked {
             Statement::Reject(with) => {
                 headers.answered(with, location)?;
                 end = Some("reject");
+            }
+            Statement::Set { field: Expr::Field(words), value: Expr::Word(word) }
+                if words.ends_with(" mark") && opaque::is_beyond(word) =>
+            {
+                let message = format!("{word} is beyond the values of a mark");
+                return Err(refused(
+                    location,
+                    message,
+                    "nft refuses this",
+                    "write 32 bits at most",
+                ));
+            }
+            Statement::Queue(text)
+                if text
+                    .split([' ', '-'])
+                    .any(|word| word.parse().is_ok_and(|to: u64| to > 65_535)) =>
+            {
+                let message = "no queue has this number".to_owned();
+                return Err(refused(location, message, "nft refuses this", "write up to 65535"));
             }
             Statement::Translate { .. } => end = Some("a translation"),
             Statement::Transparent(_) if headers.transport.is_none() => {
@@ -372,6 +392,9 @@ fn compared(left: &Expr, op: Op, right: &Expr, table: &Table, location: Location
     let max = match &field {
         Field::Iif | Field::Oif => return interfaces(right, location),
         Field::Opaque { .. } if words == "ct state" => return states(right, location),
+        Field::Opaque { .. } if !WIDTHS.iter().any(|(name, _)| name == words) => {
+            return opaque::check(words, right, location);
+        }
         Field::Opaque { .. } => match WIDTHS.iter().find(|(name, _)| name == words) {
             Some((_, bits)) => greatest(*bits),
             None => return Ok(()),
@@ -480,7 +503,7 @@ fn known(left: &Expr, location: Location) -> Checked {
     Ok(())
 }
 
-fn words_of<'e>(expr: &'e Expr, found: &mut Vec<&'e str>) {
+pub(super) fn words_of<'e>(expr: &'e Expr, found: &mut Vec<&'e str>) {
     match expr {
         Expr::Word(word) => found.push(word),
         Expr::List(parts) => parts.iter().for_each(|part| words_of(part, found)),

@@ -99,6 +99,8 @@ pub(super) struct Set {
     pub(super) intervals: bool,
     /// Whether elements may overlap.
     pub(super) merges: bool,
+    /// Whether its type is written.
+    pub(super) is_typed: bool,
     /// Whether no rule may write to it.
     pub(super) constant: bool,
     /// Where it is declared.

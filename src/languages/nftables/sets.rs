@@ -19,8 +19,18 @@ impl Reader<'_> {
         loop {
             cursor.skip_ends();
             if cursor.take("}") {
+                let set = &self.ruleset.tables[table].sets[&name.value];
+                if !set.is_typed {
+                    let problem = Diagnostic::error(name.location, "this set has no type");
+                    return Err(Box::new(
+                        problem
+                            .label("nft refuses this")
+                            .help("write `type ipv4_addr`, or `typeof …`"),
+                    ));
+                }
                 return Ok(());
             }
+            let is_typed = cursor.word().is_some_and(|word| ["type", "typeof"].contains(&word));
             let (mut varies, mut timeout_s, mut size, mut found) = (false, None, None, Vec::new());
             let first = cursor.at;
             let found_elements = cursor.word() == Some("elements");
@@ -113,6 +123,7 @@ impl Reader<'_> {
             set.intervals |= intervals;
             set.merges |= merges;
             set.constant |= constant;
+            set.is_typed |= is_typed;
             set.location.get_or_insert(location);
             set.varies |= varies;
             set.timeout_s = timeout_s.or(set.timeout_s);

@@ -209,7 +209,12 @@ impl<'a> Reader<'a> {
             "flags" => {
                 cursor.at += 1;
                 loop {
+                    let here = cursor.at;
                     let flag = cursor.name("a flag of a table")?;
+                    if !["dormant", "owner", "persist"].contains(&flag.value.as_str()) {
+                        cursor.at = here;
+                        return Err(cursor.unexpected("`dormant` or `owner`"));
+                    }
                     self.ruleset.tables[table].dormant |= flag.value == "dormant";
                     if !cursor.take(",") {
                         break;
