@@ -46,6 +46,7 @@ mod scenarios;
 mod tcpdump;
 mod trace;
 mod twin;
+mod unfollowed;
 mod unknown;
 mod waivers;
 mod within;
