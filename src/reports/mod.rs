@@ -14,6 +14,7 @@ mod entries;
 mod escape;
 mod github;
 mod gitlab;
+mod html;
 mod json;
 mod junit;
 mod limits;
@@ -36,6 +37,7 @@ pub const FORMS: &[&Form] = &[
     &github::FORM,
     &gitlab::FORM,
     &markdown::FORM,
+    &html::FORM,
 ];
 
 /// One output form.
