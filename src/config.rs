@@ -11,7 +11,7 @@ use crate::model::{
     Spanned,
 };
 use crate::words;
-use crate::yaml::{self, Decoder, Fields, Node};
+use crate::yaml::{self, Decoder, Fields, Node, Value};
 
 mod columns;
 mod scenarios;
@@ -33,7 +33,9 @@ pub struct Config {
     /// The candidate rules, if it names any.
     pub rules: Option<RulesConfig>,
     /// Inventory files; never listed twice.
-    pub inventory: Vec<Spanned<String>>,
+    pub inventory: Vec<InventoryConfig>,
+    /// The VRF whose table of the inventory is judged by.
+    pub vrf: Option<Spanned<String>>,
     /// Recordings; never listed twice.
     pub traffic: Vec<TrafficConfig>,
     /// What counts as attack, or not, when the recording does not say.
@@ -78,6 +80,19 @@ pub struct RulesConfig {
     pub iif: Option<Spanned<String>>,
     /// The interface by which packets go out.
     pub oif: Option<Spanned<String>>,
+}
+
+/// One inventory file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InventoryConfig {
+    /// The file.
+    pub path: Spanned<String>,
+    /// Its form, when it cannot be told from the file.
+    pub format: Option<Spanned<String>>,
+    /// Whose the prefixes are of which the file does not say it.
+    pub customer: Option<Spanned<String>>,
+    /// The column that says whose a prefix is.
+    pub customer_column: Option<Spanned<String>>,
 }
 
 /// One recording.
@@ -175,6 +190,7 @@ const KEYS: &[&str] = &[
     "version",
     "rules",
     "inventory",
+    "vrf",
     "traffic",
     "labels",
     "scenarios",
@@ -216,7 +232,8 @@ fn config(
     decoder.version(fields, "the config");
     Some(Config {
         rules: fields.get("rules").and_then(|node| rules(decoder, node)),
-        inventory: listed(decoder, fields, "inventory"),
+        inventory: fields.get("inventory").map(|node| inventory(decoder, node)).unwrap_or_default(),
+        vrf: name(decoder, fields, "vrf"),
         traffic: fields.get("traffic").map(|node| traffic(decoder, node)).unwrap_or_default(),
         labels: fields
             .get("labels")
@@ -279,6 +296,35 @@ fn rules(decoder: &mut Decoder, node: &Node) -> Option<RulesConfig> {
         iif: name(decoder, fields, "iif"),
         oif: name(decoder, fields, "oif"),
     })
+}
+
+fn inventory(decoder: &mut Decoder, node: &Node) -> Vec<InventoryConfig> {
+    let keys = ["path", "format", "customer", "customer_column"];
+    let mut files: Vec<InventoryConfig> = Vec::new();
+    for item in decoder.one_or_more(node, "`inventory`").unwrap_or_default() {
+        let mut file = InventoryConfig {
+            path: Spanned::new(String::new(), item.location),
+            format: None,
+            customer: None,
+            customer_column: None,
+        };
+        let path = if matches!(item.value, Value::Map(_)) {
+            let Some(fields) = decoder.map(item, "an inventory", &keys) else { continue };
+            file.format = name(decoder, fields, "format");
+            file.customer = name(decoder, fields, "customer");
+            file.customer_column = name(decoder, fields, "customer_column");
+            let path = decoder.require(fields, "path", "an inventory");
+            path.and_then(|node| spanned(decoder, node, "the path"))
+        } else {
+            spanned(decoder, item, "an entry of `inventory`")
+        };
+        let Some(path) = path else { continue };
+        if once(decoder, files.iter().map(|other| &other.path), &path) {
+            file.path = path;
+            files.push(file);
+        }
+    }
+    files
 }
 
 fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {

@@ -7,11 +7,16 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
 
 pub mod git;
+mod many;
 pub mod pattern;
+
+pub use many::recordings;
 
 /// The largest text that is read: rules, inventories, configs.
 pub const MAX_TEXT_BYTES: u64 = 1 << 30;
@@ -52,6 +57,12 @@ pub enum InputError {
         /// What was looked for.
         extensions: String,
     },
+    /// A folder without anything to read.
+    #[error("{name} holds no recording")]
+    NoRecordings {
+        /// The folder, or the pattern.
+        name: String,
+    },
     /// Standard input was asked for twice.
     #[error("standard input can be read only once")]
     StdinTwice,
@@ -79,7 +90,7 @@ fn is_stdin(path: &Path) -> bool {
 
 //------------ Reading -------------------------------------------------------
 
-/// Reads a whole text; a byte order mark is dropped.
+/// Reads a whole text, with its byte order mark if it has one: some readers refuse that.
 pub fn text(path: &Path) -> Result<String, InputError> {
     let name = shown(path);
     let reader: Box<dyn Read> =
@@ -97,10 +108,7 @@ pub fn text(path: &Path) -> Result<String, InputError> {
 
 fn into_text(name: String, bytes: Vec<u8>) -> Result<String, InputError> {
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(match text.strip_prefix('\u{feff}') {
-            Some(rest) => rest.to_owned(),
-            None => text,
-        }),
+        Ok(text) => Ok(text),
         Err(error) => Err(InputError::NotText { name, at: error.utf8_error().valid_up_to() }),
     }
 }
@@ -116,30 +124,69 @@ fn open_file(path: &Path) -> Result<File, InputError> {
     Ok(file)
 }
 
+/// Returns how many bytes a file has; nothing of standard input and what is not there.
+pub fn size(path: &Path) -> Option<u64> {
+    if is_stdin(path) {
+        return None;
+    }
+    fs::metadata(path).ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
+}
+
 /// A recording, decompressed.
 pub struct Recording {
     /// Its first bytes.
     pub start: Vec<u8>,
     /// All of it, from the first byte.
     pub reader: Box<dyn Read + Send>,
+    /// How it was compressed, if it was.
+    pub packed: Option<&'static str>,
+}
+
+/// How many bytes were read of what lies on disk, compressed as it lies there.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    /// Returns how many.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Metered<R> {
+    input: R,
+    meter: Meter,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.meter.0.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
 }
 
 /// Opens a recording: a file or standard input, plain, gzip or zstd (told by their first bytes).
-pub fn recording(path: &Path) -> Result<Recording, InputError> {
+/// `meter` counts what is read of a file.
+pub fn recording(path: &Path, meter: &Meter) -> Result<Recording, InputError> {
     let name = shown(path);
-    let raw: Box<dyn Read + Send> =
-        if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(open_file(path)?) };
+    let raw: Box<dyn Read + Send> = if is_stdin(path) {
+        Box::new(io::stdin())
+    } else {
+        Box::new(Metered { input: open_file(path)?, meter: meter.clone() })
+    };
     let fault = |source| InputError::read(&name, source);
     let (start, raw) = peek(raw).map_err(fault)?;
-    let plain: Box<dyn Read + Send> = if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, raw)))
+    let (packed, plain): (_, Box<dyn Read + Send>) = if start.starts_with(&[0x1f, 0x8b]) {
+        let raw = BufReader::with_capacity(1 << 16, raw);
+        ("gzip", Box::new(flate2::read::MultiGzDecoder::new(raw)))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(zstd::stream::read::Decoder::new(raw).map_err(fault)?)
+        ("zstd", Box::new(zstd::stream::read::Decoder::new(raw).map_err(fault)?))
     } else {
-        return Ok(Recording { start, reader: raw });
+        return Ok(Recording { start, reader: raw, packed: None });
     };
     let (start, reader) = peek(plain).map_err(fault)?;
-    Ok(Recording { start, reader })
+    Ok(Recording { start, reader, packed: Some(packed) })
 }
 
 /// Returns the first bytes of a reader, and a reader that still has them. An error after the
@@ -196,7 +243,7 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
             continue;
         }
         let before = files.len();
-        walk(path, extensions, &mut files)?;
+        walk(path, &|file| is_rule_file(file, extensions), &mut files)?;
         if files.len() == before {
             return Err(InputError::NoFiles {
                 name: shown(path),
@@ -206,6 +253,37 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
     }
     in_order(&mut files, |path| path);
     Ok(files)
+}
+
+/// Endings of files that are there beside rules and are none.
+const BESIDES: &[&str] =
+    &["md", "rst", "adoc", "html", "py", "bak", "orig", "rej", "old", "swp", "lock"];
+
+/// The largest file that is looked into for rules that nobody named, in bytes.
+const MOST_LOOKED_INTO: u64 = 1 << 20;
+
+/// How many such files are looked into.
+const MOST_OTHERS: usize = 1_000;
+
+/// Returns the files in the folders of a rule set that are not read as such, without those that are
+/// large, or hidden, or by their name something else.
+pub fn other_files(paths: &[PathBuf], extensions: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths.iter().filter(|path| path.is_dir()) {
+        let is_other = |path: &Path| {
+            let is_beside = is_rule_file(path, BESIDES) || shown(path).ends_with('~');
+            let is_small = || {
+                let metadata = fs::metadata(path);
+                metadata.is_ok_and(|it| it.is_file() && it.len() <= MOST_LOOKED_INTO)
+            };
+            !is_rule_file(path, extensions) && !is_beside && is_small()
+        };
+        // What cannot be walked was said where its rules are read.
+        let _ = walk(path, &is_other, &mut files);
+    }
+    in_order(&mut files, |path| path);
+    files.truncate(MOST_OTHERS);
+    files
 }
 
 /// Puts the files of a rule set in order, each once.
@@ -228,7 +306,11 @@ fn is_rule_file(path: &Path, extensions: &[&str]) -> bool {
     extension.is_some_and(|own| extensions.contains(&own))
 }
 
-fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<(), InputError> {
+fn walk(
+    folder: &Path,
+    is_meant: &dyn Fn(&Path) -> bool,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), InputError> {
     let fault = |source| InputError::read(shown(folder), source);
     for entry in fs::read_dir(folder).map_err(fault)? {
         let entry = entry.map_err(fault)?;
@@ -238,12 +320,12 @@ fn walk(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<
         let path = entry.path();
         let kind = entry.file_type().map_err(fault)?;
         if kind.is_dir() {
-            walk(&path, extensions, files)?;
+            walk(&path, is_meant, files)?;
         } else {
             // A link that leads nowhere is named by the reader; one to a folder is not followed,
             // so that no walk is endless.
             let is_folder = kind.is_symlink() && path.is_dir();
-            if !is_folder && is_rule_file(&path, extensions) {
+            if !is_folder && is_meant(&path) {
                 files.push(path);
             }
         }
@@ -464,7 +546,8 @@ mod tests {
         fs::write(&zst, zstd::encode_all(content.as_slice(), 3).expect("compressed"))
             .expect("a file");
         for path in [plain, gz, zst] {
-            let mut recording = recording(&path).expect("a recording");
+            let meter = Meter::default();
+            let mut recording = recording(&path, &meter).expect("a recording");
             assert_eq!(recording.start, content[..START_BYTES]);
             let mut read = Vec::new();
             recording.reader.read_to_end(&mut read).expect("all of it");

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::Level;
 use crate::report::{Command, Verdict, WaiverState};
 
+pub mod doctor;
 mod make;
 mod picture;
 mod read;

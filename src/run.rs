@@ -1,10 +1,12 @@
 //! The wiring: a checked plan in, a report out.
 
 mod convert;
+mod doctor;
 mod evidence;
 mod includes;
 mod intents;
 mod observed;
+mod open;
 mod plan;
 mod pops;
 mod rule_sets;
@@ -36,14 +38,14 @@ use crate::replay::{self, Input, MAX_ATTACK_MATCHES, Progress, Replay};
 use crate::report::{self, ChangeSummary, Command, Report, Verdict};
 use crate::scenario::{Moves, RECORDED};
 use crate::summary;
-use crate::traffic::{self, Settings};
 use crate::verdict;
 
 use evidence::Replayed;
 use situations::Situation;
 
 pub use convert::{Converted, translate};
-pub use plan::{Plan, Recording, Running};
+pub use doctor::{Doctored, doctor, doctor_stopped};
+pub use plan::{InventoryFile, Plan, Recording, Running};
 pub use trace::{Subject, Traced, Traces, trace};
 pub use watch::{Stage, Watch};
 pub use what_if::WhatIf;
@@ -72,6 +74,8 @@ struct Run {
     notes: Vec<String>,
     /// The texts of the running and of the candidate set.
     parsed: [Option<rule_sets::Parsed>; 2],
+    /// How much was read of recordings.
+    meter: input::Meter,
 }
 
 impl Run {
@@ -82,11 +86,13 @@ impl Run {
             running: rule_sets::running_name(&plan.running),
             notes: plan.notes.clone(),
             parsed: [None, None],
+            meter: input::Meter::default(),
             plan,
         }
     }
 
     fn check(&mut self, watch: &Watch, progress: &(dyn Fn(u64) + Sync)) -> Report {
+        self.meter = watch.meter();
         let [running, candidate] = self.rule_sets();
         let is_lint = self.plan.command == Command::Lint;
         let given = match (is_lint, self.plan.inventory.is_empty()) {
@@ -137,6 +143,9 @@ impl Run {
             let unjudged = || self.changed_unjudged(&running, &candidate);
             let problem = elsewhere.or_else(unjudged).filter(|_| has_running);
             self.problems.extend(problem);
+            if !has_running {
+                self.note_unjudged(&candidate);
+            }
         }
         if self.failed() {
             return self.cannot_judge();
@@ -173,7 +182,8 @@ impl Run {
                 progress(done.records);
             };
             watch.turn_to(Stage::Traffic);
-            match self.replay(sets.sets, &judges, &attribution, &names, what_if, &progress) {
+            match self.replay(sets.sets, &judges, &attribution, &names, what_if, (watch, &progress))
+            {
                 Some(replayed) => replayed,
                 None => return self.cannot_judge(),
             }
@@ -316,13 +326,21 @@ impl Run {
             return Inventory::default();
         }
         let mut files = Vec::new();
-        for path in self.plan.inventory.clone() {
-            files.extend(self.text(&path));
+        for one in self.plan.inventory.clone() {
+            let InventoryFile { path, form, customer, customer_column } = one;
+            let file = self.text(&path);
+            files.extend(file.map(|file| inventory::Listed {
+                file,
+                form,
+                customer,
+                customer_column,
+            }));
         }
         if files.is_empty() {
             return Inventory::default();
         }
-        let (inventory, problems) = inventory::load(&self.sources, &files);
+        let vrf = self.plan.vrf.as_deref();
+        let (inventory, problems) = inventory::load_table(&self.sources, &files, vrf);
         self.problems.extend(problems);
         inventory
     }
@@ -336,7 +354,7 @@ impl Run {
         attribution: &Attribution<'_>,
         names: &Arc<Names>,
         (moves, added): (&Moves, &[PathBuf]),
-        progress: &(dyn Fn(Progress) + Sync),
+        (watch, progress): (&Watch, &(dyn Fn(Progress) + Sync)),
     ) -> Option<Replayed> {
         if self.plan.traffic.is_empty() {
             self.problems.push(
@@ -345,7 +363,7 @@ impl Run {
             );
             return None;
         }
-        let mut recordings = self.plan.traffic.clone();
+        let mut recordings = self.recordings();
         recordings.sort_by_key(|recording| input::shown(&recording.path));
         let is_unknown = |one: &Recording| one.sampling == Some(Sampling::Unknown);
         let unknown = recordings.iter().filter(|one| is_unknown(one));
@@ -362,9 +380,13 @@ impl Run {
         if recordings.iter().filter(|recording| recording.path.as_os_str() == "-").count() > 1 {
             self.refuse(&input::InputError::StdinTwice);
         }
+        let paths = recordings.iter().map(|recording| recording.path.as_path());
+        watch.expect(paths.filter_map(input::size).sum());
+        let is_late = recordings.len() > open::MOST_OPEN;
         let mut inputs = Vec::new();
         for (rank, recording) in recordings.iter().enumerate() {
-            if let Some(reader) = self.open(recording, names) {
+            if let Some(opened) = self.open(recording, names) {
+                let reader = if is_late { opened.late() } else { opened.reader };
                 let part = (rank + 1).saturating_sub(recorded) as u16;
                 inputs.push(Input { reader, rank: rank as u32, part });
             }
@@ -406,32 +428,7 @@ impl Run {
             if input.part == 0 {
                 replayed.add(&name, &counts);
             }
-            self.problems.extend(evidence::meant_as(recording, &counts));
-            if let Some(reason) = &counts.broken {
-                self.problems.push(
-                    Diagnostic::bare(format!(
-                        "{name} is corrupt after frame {}: {reason}",
-                        counts.frames.saturating_sub(1)
-                    ))
-                    .help("what follows there is not known; name a whole recording"),
-                );
-            }
-            if counts.records == 0 {
-                let why: Vec<String> = counts
-                    .unread
-                    .iter()
-                    .chain(&counts.other)
-                    .map(|(what, count)| format!("{count} {what}"))
-                    .collect();
-                let why = if why.is_empty() { "it is empty".to_owned() } else { why.join(", ") };
-                let help = if counts.unknown_sampling > 0 {
-                    "state with `--sampling N` for how many packets one of them stands"
-                } else {
-                    "a recording that shows nothing proves nothing; name another one"
-                };
-                let message = format!("{name} yields no record: {why}");
-                self.problems.push(Diagnostic::bare(message).help(help));
-            }
+            self.problems.extend(evidence::problems_of(recording, &counts));
         }
         if self.failed() {
             return None;
@@ -458,81 +455,6 @@ impl Run {
             return None;
         }
         Some(replayed)
-    }
-
-    fn open(
-        &mut self,
-        recording: &Recording,
-        names: &Arc<Names>,
-    ) -> Option<Box<dyn traffic::TrafficReader>> {
-        let name = input::shown(&recording.path);
-        let opened = match input::recording(&recording.path) {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.refuse(&error);
-                return None;
-            }
-        };
-        if opened.start.is_empty() {
-            self.problems.push(
-                Diagnostic::bare(format!("{name} is empty"))
-                    .help("a recording that shows nothing proves nothing; name another one"),
-            );
-            return None;
-        }
-        let Some(form) = recording.form.or_else(|| traffic::detect(&opened.start)) else {
-            let forms: Vec<&str> = traffic::FORMS.iter().map(|form| form.name).collect();
-            self.problems.push(
-                Diagnostic::bare(format!("{name} is no recording that is known"))
-                    .help(format!("known forms: {}; name one with `--format`", forms.join(", "))),
-            );
-            return None;
-        };
-        let (source, reader): (SourceId, Box<dyn std::io::Read + Send>) = if form.is_text {
-            match input::recorded_text(&name, opened, traffic::MAX_TEXT_BYTES) {
-                Ok(text) => {
-                    let reader = Box::new(std::io::Cursor::new(text.clone().into_bytes()));
-                    (self.sources.add(name.as_str(), text), reader)
-                }
-                Err(error) => {
-                    self.refuse(&error);
-                    return None;
-                }
-            }
-        } else {
-            (self.sources.add(name.as_str(), ""), opened.reader)
-        };
-        let settings = Settings {
-            source,
-            name: name.as_str().into(),
-            pop: recording.pop.as_deref().map(|pop| names.intern(pop)),
-            direction: recording.direction,
-            label: recording.label,
-            sampling: recording.sampling.and_then(|sampling| match sampling {
-                Sampling::OneIn(rate) => Some(rate),
-                Sampling::Unknown => None,
-            }),
-            inner: recording.inner,
-            now: self.plan.standards.now,
-            batch: self.plan.batch,
-            names: Arc::clone(names),
-            columns: recording.columns.clone(),
-            zone: recording.zone.clone(),
-        };
-        if settings.columns.is_some() && !form.is_rows {
-            self.problems.push(
-                Diagnostic::bare(format!("{name} is {}, which has no columns", form.name))
-                    .help("take `columns` away, or name the form of its rows with `format`"),
-            );
-            return None;
-        }
-        match (form.open)(reader, &settings) {
-            Ok(reader) => Some(reader),
-            Err(problems) => {
-                self.problems.extend(problems);
-                None
-            }
-        }
     }
 
     //-------- Reporting

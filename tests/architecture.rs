@@ -121,7 +121,11 @@ const FOLDERS: &[Folder] = &[
         list: "const FORMS",
         helpers: &["capture", "exports", "flow", "piece", "rows"],
     },
-    Folder { name: "inventory", list: "const FORMS", helpers: &["customers"] },
+    Folder {
+        name: "inventory",
+        list: "const FORMS",
+        helpers: &["collector", "customers", "names", "pages", "table"],
+    },
     Folder {
         name: "guardrails",
         list: "const GUARDRAILS",
@@ -130,12 +134,21 @@ const FOLDERS: &[Folder] = &[
     Folder {
         name: "reports",
         list: "const FORMS",
-        helpers: &["diagnostics", "entries", "escape", "limits", "schema", "show", "trace"],
+        helpers: &[
+            "diagnostics",
+            "doctor",
+            "entries",
+            "escape",
+            "limits",
+            "schema",
+            "show",
+            "trace",
+        ],
     },
     Folder {
         name: "cli",
         list: "enum Command",
-        helpers: &["arguments", "bounds", "by_traffic", "outputs", "plan"],
+        helpers: &["arguments", "bounds", "by_traffic", "outputs", "plan", "progress"],
     },
 ];
 

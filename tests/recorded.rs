@@ -17,12 +17,18 @@ pub(crate) struct Capture {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// Returns the folder of recordings; nothing, after saying so, if none is named.
+pub(crate) fn root() -> Option<PathBuf> {
+    let root = std::env::var_os("BLASTGATE_RECORDED").map(PathBuf::from);
+    if root.is_none() {
+        println!("skipped: BLASTGATE_RECORDED is not set");
+    }
+    root
+}
+
 /// Returns all captures in the order of their names; none, after saying so, if no folder is named.
 pub(crate) fn captures() -> Option<Vec<Capture>> {
-    let Some(root) = std::env::var_os("BLASTGATE_RECORDED").map(PathBuf::from) else {
-        println!("skipped: BLASTGATE_RECORDED is not set");
-        return None;
-    };
+    let root = root()?;
     let mut captures = Vec::new();
     collect(&root, &root, &mut captures);
     captures.sort_by(|a, b| a.name.cmp(&b.name));

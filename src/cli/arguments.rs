@@ -73,6 +73,21 @@ pub(super) struct RuleArguments {
     )]
     pub(super) inventory: Vec<PathBuf>,
 
+    /// The form of the inventory, when it cannot be told from the file: yaml, netbox-json,
+    /// netbox-csv, akvorado-networks, prefix-list or csv.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BLASTGATE_INVENTORY_FORMAT",
+        help_heading = "Materials"
+    )]
+    pub(super) inventory_format: Option<String>,
+
+    /// The VRF in which the rules are, for inventories that tell VRFs apart; `global` for what is in
+    /// none.
+    #[arg(long, value_name = "NAME", env = "BLASTGATE_VRF", help_heading = "Materials")]
+    pub(super) vrf: Option<String>,
+
     /// Files of waivers: findings that someone accepts until a date; repeat for several.
     #[arg(
         long,

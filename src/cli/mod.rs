@@ -28,12 +28,14 @@ mod check;
 mod ci;
 mod completions;
 mod convert;
+mod doctor;
 mod explain;
 mod init;
 mod lint;
 mod man;
 mod outputs;
 mod plan;
+mod progress;
 mod report;
 mod schema;
 mod show;
@@ -67,6 +69,8 @@ enum Command {
     Lint(Box<lint::LintArguments>),
     /// Trace one packet, or every record of a recording, through the rules.
     Trace(Box<trace::TraceArguments>),
+    /// Say what would be judged by: what every input is, how old, how sampled, whose, and what it lacks.
+    Doctor(Box<doctor::DoctorArguments>),
     /// Write the rules in another language, where that is exact.
     Convert(Box<convert::ConvertArguments>),
     /// Add a waiver to a file: accept what was found until a date, at most 90 days ahead.
@@ -119,6 +123,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Waive(arguments) => waive::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::arguments::{RuleArguments, TrafficArguments};
-use crate::config::{self, Config, Observed, RedirectEffect, ScenarioConfig, ScenarioKind};
+use crate::config::{
+    self, Config, InventoryConfig, Observed, RedirectEffect, ScenarioConfig, ScenarioKind,
+};
 use crate::guardrails::Standards;
 use crate::input;
+use crate::inventory;
 use crate::languages::{self, Language, Way, native};
 use crate::model::{
     Diagnostic, Direction, Label, RecordBatch, Severity, Sources, Spanned, Timestamp,
 };
 use crate::report::Command;
-use crate::run::{Plan, Recording, Running, WhatIf};
+use crate::run::{InventoryFile, Plan, Recording, Running, WhatIf};
 use crate::traffic;
 use crate::words;
 use crate::yaml::nearest;
@@ -30,7 +33,9 @@ pub(super) fn plan(
     here: &Path,
 ) -> Result<std::result::Result<Plan, ConfigProblems>> {
     let mut sources = Sources::new();
-    let (config, folder) = match find(arguments, here)? {
+    let found = find(arguments, here)?;
+    let shown = found.as_deref().map(input::shown);
+    let (config, folder) = match found {
         Some(path) => {
             let text = input::text(&path)?;
             let source = sources.add(input::shown(&path), text.as_str());
@@ -61,11 +66,7 @@ pub(super) fn plan(
     }
     let of_config = config.rules.as_ref().and_then(|rules| rules.language.as_ref());
     let language = arguments.language.as_deref().or(of_config.map(|name| name.value.as_str()));
-    let inventory = if arguments.inventory.is_empty() {
-        config.inventory.iter().map(inside).collect()
-    } else {
-        arguments.inventory.clone()
-    };
+    let inventory = inventories(arguments, &config, &inside)?;
     let waivers = if arguments.waivers.is_empty() {
         config.waivers.iter().map(inside).collect()
     } else {
@@ -87,6 +88,7 @@ pub(super) fn plan(
     };
     Ok(Ok(Plan {
         command: if traffic.is_some() { Command::Check } else { Command::Lint },
+        config: shown,
         staged: arguments.staged,
         running: running(arguments, &rules)?,
         rules,
@@ -96,6 +98,7 @@ pub(super) fn plan(
             || config.rules.as_ref().is_some_and(|rules| rules.path.is_some()),
         intents: config.intents.iter().map(|one| (inside(&one.file), one.clone())).collect(),
         inventory,
+        vrf: arguments.vrf.clone().or(config.vrf.as_ref().map(|name| name.value.clone())),
         waivers,
         is_whole: arguments.rules.is_empty(),
         traffic: recordings,
@@ -207,6 +210,40 @@ fn unknown<'k>(
             anyhow!("unknown {what} `{name}`; known: {}", known.join(", "))
         }
     }
+}
+
+/// Joins the inventories named on the command line (else in the config) with what the flags say.
+fn inventories(
+    arguments: &RuleArguments,
+    config: &Config,
+    inside: &dyn Fn(&Spanned<String>) -> PathBuf,
+) -> Result<Vec<InventoryFile>> {
+    let form_named = |name: &str| {
+        let known = inventory::FORMS.iter().copied();
+        let found = known.clone().find(|form| form.name == name);
+        found.ok_or_else(|| unknown("inventory form", name, known.map(|form| form.name)))
+    };
+    let form = arguments.inventory_format.as_deref().map(form_named).transpose()?;
+    let plain = |path: &PathBuf| InventoryFile {
+        path: path.clone(),
+        form,
+        customer: None,
+        customer_column: None,
+    };
+    if !arguments.inventory.is_empty() {
+        return Ok(arguments.inventory.iter().map(plain).collect());
+    }
+    let text = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone());
+    let of_config = |one: &InventoryConfig| -> Result<InventoryFile> {
+        let own = one.format.as_ref().map(|name| form_named(&name.value)).transpose()?;
+        Ok(InventoryFile {
+            form: form.or(own),
+            customer: text(&one.customer),
+            customer_column: text(&one.customer_column),
+            ..plain(&inside(&one.path))
+        })
+    };
+    config.inventory.iter().map(of_config).collect()
 }
 
 /// Joins the recordings named on the command line (else in the config) with what the flags say.

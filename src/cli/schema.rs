@@ -11,7 +11,7 @@ use crate::yaml::nearest;
 #[derive(Args, Debug)]
 #[command(after_help = AFTER)]
 pub(super) struct SchemaArguments {
-    /// Which: result, trace, trace-record; without one all are listed.
+    /// Which: result, trace, trace-record, doctor; without one all are listed.
     name: Option<String>,
 }
 

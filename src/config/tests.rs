@@ -61,6 +61,10 @@ fn texts(names: &[Spanned<String>]) -> Vec<&str> {
     names.iter().map(|name| name.value.as_str()).collect()
 }
 
+fn paths(config: &Config) -> Vec<&str> {
+    config.inventory.iter().map(|file| file.path.value.as_str()).collect()
+}
+
 const WHOLE: &str = r#"version: 1
 rules: {paths: [rules], language: native}
 inventory: [inventory.yaml]
@@ -88,10 +92,10 @@ waivers: [waivers.yaml]
 #[test]
 fn every_key_is_read() {
     let config = good(WHOLE);
-    let rules = config.rules.expect("rules");
+    let rules = config.rules.clone().expect("rules");
     assert_eq!(texts(&rules.paths), ["rules"]);
     assert_eq!(rules.language.expect("a language").value, "native");
-    assert_eq!(texts(&config.inventory), ["inventory.yaml"]);
+    assert_eq!(paths(&config), ["inventory.yaml"]);
     let [first, second, third] = config.traffic.as_slice() else { panic!("three recordings") };
     assert_eq!(first.path.value, "traffic/legit.pcap");
     assert_eq!(first.pop.as_ref().expect("a PoP").value, "ams");
@@ -155,7 +159,7 @@ fn what_is_left_out_has_its_default() {
     let part = good("version: 1\nevidence: {min_samples: 5}\n").evidence;
     assert_eq!(part, EvidenceConfig { min_samples: 5, ..EvidenceConfig::default() });
     // One path need not be a list.
-    assert_eq!(texts(&good("version: 1\ninventory: a.yaml\n").inventory), ["a.yaml"]);
+    assert_eq!(paths(&good("version: 1\ninventory: a.yaml\n")), ["a.yaml"]);
 }
 
 #[test]
@@ -193,6 +197,9 @@ fn what_is_wrong_has_its_place() {
         ("inventory: []", "[", "empty"),
         ("inventory: [a, \"\"]", "\"\"", "empty"),
         ("inventory: [b, b]", "b", "listed twice"),
+        ("inventory: [b, {path: b}]", "b", "listed twice"),
+        ("inventory: [{path: b, fromat: csv}]", "fromat", "unknown key"),
+        ("inventory: [{format: csv}]", "{", "no `path`"),
         ("traffic: []", "[", "empty"),
         ("traffic: a.pcap", "a.pcap", "expected a list"),
         ("traffic: [{pop: ams}]", "{", "no `path`"),
@@ -293,4 +300,24 @@ proptest! {
     ) {
         let _ = parse(SourceId(0), &format!("version: 1\n{key}: {value}\n"), &mut stub);
     }
+}
+
+#[test]
+fn an_inventory_may_say_its_form_and_whose_it_is() {
+    let text = "version: 1\nvrf: blue\ninventory:\n  - a.yaml\n  \
+                - {path: b.txt, format: prefix-list, customer: b}\n  \
+                - {path: c.csv, customer_column: name}\n";
+    let config = good(text);
+    assert_eq!(paths(&config), ["a.yaml", "b.txt", "c.csv"]);
+    let said = |word: &Option<Spanned<String>>| word.as_ref().map(|word| word.value.clone());
+    let words: Vec<_> = config
+        .inventory
+        .iter()
+        .map(|file| [&file.format, &file.customer, &file.customer_column].map(said))
+        .collect();
+    let word = |text: &str| Some(text.to_owned());
+    assert_eq!(words[0], [None, None, None]);
+    assert_eq!(words[1], [word("prefix-list"), word("b"), None]);
+    assert_eq!(words[2], [None, None, word("name")]);
+    assert_eq!(said(&config.vrf), word("blue"));
 }

@@ -1,8 +1,10 @@
 //! Inventories of both forms: what is read, and every problem at its place.
 
+mod exports;
+
 use super::*;
-use crate::model::Severity;
 use crate::model::inventory::ServiceName;
+use crate::model::{CustomerId, Location, Spanned};
 
 /// Reads texts as files of these names.
 fn read(files: &[(&str, &str)]) -> (Inventory, Vec<Diagnostic>, Sources) {
@@ -34,6 +36,7 @@ fn wrong(name: &str, text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Holds that a text is wrong, and where.
 fn is_wrong(name: &str, text: &str, place: &str, words: &str) {
     let problems = wrong(name, text);
     let found = problems.iter().any(|(shown, message)| shown == place && message.contains(words));

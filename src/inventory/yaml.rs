@@ -1,12 +1,12 @@
 //! The native inventory: customers, shared addresses, infrastructure and PoPs in YAML.
 
-use super::{Attribute, Collector, Form};
+use super::{Attribute, Collector, Form, Listed, Owners};
 use crate::model::inventory::ServiceName;
-use crate::model::{Diagnostic, Prefix, SourceId, Sources, Spanned};
+use crate::model::{Diagnostic, Prefix, Sources, Spanned};
 use crate::words;
 use crate::yaml::{self, Decoder, Fields, Node, Value, nearest};
 
-pub(super) const FORM: Form = Form { name: "yaml", detect, read };
+pub(super) const FORM: Form = Form { name: "yaml", owners: Owners::Own, detect, read };
 
 fn detect(name: &str, start: &str) -> bool {
     let by_name = [".yaml", ".yml"].iter().any(|extension| name.ends_with(extension));
@@ -14,7 +14,8 @@ fn detect(name: &str, start: &str) -> bool {
     by_name || start.lines().any(|line| keys.iter().any(|key| line.starts_with(key)))
 }
 
-fn read(sources: &Sources, file: SourceId, into: &mut Collector) -> Vec<Diagnostic> {
+fn read(sources: &Sources, listed: &Listed, into: &mut Collector) -> Vec<Diagnostic> {
+    let file = listed.file;
     let root = match yaml::parse(file, &sources.get(file).text) {
         Ok(root) => root,
         Err(problem) => return vec![problem],
@@ -57,12 +58,7 @@ fn customer(decoder: &mut Decoder, node: &Node, into: &mut Collector) {
     let prefixes = prefixes(decoder, fields, "prefixes");
     let hosts = spanned_words(decoder, fields, "hosts");
     if fields.get("prefixes").is_none() && fields.get("hosts").is_none() {
-        decoder.report(
-            Diagnostic::error(id.location, format!("customer `{}` has no addresses", id.value))
-                .label("neither `prefixes` nor `hosts`")
-                .help("add `prefixes: […]`"),
-        );
-        return;
+        into.expect(id.clone());
     }
     let [name, tier, region] =
         ["name", "tier", "region"].map(|key| spanned_text(decoder, fields, key));

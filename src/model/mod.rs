@@ -34,7 +34,7 @@ pub use rule::{
     UnmodelledKind, bucket_rules,
 };
 pub use sets::{AddressSet, NumberSet};
-pub use source::{Location, SourceId, Sources, Span, Spanned};
+pub use source::{Location, Source, SourceId, Sources, Span, Spanned};
 pub use time::Timestamp;
 pub use units::{Burst, Rate, RateUnit, Sampling, SamplingRate, Share};
 pub use waiver::Waiver;

@@ -180,6 +180,17 @@ pub fn percent(share: f64) -> String {
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
+/// Writes an age in seconds as people do.
+pub fn age_in_words(seconds: i64) -> String {
+    let (count, unit) = match seconds.unsigned_abs() {
+        seconds @ 0..120 => (seconds, "second"),
+        seconds @ 120..7_200 => (seconds / 60, "minute"),
+        seconds @ 7_200..172_800 => (seconds / 3_600, "hour"),
+        seconds => (seconds / 86_400, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Writes a number with its thousands apart.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

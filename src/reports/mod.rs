@@ -10,6 +10,7 @@ use crate::result::{RunResult, Throughput};
 
 mod concise;
 pub mod diagnostics;
+pub mod doctor;
 mod entries;
 mod escape;
 mod github;

@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 
 use super::trace::{TraceLine, TraceWay};
 use crate::result::RunResult;
+use crate::result::doctor::Doctor;
 
 /// Every schema, in the order of help.
 pub const SCHEMAS: &[FormSchema] = &[
@@ -27,6 +28,12 @@ pub const SCHEMAS: &[FormSchema] = &[
         about: "each line that `trace --traffic FILE -o json` writes",
         id: "blastgate/trace-record/v1",
         of: schema::<TraceLine<'_>>,
+    },
+    FormSchema {
+        name: "doctor",
+        about: "what `doctor -o json` writes",
+        id: "blastgate/doctor/v1",
+        of: schema::<Doctor>,
     },
 ];
 

@@ -131,7 +131,7 @@ fn end_line(end: &EndReport, style: Style) -> String {
 }
 
 /// Writes a text, broken into lines at spaces; escape sequences take no room.
-fn wrap(text: &str, rest: &str, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn wrap(text: &str, rest: &str, out: &mut dyn io::Write) -> io::Result<()> {
     let width = |word: &str| {
         let mut hidden = false;
         let seen = word.chars().filter(|character| {

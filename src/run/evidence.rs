@@ -109,6 +109,38 @@ pub(super) fn describe(
     }
 }
 
+/// Returns what is wrong with a recording that was read, if anything.
+pub(super) fn problems_of(recording: &Recording, counts: &ReadCounts) -> Vec<Diagnostic> {
+    let name = input::shown(&recording.path);
+    let mut problems: Vec<Diagnostic> = meant_as(recording, counts).into_iter().collect();
+    if let Some(reason) = &counts.broken {
+        problems.push(
+            Diagnostic::bare(format!(
+                "{name} is corrupt after frame {}: {reason}",
+                counts.frames.saturating_sub(1)
+            ))
+            .help("what follows there is not known; name a whole recording"),
+        );
+    }
+    if counts.records == 0 {
+        let why: Vec<String> = counts
+            .unread
+            .iter()
+            .chain(&counts.other)
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        let why = if why.is_empty() { "it is empty".to_owned() } else { why.join(", ") };
+        let help = if counts.unknown_sampling > 0 {
+            "state with `--sampling N` for how many packets one of them stands"
+        } else {
+            "a recording that shows nothing proves nothing; name another one"
+        };
+        let message = format!("{name} yields no record: {why}");
+        problems.push(Diagnostic::bare(message).help(help));
+    }
+    problems
+}
+
 /// Asks what is meant where a capture holds packets and, in some of them, exports of flows. Which of
 /// the two is the traffic only the user knows.
 pub(super) fn meant_as(recording: &Recording, counts: &ReadCounts) -> Option<Diagnostic> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::what_if::WhatIf;
 use crate::config::IntentConfig;
 use crate::guardrails::Standards;
+use crate::inventory;
 use crate::languages::{Language, Way};
 use crate::model::{Columns, Diagnostic, Direction, Label, Location, Match, Sampling, Sources};
 use crate::report::Command;
@@ -17,6 +18,8 @@ use crate::traffic;
 pub struct Plan {
     /// What is asked. For a lint there are neither recordings nor scenarios.
     pub command: Command,
+    /// The config that was read, as it is shown; none if there is none.
+    pub config: Option<String>,
     /// The candidate: files and folders.
     pub rules: Vec<PathBuf>,
     /// Whether the candidate is what the git index has at these paths, not the working tree.
@@ -32,7 +35,9 @@ pub struct Plan {
     /// What rules are for, by the file they stand in.
     pub intents: Vec<(PathBuf, IntentConfig)>,
     /// Inventory files.
-    pub inventory: Vec<PathBuf>,
+    pub inventory: Vec<InventoryFile>,
+    /// The VRF whose table of the inventory is judged by; none if nobody said.
+    pub vrf: Option<String>,
     /// Files of waivers.
     pub waivers: Vec<PathBuf>,
     /// Whether the candidate is all that the config names, and no part of it.
@@ -72,7 +77,8 @@ impl Plan {
             Running::Path(path) => Some(path),
             _ => None,
         };
-        let texts = self.rules.iter().chain(running).chain(&self.inventory).chain(&self.waivers);
+        let inventory = self.inventory.iter().map(|file| &file.path);
+        let texts = self.rules.iter().chain(running).chain(inventory).chain(&self.waivers);
         texts.chain(recordings).chain(added).collect()
     }
 }
@@ -90,6 +96,19 @@ pub enum Running {
     MergeBase(String),
     /// At the candidate's paths, in the last commit; nowhere if there is none yet.
     Head,
+}
+
+/// An inventory file, and what the user says about it.
+#[derive(Clone)]
+pub struct InventoryFile {
+    /// The file, or `-`.
+    pub path: PathBuf,
+    /// Its form, where it cannot be told from the file.
+    pub form: Option<&'static inventory::Form>,
+    /// Whose the prefixes are of which the file does not say it.
+    pub customer: Option<String>,
+    /// The column that says whose a prefix is.
+    pub customer_column: Option<String>,
 }
 
 /// A recording, and what the user says about it.

@@ -5,6 +5,7 @@ mod say;
 use std::io;
 use std::sync::Arc;
 
+use super::open::Opened;
 use super::{Plan, Run, Running};
 use crate::attribution::Attribution;
 use crate::input;
@@ -145,7 +146,7 @@ impl Run {
             return Ok(3);
         };
         let name = input::shown(&recording.path);
-        let Some(mut reader) = self.open(&recording, names) else { return Ok(3) };
+        let Some(Opened { mut reader, .. }) = self.open(&recording, names) else { return Ok(3) };
         let wanted = match subject {
             Subject::Record(number) => Some(*number),
             _ => None,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use crate::input::Meter;
 use crate::replay::Progress;
 
 /// What a run is doing.
@@ -29,6 +30,8 @@ pub struct Watch {
     records: AtomicU64,
     sums: AtomicU64,
     offers: AtomicU64,
+    meter: Meter,
+    all_bytes: AtomicU64,
 }
 
 impl Watch {
@@ -47,6 +50,23 @@ impl Watch {
         self.records.fetch_add(progress.records, Ordering::Relaxed);
         self.sums.fetch_add(progress.sums, Ordering::Relaxed);
         self.offers.fetch_add(progress.offers, Ordering::Relaxed);
+    }
+
+    /// Returns what counts the bytes that are read.
+    pub(super) fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+
+    /// Notes how many bytes will be read.
+    pub(super) fn expect(&self, bytes: u64) {
+        self.all_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns how many bytes of the recordings were read, and how many there are; zero if nobody
+    /// knows.
+    pub fn bytes(&self) -> (u64, u64) {
+        let all = self.all_bytes.load(Ordering::Relaxed);
+        (self.meter.bytes().min(all), all)
     }
 
     /// Returns what the run is doing.

@@ -127,6 +127,9 @@ impl Capture {
             }
         }
         self.window.give_back(bytes);
+        if self.layout.is_none() {
+            self.window.close();
+        }
         if found.is_empty()
             && let Some(reason) = self.window.failure()
         {

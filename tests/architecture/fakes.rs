@@ -125,7 +125,7 @@ fn a_part_that_is_missing_from_its_list_is_found() {
     check(&with_folders(&[]), &[]);
     let text = "mod capture; mod exports; mod flow; mod piece; mod rows; mod part; mod nflog;\npub const FORMS: &[&Form] = &[&part::FORM];";
     check(&with_folders(&[("traffic/mod.rs", text)]), &["nflog is missing from `const FORMS`"]);
-    let text = "mod part; mod later; mod arguments;\nenum Command { Part(part::A) }\nmod plan; mod bounds; mod by_traffic; mod outputs;";
+    let text = "mod part; mod later; mod arguments;\nenum Command { Part(part::A) }\nmod plan; mod bounds; mod by_traffic; mod outputs; mod progress;";
     check(&with_folders(&[("cli/mod.rs", text)]), &["later is missing from `enum Command`"]);
     check(&with_folders(&[("traffic/mod.rs", "mod part;")]), &["has no `const FORMS`"]);
 }

@@ -46,6 +46,12 @@ impl Window {
         self.exchange(buffer);
     }
 
+    /// Lets go of the input, of which nothing more is wanted.
+    pub(super) fn close(&mut self) {
+        self.input = Box::new(std::io::empty());
+        self.ended = true;
+    }
+
     /// Gives a buffer back with all that the window has passed in it.
     pub(super) fn give_back(&mut self, buffer: &mut Vec<u8>) {
         self.exchange(buffer);

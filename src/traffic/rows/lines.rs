@@ -36,6 +36,11 @@ impl Lines {
         Lines { input: BufReader::with_capacity(1 << 18, input), line: 0, passed: 0, lists: 0 }
     }
 
+    /// Lets go of the input, of which nothing more is wanted.
+    pub(super) fn close(&mut self) {
+        self.input = BufReader::with_capacity(0, Box::new(io::empty()));
+    }
+
     /// Reads on to the end of a line.
     pub(super) fn line(&mut self, into: &mut Vec<u8>) -> io::Result<Next> {
         into.clear();

@@ -123,6 +123,7 @@ impl TrafficReader for Rows {
                 Next::Unread(reason) => self.lose(Cow::Borrowed(reason)),
                 Next::End => {
                     self.is_over = true;
+                    self.source.close();
                     if let Some(reason) = (self.preset.end)(&self.here) {
                         self.lose(Cow::Borrowed(reason));
                     }

@@ -139,6 +139,12 @@ impl Source {
         self.lines.line
     }
 
+    /// Lets go of the input, of which nothing more is wanted.
+    pub(super) fn close(&mut self) {
+        self.lines.close();
+        self.text = Vec::new();
+    }
+
     /// Reads the text of the next unit.
     pub(super) fn next(
         &mut self,
