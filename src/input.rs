@@ -90,7 +90,7 @@ fn is_stdin(path: &Path) -> bool {
 
 //------------ Reading -------------------------------------------------------
 
-/// Reads a whole text; a byte order mark is dropped.
+/// Reads a whole text, with its byte order mark if it has one: some readers refuse that.
 pub fn text(path: &Path) -> Result<String, InputError> {
     let name = shown(path);
     let reader: Box<dyn Read> =
@@ -108,10 +108,7 @@ pub fn text(path: &Path) -> Result<String, InputError> {
 
 fn into_text(name: String, bytes: Vec<u8>) -> Result<String, InputError> {
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(match text.strip_prefix('\u{feff}') {
-            Some(rest) => rest.to_owned(),
-            None => text,
-        }),
+        Ok(text) => Ok(text),
         Err(error) => Err(InputError::NotText { name, at: error.utf8_error().valid_up_to() }),
     }
 }
@@ -256,6 +253,37 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
     }
     in_order(&mut files, |path| path);
     Ok(files)
+}
+
+/// Endings of files that are there beside rules and are none.
+const BESIDES: &[&str] =
+    &["md", "rst", "adoc", "html", "py", "bak", "orig", "rej", "old", "swp", "lock"];
+
+/// The largest file that is looked into for rules that nobody named, in bytes.
+const MOST_LOOKED_INTO: u64 = 1 << 20;
+
+/// How many such files are looked into.
+const MOST_OTHERS: usize = 1_000;
+
+/// Returns the files in the folders of a rule set that are not read as such, without those that are
+/// large, or hidden, or by their name something else.
+pub fn other_files(paths: &[PathBuf], extensions: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths.iter().filter(|path| path.is_dir()) {
+        let is_other = |path: &Path| {
+            let is_beside = is_rule_file(path, BESIDES) || shown(path).ends_with('~');
+            let is_small = || {
+                let metadata = fs::metadata(path);
+                metadata.is_ok_and(|it| it.is_file() && it.len() <= MOST_LOOKED_INTO)
+            };
+            !is_rule_file(path, extensions) && !is_beside && is_small()
+        };
+        // What cannot be walked was said where its rules are read.
+        let _ = walk(path, &is_other, &mut files);
+    }
+    in_order(&mut files, |path| path);
+    files.truncate(MOST_OTHERS);
+    files
 }
 
 /// Puts the files of a rule set in order, each once.

@@ -204,6 +204,12 @@ impl<'t> Item<'t> {
         self.children().max_by_key(|child| child.node().touched)
     }
 
+    /// Returns the active child of these words that was written last: of a choice it is what holds.
+    pub fn latest(self, words: &[&str]) -> Option<Item<'t>> {
+        let found = words.iter().filter_map(|word| self.get(word));
+        found.max_by_key(|child| child.node().touched)
+    }
+
     /// Returns whether nothing active stands below.
     pub fn is_leaf(self) -> bool {
         self.children().next().is_none()

@@ -143,6 +143,9 @@ impl Run {
             let unjudged = || self.changed_unjudged(&running, &candidate);
             let problem = elsewhere.or_else(unjudged).filter(|_| has_running);
             self.problems.extend(problem);
+            if !has_running {
+                self.note_unjudged(&candidate);
+            }
         }
         if self.failed() {
             return self.cannot_judge();

@@ -195,14 +195,14 @@ fn compare(text: &str, times: usize, (language, tool): (&str, &[&str])) -> Outco
 }
 
 /// Returns whether the rules were read, and how much of them is not understood.
-fn read(json: &[u8]) -> (bool, usize) {
+pub(crate) fn read(json: &[u8]) -> (bool, usize) {
     let Ok(result) = serde_json::from_slice::<serde_json::Value>(json) else { return (false, 0) };
     let Some(files) = result["change"]["coverage"].as_array() else { return (false, 0) };
     let unknown = |file: &serde_json::Value| file["not_understood"].as_array().map_or(0, Vec::len);
     (true, files.iter().map(unknown).sum())
 }
 
-fn has(tool: &str) -> bool {
+pub(crate) fn has(tool: &str) -> bool {
     let there = Path::new("/usr/sbin").join(tool).exists();
     if !there {
         common::skip(&format!("{tool} is not installed"));

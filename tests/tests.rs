@@ -37,6 +37,7 @@ mod readme;
 mod recorded;
 mod recordings;
 mod refused;
+mod refused_places;
 mod routers;
 mod rows;
 mod rows_recorded;

@@ -1,9 +1,9 @@
 //! The walk that writes the flat list.
 
 mod buckets;
+mod seeds;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::exceeding::{self, Frame};
 use super::facts::{are_apart, imply, weight};
@@ -15,6 +15,7 @@ use crate::model::{
 };
 
 use buckets::Users;
+use seeds::{joined, seed};
 
 pub(super) use buckets::Bucket;
 
@@ -265,12 +266,11 @@ impl<'p> Writer<'p> {
                     // Whether it is noted is no matter for the fate of a packet; but a bucket
                     // that others use gets emptier.
                     verdict = inner;
-                    let bucket = of.bucket(limit);
-                    if limit.bucket.is_some() && !self.bounded.contains(&bucket) {
-                        let limit = RateLimit { exceed: Exceed::Log, ..limit.clone() };
-                        let limit = Action::RateLimit(limit);
-                        self.limits.entry(bucket).or_default().push(self.rules.len());
-                        self.write(of, limit, of.rule.remark.intent.as_ref(), guard)?;
+                    let is_followed = !self.bounded.contains(&of.bucket(limit));
+                    if limit.bucket.is_some() && is_followed {
+                        self.note(of, limit.clone(), guard)?;
+                    } else {
+                        self.count_keys(of, limit, guard)?;
                     }
                     continue;
                 }
@@ -298,6 +298,7 @@ impl<'p> Writer<'p> {
                             continue;
                         }
                         None => {
+                            self.count_keys(of, limit, guard)?;
                             // It is written anew where this is news.
                             self.is_void |= !self.bounded.contains(&bucket);
                             self.inexact.insert(bucket);
@@ -369,6 +370,26 @@ impl<'p> Writer<'p> {
             }
             // The loop above has taken these off.
             Verdict::Within(..) | Verdict::Perhaps(..) => Ok(()),
+        }
+    }
+
+    /// Writes a limit that counts and costs nobody anything.
+    fn note(&mut self, of: Of<'p>, limit: RateLimit, guard: &mut Guard) -> Result<(), TooLarge> {
+        let limit = RateLimit { exceed: Exceed::Log, ..limit };
+        self.limits.entry(of.bucket(&limit)).or_default().push(self.rules.len());
+        self.write(of, Action::RateLimit(limit), of.rule.remark.intent.as_ref(), guard)
+    }
+
+    /// Counts the keys of a limit that is not followed, if its table may be full.
+    fn count_keys(
+        &mut self,
+        of: Of<'p>,
+        limit: &RateLimit,
+        guard: &mut Guard,
+    ) -> Result<(), TooLarge> {
+        match limit.most_keys {
+            Some(_) => self.note(of, RateLimit { bucket: None, ..limit.clone() }, guard),
+            None => Ok(()),
         }
     }
 
@@ -569,21 +590,6 @@ impl Gone {
 /// Returns whether a verdict only notes packets, which then go on.
 fn only_notes(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Action(Action::Log | Action::Mark { .. }))
-}
-
-/// Hashes what a rule is and was made of; only rules of one run are compared.
-fn seed(terms: &[Spanned<Term>], text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (terms, text).hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Hashes two hashes, in their order.
-fn joined(first: u64, second: u64) -> u64 {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&first.to_le_bytes());
-    bytes[8..].copy_from_slice(&second.to_le_bytes());
-    names::hash(&bytes)
 }
 
 fn not(inner: Match, location: Location) -> Spanned<Term> {

@@ -55,6 +55,11 @@ pub(super) fn among(
     }
 }
 
+/// Returns the language that a text is of for certain, if there is one.
+pub fn certain(text: &str) -> Option<&'static Language> {
+    LANGUAGES.iter().copied().find(|language| (language.detect)(text) == Sure::Certain)
+}
+
 /// Returns the languages of which a text most surely is.
 fn surest(known: &[&'static Language], source: &Source) -> Vec<&'static Language> {
     let ranked = known.iter().map(|language| ((language.detect)(&source.text), *language));

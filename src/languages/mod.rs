@@ -12,7 +12,7 @@ mod junos;
 pub mod native;
 mod nftables;
 
-pub use detect::detect;
+pub use detect::{certain, detect};
 
 /// Every language, in the order in which they are named.
 pub const LANGUAGES: &[&Language] = &[

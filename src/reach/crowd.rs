@@ -8,7 +8,7 @@
 
 use super::land::{Ranges, between};
 use super::rules::{Both, FAMILIES, at, meet};
-use super::search::{Answer, Budget, Question, solve};
+use super::search::{Answer, Budget, Entry, Question, solve};
 use super::space::{HeaderSet, Key};
 use crate::inventory::customers::{Customers, End, EndId, Owner};
 use crate::matcher::ends_walk;
@@ -37,6 +37,9 @@ struct Shares {
     dst: Ends,
     src: Ends,
 }
+
+/// What of a limit's packets shares no bucket with others', by family.
+type Parted = [Vec<HeaderSet>; 2];
 
 /// Why several owners share a bucket.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,9 +140,8 @@ impl Both<'_> {
             {
                 let fronts = running.lost(rule, before);
                 let is_entered = FAMILIES.into_iter().any(|family| {
-                    let own = self.candidate.of(rule, family).wide();
-                    let domain = meet(own, &touched[at(family)]);
-                    !domain.is_empty() && self.enter(rule, before, &fronts, family, domain, budget)
+                    self.enter_old(rule, before, family, budget)
+                        || self.freed(rule, &fronts, family, &self.own(rule, family), budget)
                 });
                 if !is_entered {
                     continue;
@@ -162,14 +164,24 @@ impl Both<'_> {
                 continue;
             }
             let mut shares = None;
+            let mut found: Vec<((u32, u32), bool, Option<Parted>)> = Vec::new();
+            let own = FAMILIES.map(|family| self.own(rule, family));
+            let taken = FAMILIES.map(|family| self.taken(rule, family, &own[at(family)]));
             for before in &near {
                 let fronts = running.lost(rule, *before);
-                let all = |family| self.candidate.of(rule, family).wide().to_vec();
-                // Mostly nothing enters at all.
-                let enters = |family, domain, budget: &mut Budget| {
-                    self.enter(rule, *before, &fronts, family, domain, budget)
+                let enters = |family: Family,
+                              domain: &[HeaderSet],
+                              taken: &[Entry<'_>],
+                              budget: &mut Budget| {
+                    self.enter(rule, *before, family, domain, taken, budget)
+                        || self.freed(rule, &fronts, family, domain, budget)
                 };
-                if !FAMILIES.into_iter().any(|family| enters(family, all(family), budget)) {
+                // Mostly nothing enters at all.
+                let is_entered = FAMILIES.into_iter().any(|family| {
+                    let own = &own[at(family)];
+                    enters(family, own, &taken[at(family)], budget)
+                });
+                if !is_entered {
                     continue;
                 }
                 let pair = (rule as u32, *before as u32);
@@ -177,7 +189,7 @@ impl Both<'_> {
                 // never less.
                 asked += 1;
                 if asked > MAX_ASKED {
-                    self.crowded.insert(pair, true);
+                    found.push((pair, true, None));
                     continue;
                 }
                 let shares: &Shares =
@@ -185,9 +197,14 @@ impl Both<'_> {
                 let mut entered = Vec::new();
                 for why in WHYS {
                     let common = |family| -> Vec<HeaderSet> {
-                        all(family).iter().filter_map(|set| shares.common(set, why)).collect()
+                        let own = own[at(family)].iter();
+                        own.filter_map(|set| shares.common(set, why)).collect()
                     };
-                    if FAMILIES.into_iter().any(|family| enters(family, common(family), budget)) {
+                    let is_entered = FAMILIES.into_iter().any(|family| {
+                        let common = common(family);
+                        enters(family, &common, &self.taken(rule, family, &common), budget)
+                    });
+                    if is_entered {
                         entered.push(why);
                     }
                 }
@@ -199,8 +216,11 @@ impl Both<'_> {
                     sets.flat_map(|set| shares.parted(set, &entered)).collect::<Vec<HeaderSet>>()
                 });
                 let to_owners = entered.contains(&Why::Receivers) && shares.has_owned(customers);
+                found.push((pair, to_owners, Some(parted)));
+            }
+            for (pair, to_owners, parted) in found {
                 self.crowded.insert(pair, to_owners);
-                self.parted.insert(pair, parted);
+                self.parted.extend(parted.map(|parted| (pair, parted)));
             }
         }
     }
@@ -270,40 +290,88 @@ impl Both<'_> {
         }
     }
 
+    /// Returns the packets of a candidate rule.
+    fn own(&self, rule: usize, family: Family) -> Vec<HeaderSet> {
+        self.candidate.of(rule, family).wide().to_vec()
+    }
+
+    /// Returns which packets of a domain other rules take before they come to a candidate rule.
+    fn taken<'s>(&'s self, rule: usize, family: Family, domain: &'s [HeaderSet]) -> Vec<Entry<'s>> {
+        let mut entries = Vec::new();
+        for earlier in self.candidate.meeting(0..rule, domain) {
+            if ends_walk(self.candidate.action(earlier)) {
+                self.candidate.push(&mut entries, earlier, family, false);
+            }
+        }
+        entries
+    }
+
     /// Returns whether packets of a domain newly enter a candidate limit's buckets, or may: they
-    /// did not meet the running limit, or less of them came to it.
+    /// did not meet the running limit. `taken` is what other rules take before.
     fn enter(
         &self,
         rule: usize,
         before: usize,
-        fronts: &[usize],
         family: Family,
-        domain: Vec<HeaderSet>,
+        domain: &[HeaderSet],
+        taken: &[Entry<'_>],
         budget: &mut Budget,
     ) -> bool {
-        let mut first = Vec::new();
-        for earlier in self.candidate.meeting(0..rule, &domain) {
-            if ends_walk(self.candidate.action(earlier)) {
-                self.candidate.push(&mut first, earlier, family, false);
-            }
+        // The running limit is not about them.
+        let mut entries = taken.to_vec();
+        self.running.push(&mut entries, before, family, false);
+        let question = Question { domain: domain.to_vec(), entries, default: true };
+        if !matches!(solve(&question, budget), Answer::Empty) {
+            return true;
         }
-        let mut entries = first.clone();
+        // It is, but another rule took them before.
+        let domain = meet(domain, self.running.of(before, family).wide());
+        let mut entries = self.taken(rule, family, &domain);
         for earlier in self.running.meeting(0..before, &domain) {
             if ends_walk(self.running.action(earlier)) {
                 self.running.push(&mut entries, earlier, family, true);
             }
         }
-        self.running.push(&mut entries, before, family, false);
-        let question = Question { domain: domain.clone(), entries, default: true };
-        if !matches!(solve(&question, budget), Answer::Empty) {
-            return true;
-        }
-        fronts.iter().any(|front| {
-            let domain = meet(&domain, self.running.of(*front, family).wide());
+        let question = Question { domain: domain.clone(), entries, default: false };
+        !matches!(solve(&question, budget), Answer::Empty)
+    }
+
+    /// Returns whether packets newly enter the buckets of a limit that the change does not concern,
+    /// or may: they met a rule in front that the change removes, edits or moves. What other rules
+    /// took, they still take.
+    fn enter_old(&self, rule: usize, before: usize, family: Family, budget: &mut Budget) -> bool {
+        let own = self.candidate.of(rule, family).wide();
+        let gone = self
+            .disturbed
+            .iter()
+            .filter(|shield| **shield < before && ends_walk(self.running.action(**shield)));
+        gone.into_iter().any(|shield| {
+            let domain = meet(own, self.running.of(*shield, family).wide());
             if domain.is_empty() {
                 return false;
             }
-            let mut entries = first.clone();
+            let entries = self.taken(rule, family, &domain);
+            let question = Question { domain: domain.clone(), entries, default: true };
+            !matches!(solve(&question, budget), Answer::Empty)
+        })
+    }
+
+    /// Returns whether more of the packets of a domain comes to a candidate limit than before, as
+    /// running limits in front held back some.
+    fn freed(
+        &self,
+        rule: usize,
+        fronts: &[usize],
+        family: Family,
+        domain: &[HeaderSet],
+        budget: &mut Budget,
+    ) -> bool {
+        fronts.iter().any(|front| {
+            let domain = meet(domain, self.running.of(*front, family).wide());
+            if domain.is_empty() {
+                return false;
+            }
+            let mut entries = self.taken(rule, family, &domain);
             for earlier in self.running.meeting(0..*front, &domain) {
                 if ends_walk(self.running.action(earlier)) {
                     self.running.push(&mut entries, earlier, family, false);
@@ -314,7 +382,7 @@ impl Both<'_> {
                     self.candidate.push(&mut entries, kept, family, false);
                 }
             }
-            let question = Question { domain, entries, default: true };
+            let question = Question { domain: domain.clone(), entries, default: true };
             !matches!(solve(&question, budget), Answer::Empty)
         })
     }

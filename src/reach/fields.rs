@@ -193,7 +193,9 @@ impl<T: Number> Field for Ranges<T> {
         let ((first, last), (start, end)) = (self.hull(), other.hull());
         first <= start
             && end <= last
-            && other.ranges().iter().all(|(first, last)| self.covers_range(*first, *last))
+            // One range has no gaps.
+            && (self.ranges().len() == 1
+                || other.ranges().iter().all(|(first, last)| self.covers_range(*first, *last)))
     }
 
     fn contains(&self, value: T) -> bool {
@@ -223,6 +225,13 @@ impl<T: Number> Field for Ranges<T> {
     }
 
     fn minus(&self, other: &Ranges<T>) -> Option<Ranges<T>> {
+        let ((first, last), (start, end)) = (self.hull(), other.hull());
+        if first > end || start > last {
+            return Some(self.clone());
+        }
+        if other.covers(self) {
+            return None;
+        }
         let mut left = Vec::new();
         for (first, last) in self.ranges() {
             let mut open = Some(*first);

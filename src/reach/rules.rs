@@ -237,7 +237,8 @@ impl<'a> Both<'a> {
 
     /// Returns whether others newly enter a limit's bucket.
     fn is_crowded(&self, rule: Option<usize>) -> bool {
-        rule.is_some_and(|rule| self.crowded.keys().any(|(own, _)| *own == rule as u32))
+        let entered = |rule: u32| self.crowded.range((rule, 0)..=(rule, u32::MAX)).next();
+        rule.is_some_and(|rule| entered(rule as u32).is_some())
     }
 
     /// Returns whether a rule may harm packets of a family that it did not harm before: without

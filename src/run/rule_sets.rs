@@ -12,7 +12,7 @@ use crate::change::Change;
 use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
 use crate::languages::{self, Files, LANGUAGES, Language, Path, Way};
-use crate::model::{Diagnostic, Location, RuleSet, SourceId, Sources};
+use crate::model::{Diagnostic, Location, RuleSet, Severity, SourceId, Sources};
 use crate::report::Command;
 
 /// Returns what the running set is called before it is known which commit is meant.
@@ -166,7 +166,24 @@ impl Run {
         for path in files {
             texts.extend(self.text(&path).map(|source| Text { source, path }));
         }
+        self.warn_of_others(paths);
         self.parse(texts, &Origin::Disk, is_candidate)
+    }
+
+    /// Warns of files in folders that look like rules, but whose names do not end like theirs.
+    fn warn_of_others(&mut self, paths: &[PathBuf]) {
+        for path in input::other_files(paths, &self.extensions()) {
+            let Ok(text) = input::text(&path) else { continue };
+            let name = input::shown(&path);
+            if let Some(language) = languages::certain(&text) {
+                let message = format!("{name} looks like rules, and is not read");
+                let end = language.extensions[0];
+                let problem =
+                    Diagnostic { severity: Severity::Warning, ..Diagnostic::bare(message) };
+                let help = format!("name it so that it ends in .{end}, or name the file itself");
+                self.problems.push(problem.help(help));
+            }
+        }
     }
 
     /// Parses the rules that git holds; none if it holds none.
@@ -209,6 +226,29 @@ impl Run {
                      `--path forward`, says that only its packets matter",
                 ),
         )
+    }
+
+    /// Says what of rules that are all new is not judged, unless the user named the way.
+    pub(super) fn note_unjudged(&mut self, candidate: &RuleSet) {
+        let way = &self.plan.way;
+        if self.plan.way_is_named || way.iif.is_some() || way.oif.is_some() {
+            return;
+        }
+        let places: Vec<Location> = candidate
+            .coverage
+            .iter()
+            .flat_map(|file| file.not_judged.iter().map(|(place, _)| *place))
+            .collect();
+        let Some(first) = places.first() else { return };
+        let name = &self.sources.get(first.source).name;
+        let (line, column) = self.sources.line_column(*first);
+        let more = match places.len() {
+            1 => "is".to_owned(),
+            count => format!("and {} more are", count - 1),
+        };
+        self.notes.push(format!(
+            "{name}:{line}:{column} {more} not on the way that is judged: see `--path`"
+        ));
     }
 
     /// Says that a change which changes nothing on the way that is judged does so on another one,

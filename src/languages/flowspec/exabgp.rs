@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use super::community;
 use super::rules::Announced;
 use crate::model::{Diagnostic, Family, Location, Severity, SourceId, Sources, Span, Spanned};
-use crate::yaml::nearest;
 
 mod actions;
+mod block;
 mod deliver;
 mod finish;
+mod sections;
 mod tokens;
 mod values;
 
@@ -127,6 +128,7 @@ enum Block {
     Group,
     Flow,
     Announce(Option<Family>),
+    Family,
     Other,
 }
 
@@ -195,6 +197,9 @@ impl<'a> Reader<'a> {
                 return;
             }
             if ended == Some(Kind::End) {
+                if words.is_empty() {
+                    self.stray_end(&self.tokens[self.at]);
+                }
                 self.at += 1;
             }
         }
@@ -244,12 +249,13 @@ impl<'a> Reader<'a> {
     /// Returns the block that words open.
     fn enter(&mut self, block: Block, words: &[Token<'_>]) -> Block {
         let first = &*words[0].text;
+        self.check_section(block, &words[0]);
         match (block, first) {
             (Block::Top, "template") => Block::Templates,
             (Block::Top | Block::Templates, "neighbor" | "group") => {
                 let name = words.get(1).map_or_else(String::new, |word| word.text.to_string());
                 let is_template = block == Block::Templates;
-                self.groups.push(Group { name, is_template, inherits: Vec::new() });
+                self.groups.push(Group::new(name, is_template, Vec::new()));
                 self.group = Some(self.groups.len() - 1);
                 Block::Group
             }
@@ -261,7 +267,7 @@ impl<'a> Reader<'a> {
                     self.groups[group].is_template = true;
                 }
                 let inherits = around.into_iter().collect();
-                self.groups.push(Group { name, is_template: false, inherits });
+                self.groups.push(Group::new(name, false, inherits));
                 self.group = Some(self.groups.len() - 1);
                 Block::Group
             }
@@ -269,6 +275,7 @@ impl<'a> Reader<'a> {
                 self.spoke = true;
                 Block::Flow
             }
+            (Block::Group, "family") => Block::Family,
             (Block::Group, "announce") => Block::Announce(None),
             (Block::Announce(None), "ipv4") => Block::Announce(Some(Family::V4)),
             (Block::Announce(None), "ipv6") => Block::Announce(Some(Family::V6)),
@@ -306,6 +313,7 @@ impl<'a> Reader<'a> {
                 self.tell(problem.help("write `flow { route NAME { … } }`"));
             }
             _ => {
+                self.check_statement(block, words);
                 let text: Vec<&str> = words.iter().map(|word| &*word.text).collect();
                 self.besides.push((self.of(&words[0]), text.join(" ")));
             }
@@ -401,174 +409,6 @@ impl<'a> Reader<'a> {
             let (group, is_withdrawal) = (self.group, head.is_withdrawal);
             self.events.push(Event { group, is_withdrawal, route });
         }
-    }
-
-    /// Reads `{ rd …; match { … } then { … } scope { … } }`.
-    fn block(&mut self, draft: &mut Draft) {
-        self.at += 1;
-        let mut inner: Option<&str> = None;
-        while let Some(token) = self.tokens.get(self.at) {
-            match token.kind {
-                Kind::Close => {
-                    self.at += 1;
-                    if inner.take().is_none() {
-                        return;
-                    }
-                    continue;
-                }
-                Kind::End => {
-                    self.at += 1;
-                    continue;
-                }
-                _ => {}
-            }
-            let words = self.words(false);
-            let Some(first) = words.first() else {
-                let problem = Diagnostic::error(self.of(token), "unexpected `{`");
-                self.tell(problem);
-                self.skip();
-                continue;
-            };
-            let opens = self.tokens.get(self.at).is_some_and(|token| token.kind == Kind::Open);
-            match (inner, &*first.text, opens) {
-                (None, "match" | "then" | "scope", true) => {
-                    inner = Some(if first.text == "match" { "match" } else { "then" });
-                    self.at += 1;
-                }
-                (_, word, true) => {
-                    let word = word.escape_debug().to_string();
-                    let problem =
-                        Diagnostic::error(self.of(first), format!("unknown block `{word}`"));
-                    self.tell(problem.help("a route holds `match`, `scope` and `then`"));
-                    self.skip();
-                }
-                (None, "rd" | "route-distinguisher" | "next-hop", false) => {
-                    self.setting(words, draft);
-                }
-                (None, word, false) => {
-                    let word = word.escape_debug().to_string();
-                    let problem = Diagnostic::error(
-                        self.of(first),
-                        format!("`{word}` is not understood here"),
-                    );
-                    self.tell(problem.help("a route holds `rd`, `next-hop`, `match` and `then`"));
-                }
-                (Some(inner), word, false) => {
-                    let is_component = COMPONENTS.iter().any(|(name, _)| *name == word);
-                    // ExaBGP announces the route without all that follows in the statement.
-                    if let Some(next) = words[1..].iter().find(|word| actions::begins(word)) {
-                        let message = format!("a `;` is missing before `{}`", next.text);
-                        let problem = Diagnostic::error(self.of(next), message);
-                        self.tell(problem.help("ExaBGP leaves out what follows: write `;`"));
-                        continue;
-                    }
-                    match is_component == (inner == "match") {
-                        true => self.flat(words, draft),
-                        false => self.stranger(first, inner),
-                    }
-                }
-            }
-            if self.problems.len() >= MOST_PROBLEMS {
-                return;
-            }
-        }
-        let end = self.tokens.last().map_or(0, |token| token.end);
-        let problem =
-            Diagnostic::error(self.place(end.saturating_sub(1), end), "a block has no end");
-        self.tell(problem.help("close the route with `}`; is the file whole?"));
-    }
-
-    fn stranger(&mut self, token: &Token<'_>, inner: &str) {
-        let word = token.text.escape_debug().to_string();
-        let problem =
-            Diagnostic::error(self.of(token), format!("`{word}` is not understood in `{inner}`"))
-                .label("not understood");
-        let known: Vec<&str> = match inner {
-            "match" => COMPONENTS.iter().map(|(name, _)| *name).collect(),
-            _ => ACTIONS.to_vec(),
-        };
-        self.tell(match nearest(&token.text, known.iter().copied()) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help(format!("known here: {}", known.join(", "))),
-        });
-    }
-
-    /// Passes over a block.
-    fn skip(&mut self) {
-        let mut depth = 0usize;
-        while let Some(token) = self.tokens.get(self.at) {
-            self.at += 1;
-            match token.kind {
-                Kind::Open => depth += 1,
-                Kind::Close => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth == 0 {
-                return;
-            }
-        }
-    }
-
-    fn setting(&mut self, words: &[Token<'_>], draft: &mut Draft) {
-        let [name, value] = words else {
-            let problem = Diagnostic::error(self.of(&words[0]), "one value is wanted here");
-            return self.tell(problem.help(format!("write `{} VALUE;`", words[0].text)));
-        };
-        if name.text == "next-hop" {
-            draft.next_hop = Some(value.text.to_string());
-            return;
-        }
-        match values::route_distinguisher(&value.text) {
-            Some(rd) => draft.rd = Some(rd),
-            None => {
-                let problem = Diagnostic::error(self.of(value), "this is no route distinguisher");
-                self.tell(problem.help("write `65535:65536` or `192.0.2.1:100`"));
-            }
-        }
-    }
-
-    /// Reads components and actions one after the other.
-    fn flat(&mut self, words: &'a [Token<'a>], draft: &mut Draft) {
-        let mut rest = words;
-        while let Some((first, behind)) = rest.split_first() {
-            let taken =
-                if let Some((_, kind)) = COMPONENTS.iter().find(|(name, _)| *name == first.text) {
-                    self.component(*kind, first, behind, draft)
-                } else if ACTIONS.contains(&&*first.text) {
-                    self.action(first, behind, draft)
-                } else if matches!(&*first.text, "rd" | "route-distinguisher" | "next-hop") {
-                    let taken = behind.len().min(1);
-                    self.setting(&rest[..=taken], draft);
-                    Some(taken)
-                } else {
-                    self.stranger(first, if draft.parts.is_empty() { "match" } else { "then" });
-                    None
-                };
-            let Some(taken) = taken else { return };
-            rest = &behind[taken..];
-        }
-    }
-
-    /// Splits the argument of a word: one word, or a list. Returns it and how much it takes.
-    fn argument<'w>(
-        &mut self,
-        name: &Token<'_>,
-        behind: &'w [Token<'w>],
-    ) -> Option<(&'w [Token<'w>], usize)> {
-        let missing = match behind.first() {
-            Some(token) if token.text == "[" && token.kind == Kind::Word => {
-                match behind.iter().position(|token| token.text == "]") {
-                    Some(1) => "the list is empty",
-                    Some(end) => return Some((&behind[1..end], end + 1)),
-                    None => "the list has no end",
-                }
-            }
-            Some(_) => return Some((&behind[..1], 1)),
-            None => "a value is missing",
-        };
-        let problem = Diagnostic::error(self.of(name), missing);
-        self.tell(problem.help(format!("write `{0} VALUE;` or `{0} [ VALUE VALUE ];`", name.text)));
-        None
     }
 }
 

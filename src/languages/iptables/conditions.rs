@@ -72,14 +72,6 @@ fn one_number(number: u8) -> NumberSet {
 fn address(setting: &Setting<'_>, context: &mut Context<'_>) -> Result<Term, Diagnostic> {
     let is_source = setting.name == "source";
     let location = setting.location;
-    if setting.negated && setting.value(0).contains(',') {
-        return Err(bad(
-            setting,
-            0,
-            "cannot be negated as a list",
-            "iptables refuses it, too; use `-m set`",
-        ));
-    }
     let text = format!("{} {}", if is_source { "-s" } else { "-d" }, setting.value(0));
     let term = match values::addresses(setting, context.family)? {
         Some(set) if is_source => Term::Src(set),

@@ -70,8 +70,17 @@ pub(super) struct Facts {
     pub(super) marks: Option<u64>,
     /// Sets that rules add to or take from.
     pub(super) changed_sets: BTreeSet<String>,
-    /// Tables of hashlimit that several rules share.
-    pub(super) shared: BTreeSet<String>,
+    /// The tables of hashlimit, by name.
+    pub(super) tables: HashMap<String, LimitTable>,
+}
+
+/// A table of keys of hashlimit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LimitTable {
+    /// How many rules share it.
+    pub(super) rules: u64,
+    /// How many keys have room; the first rule that is loaded decides, which is not known here.
+    pub(super) room: u64,
 }
 
 /// What a rule stands in.

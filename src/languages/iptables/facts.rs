@@ -1,9 +1,10 @@
 //! What the whole rule set of a family does to packets, whatever rule is looked at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::context::{Facts, Rewritten};
+use super::context::{Facts, LimitTable, Rewritten};
+use super::limits;
 use super::spec::{Setting, Spec, Target};
 use super::tables::{Chains, Table};
 use super::values;
@@ -36,14 +37,18 @@ pub(super) fn of(tables: &BTreeMap<Table, &Chains<'_>>, family: Family) -> Facts
     let mut facts = Facts::default();
     let mut marks = DefaultHasher::new();
     let mut sets_marks = false;
-    let mut names: HashMap<&str, usize> = HashMap::new();
     for (table, chains) in tables {
         for rule in chains.chains.iter().flat_map(|chain| &chain.rules) {
             let spec = &rule.spec;
             for one in &spec.uses {
                 facts.tracks |= TRACKING.contains(&one.name());
                 if let Some(name) = one.get("hashlimit-name") {
-                    *names.entry(name.value(0)).or_default() += 1;
+                    // What cannot be read is an error where the rule is made.
+                    let room = limits::room(one).unwrap_or(0);
+                    let table = facts.tables.entry(name.value(0).to_owned());
+                    let table = table.or_insert(LimitTable { rules: 0, room });
+                    table.rules += 1;
+                    table.room = table.room.min(room);
                 }
             }
             let Some(target) = &spec.target else { continue };
@@ -74,8 +79,6 @@ pub(super) fn of(tables: &BTreeMap<Table, &Chains<'_>>, family: Family) -> Facts
         }
     }
     facts.marks = sets_marks.then(|| marks.finish());
-    let shared = names.into_iter().filter(|(_, count)| *count > 1);
-    facts.shared = shared.map(|(name, _)| name.to_owned()).collect();
     facts
 }
 

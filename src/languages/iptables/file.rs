@@ -16,6 +16,7 @@ pub(super) fn read<'a>(sources: &'a Sources, files: &[SourceId]) -> (Written<'a>
         let source = sources.get(*id);
         let mut reader = Reader {
             source: *id,
+            text: &source.text,
             sets: &mut written.sets,
             problems: &mut problems,
             sections: Vec::new(),
@@ -55,6 +56,7 @@ pub(super) fn read<'a>(sources: &'a Sources, files: &[SourceId]) -> (Written<'a>
 
 struct Reader<'a, 'r> {
     source: SourceId,
+    text: &'a str,
     sets: &'r mut Sets,
     problems: &'r mut Vec<Diagnostic>,
     sections: Vec<Section<'a>>,
@@ -165,7 +167,14 @@ impl<'a> Reader<'a, '_> {
             }
             _ if trimmed == "COMMIT" => {
                 self.drop_notes();
+                let rest = self.text.get(offset..).unwrap_or_default();
                 match self.open.take() {
+                    Some(_) if !rest.starts_with("COMMIT\n") => Err(Diagnostic::error(
+                        self.at(start, end),
+                        "this line is not just `COMMIT`",
+                    )
+                    .label("iptables-restore refuses the file")
+                    .help("end it with a new line, and take blanks away")),
                     Some(_) => Ok(()),
                     None => Err(Diagnostic::error(self.at(start, end), "no table is open here")
                         .label("ends nothing")

@@ -1,6 +1,6 @@
 //! The sets that `ipset save` prints (ipset(8)).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::lex::Word;
 use crate::model::{Address, AddressRange, Diagnostic, Family, Location, Prefix, Span};
@@ -26,6 +26,16 @@ pub(super) struct Set {
     pub(super) storage: Storage,
     /// `netmask` of `hash:ip` and `bitmap:ip`: addresses are cut to it before they are looked up.
     pub(super) netmask: Option<u8>,
+    /// `timeout`: whether members may have one, and whether those without their own expire.
+    expire: Option<bool>,
+    /// How many members have room; none where there is no such bound, or old ones make way.
+    room: Option<u64>,
+    /// How many members it has for certain: networks may be stored as several.
+    count: u64,
+    /// Whether each address and port is a member of its own.
+    is_of_single: bool,
+    /// Members that were added.
+    added: HashSet<Vec<Part>>,
     /// Its members.
     pub(super) members: Vec<Member>,
     /// Where it is made.
@@ -70,7 +80,7 @@ pub(super) struct Member {
 }
 
 /// One part of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     /// Addresses, and the prefix length if it is a prefix.
     Addresses(AddressRange, Option<u8>),
@@ -91,14 +101,32 @@ impl Sets {
         self.sets.get(name)
     }
 
+    /// Returns what a set holds, as one text: its members, and those of the sets that it lists.
+    pub(super) fn text(&self, name: &str) -> String {
+        let Some(set) = self.get(name) else { return format!("{name}: none") };
+        let members: Vec<_> =
+            set.members.iter().map(|one| (&one.parts, one.is_exception)).collect();
+        let mut text = format!(
+            "{name}: {:?} {:?} {:?} {:?} {:?} {members:?}",
+            set.storage, set.dimensions, set.family, set.netmask, set.expire
+        );
+        for member in &set.members {
+            if let (Storage::List, [Part::Text(inner)]) = (set.storage, member.parts.as_slice()) {
+                // A list of lists is refused, so that this ends.
+                let is_list = self.get(inner).is_some_and(|set| set.storage == Storage::List);
+                text.push_str(&if is_list { inner.clone() } else { self.text(inner) });
+            }
+        }
+        text
+    }
+
     /// Takes in one line, without `ipset` before it.
     pub(super) fn line(&mut self, words: &[Word<'_>]) -> Result<(), Diagnostic> {
         self.are_given = true;
-        // `-!` and `-exist` only say what to do about what is there already.
-        let words: Vec<&Word<'_>> = words
-            .iter()
-            .filter(|word| !matches!(&*word.text, "-!" | "-exist" | "--exist"))
-            .collect();
+        // These only say what to do about what is there already.
+        let is_exist = |word: &&Word<'_>| matches!(&*word.text, "-!" | "-exist" | "--exist");
+        let is_forgiving = words.iter().any(|word| is_exist(&word));
+        let words: Vec<&Word<'_>> = words.iter().filter(|word| !is_exist(word)).collect();
         let (Some(command), Some(name)) = (words.first(), words.get(1)) else {
             let place = words.first().map_or_else(nowhere, |word| word.location);
             return Err(Diagnostic::error(place, "this line of sets is not complete")
@@ -124,8 +152,7 @@ impl Sets {
                     .help("write `create` before `add`, as `ipset save` does"));
                 };
                 let member = member(set, &words)?;
-                set.members.push(member);
-                Ok(())
+                set.add(member, &words, is_forgiving)
             }
             other => Err(Diagnostic::error(
                 command.location,
@@ -167,6 +194,9 @@ const VALUED: &[&str] = &[
     "resize",
     "bitmask",
 ];
+/// `maxelem` and `size` where they are not written (ipset(8)).
+const DEFAULT_MAXELEM: u64 = 65_536;
+const DEFAULT_SIZE: u64 = 8;
 const PLAIN: &[&str] = &["counters", "comment", "skbinfo", "forceadd", "wildcard"];
 
 fn create(words: &[&Word<'_>]) -> Result<Set, Diagnostic> {
@@ -211,14 +241,25 @@ fn create(words: &[&Word<'_>]) -> Result<Set, Diagnostic> {
         dimensions,
         storage,
         netmask: None,
+        expire: None,
+        room: match storage {
+            Storage::Hash => Some(DEFAULT_MAXELEM),
+            Storage::List => Some(DEFAULT_SIZE),
+            Storage::Bitmap => None,
+        },
+        count: 0,
+        is_of_single: !rest.contains("net"),
+        added: HashSet::new(),
         members: Vec::new(),
         location: name.location,
     };
     let mut family = Family::V4;
+    let mut makes_way = false;
     let mut at = 3;
     while let Some(word) = words.get(at) {
         at += 1;
         if PLAIN.contains(&&*word.text) {
+            makes_way |= word.text == "forceadd";
             continue;
         }
         if !VALUED.contains(&&*word.text) {
@@ -263,6 +304,9 @@ fn create(words: &[&Word<'_>]) -> Result<Set, Diagnostic> {
                         .help("write `netmask 24`")
                 })?);
             }
+            "timeout" => set.expire = Some(amount(value, "seconds")? > 0),
+            "maxelem" if storage == Storage::Hash => set.room = Some(amount(value, "members")?),
+            "size" if storage == Storage::List => set.room = Some(amount(value, "members")?),
             "bitmask" => {
                 return Err(Diagnostic::error(word.location, "`bitmask` of a set is not read")
                     .label("changes what the set matches")
@@ -274,7 +318,69 @@ fn create(words: &[&Word<'_>]) -> Result<Set, Diagnostic> {
     if set.dimensions.contains(&Dimension::Address) {
         set.family = Some(family);
     }
+    if makes_way {
+        set.room = None;
+    }
     Ok(set)
+}
+
+/// Reads a number of seconds or of members.
+fn amount(word: &Word<'_>, of: &str) -> Result<u64, Diagnostic> {
+    word.text.parse::<u32>().map(u64::from).map_err(|_| {
+        Diagnostic::error(word.location, format!("this is no number of {of}"))
+            .label("not a whole number")
+            .help("write digits only, such as `300`")
+    })
+}
+
+impl Set {
+    /// Adds a member, as far as the kernel would.
+    fn add(
+        &mut self,
+        member: Member,
+        words: &[&Word<'_>],
+        is_forgiving: bool,
+    ) -> Result<(), Diagnostic> {
+        let place = words.get(2).map_or(self.location, |word| word.location);
+        if !self.added.insert(member.parts.clone()) {
+            if is_forgiving {
+                self.members.push(member);
+                return Ok(());
+            }
+            return Err(Diagnostic::error(place, "this member is added twice")
+                .label("it is there already: ipset refuses the file")
+                .help("remove one of them, or write `-exist`"));
+        }
+        self.count = self.count.saturating_add(match self.is_of_single {
+            true if self.netmask.is_none() => {
+                member.parts.iter().map(Part::width).fold(1, u64::saturating_mul)
+            }
+            _ => 1,
+        });
+        if let Some(room) = self.room.filter(|room| self.count > *room) {
+            let option = if self.storage == Storage::List { "size" } else { "maxelem" };
+            return Err(Diagnostic::error(place, "the set is full")
+                .label(format!("it has room for {room} members; ipset refuses this one"))
+                .also(self.location, "the set is made here")
+                .help(format!("give it a greater `{option}`, or fewer members")));
+        }
+        self.members.push(member);
+        Ok(())
+    }
+}
+
+impl Part {
+    /// Returns how many addresses or ports it is.
+    fn width(&self) -> u64 {
+        match self {
+            Part::Addresses(range, _) => {
+                let width = (range.last - range.first).saturating_add(1);
+                u64::try_from(width).unwrap_or(u64::MAX)
+            }
+            Part::Port { ports, .. } => u64::from(ports.1 - ports.0) + 1,
+            Part::Text(_) => 1,
+        }
+    }
 }
 
 //------------ Members --------------------------------------------------------------
@@ -299,15 +405,26 @@ fn member(set: &Set, words: &[&Word<'_>]) -> Result<Member, Diagnostic> {
         };
         parts.push(read_part(set, *dimension, part, word)?);
     }
-    let mut member = Member { parts, is_exception: false, expires: false };
+    let expires = set.expire == Some(true);
+    let mut member = Member { parts, is_exception: false, expires };
     let mut at = 3;
     while let Some(option) = words.get(at) {
         at += 1;
         match &*option.text {
             "nomatch" => member.is_exception = true,
             "timeout" => {
-                let seconds = words.get(at).map(|word| &*word.text);
-                member.expires = seconds != Some("0");
+                if set.expire.is_none() {
+                    return Err(Diagnostic::error(option.location, "members of this set stay")
+                        .label("the set is made without `timeout`: ipset refuses this")
+                        .also(set.location, "the set is made here")
+                        .help("write `timeout 0` where the set is made, or remove this one"));
+                }
+                let Some(value) = words.get(at) else {
+                    return Err(Diagnostic::error(option.location, "`timeout` lacks its value")
+                        .label("cut off")
+                        .help("write the seconds, or remove the option"));
+                };
+                member.expires = amount(value, "seconds")? > 0;
                 at += 1;
             }
             "comment" | "packets" | "bytes" | "skbmark" | "skbprio" | "skbqueue" | "before"

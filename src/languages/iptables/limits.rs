@@ -131,8 +131,12 @@ pub(super) fn limit(one: &Use<'_>, context: &Context<'_>) -> Result<Limit, Diagn
 
 //------------ hashlimit -------------------------------------------------------------
 
-/// Reads `-m hashlimit`.
-pub(super) fn hashlimit(one: &Use<'_>, context: &Context<'_>) -> Result<Limit, Diagnostic> {
+/// Reads `-m hashlimit`, and the table of its keys: a packet whose key has no room there is lost,
+/// whatever the target of the rule (net/netfilter/xt_hashlimit.c).
+pub(super) fn hashlimit(
+    one: &Use<'_>,
+    context: &Context<'_>,
+) -> Result<(Limit, Option<RateLimit>), Diagnostic> {
     let upto = one.get("hashlimit-upto");
     let above = one.get("hashlimit-above");
     let (setting, is_above) = match (upto, above) {
@@ -173,19 +177,29 @@ pub(super) fn hashlimit(one: &Use<'_>, context: &Context<'_>) -> Result<Limit, D
         }
     };
     limit.per = key(one, context.family)?;
-    limit.most_keys = Some(room(one)?);
-    if one.get("hashlimit-rate-match").is_some() {
-        return Ok(Limit::Unknown("`--hashlimit-rate-match` is not followed"));
-    }
-    if context.facts.shared.contains(name.value(0)) {
-        return Ok(Limit::Unknown("several rules share the counts of this name"));
-    }
-    Ok(if is_above { Limit::Above(limit) } else { Limit::Within(limit) })
+    let shared = context.facts.tables.get(name.value(0)).filter(|shared| shared.rules > 1);
+    // Where more keys than have room meet several rules, one of them meets its part of them.
+    let room = match shared {
+        Some(shared) => shared.room / shared.rules,
+        None => room(one)?,
+    };
+    limit.most_keys = Some(room);
+    // One key has room in every table.
+    let table = Some(limit.clone()).filter(|limit| !limit.per.is_empty());
+    let limit = if one.get("hashlimit-rate-match").is_some() {
+        Limit::Unknown("`--hashlimit-rate-match` is not followed")
+    } else if shared.is_some() {
+        Limit::Unknown("several rules share the counts of this name")
+    } else if is_above {
+        Limit::Above(limit)
+    } else {
+        Limit::Within(limit)
+    };
+    Ok((limit, table))
 }
 
-/// Returns how many keys have room in the table; a packet of another key is dropped
-/// (net/netfilter/xt_hashlimit.c).
-fn room(one: &Use<'_>) -> Result<u64, Diagnostic> {
+/// Returns how many keys have room in the table.
+pub(super) fn room(one: &Use<'_>) -> Result<u64, Diagnostic> {
     // Of a box with more than 1 GiB of memory.
     const DEFAULT_SIZE: u64 = 8_192;
     let read = |name: &str| match one.get(name) {

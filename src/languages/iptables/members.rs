@@ -103,9 +103,10 @@ fn collect(
     depth: usize,
     branches: &mut Vec<Match>,
 ) -> Result<(), String> {
-    // A set of the other family, and one with fewer parts than are asked for, matches nothing.
+    // A set of the other family, and one with more parts than directions are given for, matches
+    // nothing (net/netfilter/ipset/ip_set_core.c, ip_set_test).
     let is_other = set.family.is_some_and(|family| family != context.family);
-    if set.storage != Storage::List && (is_other || sides.len() > set.dimensions.len()) {
+    if set.storage != Storage::List && (is_other || sides.len() < set.dimensions.len()) {
         return Ok(());
     }
     if set.storage == Storage::List {
@@ -163,7 +164,7 @@ fn address(
     if is_src { Term::Src(set) } else { context.translated(Term::Dst(set), text, location) }
 }
 
-/// Which end a part is about: without a word of it, the destination.
+/// Which end a part is about.
 fn side(sides: &[bool], at: usize) -> bool {
     sides.get(at).copied().unwrap_or(false)
 }

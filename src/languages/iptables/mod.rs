@@ -13,6 +13,7 @@
 //! | `conditions`, `members`, `unrecorded`, `limits` | matches |
 //! | `targets` | what becomes of a packet |
 //! | `facts`, `context` | what the rest of the rule set does to what a rule sees |
+//! | `refused`, `places` | what reads well, but iptables-restore(8) does not load |
 //! | `program` | the tables in the order of the kernel, as chains |
 //!
 //! Sources: iptables(8), iptables-extensions(8), ipset(8), net/ipv4/netfilter, net/netfilter.
@@ -25,7 +26,8 @@
     reason = "a diagnostic is made once, and the file that it is about is not read on in a hurry"
 )]
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Files, Language, Sure, no_includes};
 use crate::chains::{self, Flat};
@@ -48,6 +50,7 @@ mod lex;
 mod limits;
 mod members;
 mod names;
+mod places;
 mod program;
 mod refused;
 mod spec;
@@ -117,6 +120,7 @@ fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
     let (written, mut problems) = file::read(files.sources, files.files);
     let mut not_understood = Vec::new();
     refused::check(&written, &mut not_understood, &mut problems);
+    places::check(&written, backend, &mut problems);
     let mut set = RuleSet { files: files.files.len(), ..RuleSet::empty() };
     let mut bounded: Vec<(Location, String)> = Vec::new();
     let mut ends: Vec<(Family, Default)> = Vec::new();
@@ -219,6 +223,7 @@ fn end(set: &mut RuleSet, ends: Vec<(Family, Default)>) {
 fn not_judged(written: &Written<'_>, files: &Files<'_>) -> Vec<(Location, String)> {
     let way = program::passed(files.way.path);
     let mut all = Vec::new();
+    let mut sets: HashMap<&str, String> = HashMap::new();
     for ((family, table), chains) in &written.tables {
         // Lines of the other family are loaded by its own program.
         for rule in chains.chains.iter().flat_map(|chain| &chain.rules) {
@@ -244,6 +249,17 @@ fn not_judged(written: &Written<'_>, files: &Files<'_>) -> Vec<(Location, String
                 for rule in &chain.rules {
                     text.push_str(" ; ");
                     text.push_str(&rule.spec.text);
+                    for setting in rule.spec.uses.iter().flat_map(|one| &one.settings) {
+                        if setting.name == "match-set" {
+                            let name = setting.value(0);
+                            let digest = || {
+                                let mut hasher = DefaultHasher::new();
+                                written.sets.text(name).hash(&mut hasher);
+                                format!(" {:x}", hasher.finish())
+                            };
+                            text.push_str(sets.entry(name).or_insert_with(digest));
+                        }
+                    }
                     let target = rule.spec.target.as_ref();
                     open.extend(target.and_then(|target| chains.find(&target.name.text)));
                 }

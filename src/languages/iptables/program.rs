@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use super::conditions::{self, Terms};
 use super::context::{Backend, Context, Facts, Hook, not_recorded};
 use super::limits::{self, Limit};
-use super::spec::Spec;
+use super::spec::{Spec, Use};
 use super::tables::{Chain as Written, Chains, Note, Rule, Table};
 use super::targets::{self, Effect};
 use super::{ipset::Sets, members, unrecorded};
 use crate::chains::{Chain, ChainRule, Program, Verdict};
 use crate::languages::{Path, Way};
 use crate::model::{
-    Action, DefaultAction, Diagnostic, Exceed, Family, Location, Match, Spanned, Term,
+    Action, DefaultAction, Diagnostic, Exceed, Family, Location, Match, RateLimit, Spanned, Term,
 };
 use crate::remark::{self, Remark};
 
@@ -265,8 +265,7 @@ impl OneRule<'_, '_, '_> {
         let mut terms: Terms = Vec::new();
         conditions::basics(spec, &mut terms, self.context)?;
         let protocol = conditions::protocol(spec)?;
-        // Limits, and how many terms stood before each.
-        let mut found: Vec<(Limit, usize, String, Location)> = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         let mut comments: Vec<(&str, Location)> = Vec::new();
         for one in &spec.uses {
             match one.name() {
@@ -275,11 +274,11 @@ impl OneRule<'_, '_, '_> {
                 ),
                 "limit" => {
                     let limit = limits::limit(one, self.context)?;
-                    found.push((limit, terms.len(), one.text(), one.location));
+                    found.push(Found::new(one, limit, None, terms.len()));
                 }
                 "hashlimit" => {
-                    let limit = limits::hashlimit(one, self.context)?;
-                    found.push((limit, terms.len(), one.text(), one.location));
+                    let (limit, table) = limits::hashlimit(one, self.context)?;
+                    found.push(Found::new(one, limit, table, terms.len()));
                 }
                 "set" => members::set(one, &mut terms, self.context)?,
                 _ => {
@@ -321,19 +320,32 @@ impl OneRule<'_, '_, '_> {
         if self.table == Table::Nat {
             terms.push(Spanned::new(not_recorded("first packet of a connection"), location));
         }
-        let make = |terms: Terms, verdict: Verdict| ChainRule {
+        let named = |text: String, terms: Terms, verdict: Verdict| ChainRule {
             id: None,
-            text: spec.text.clone(),
+            text,
             location,
             description: description.clone(),
             remark: remark.clone(),
             matches: Match { terms },
             verdict: Spanned::new(verdict, place),
         };
+        let make = |terms: Terms, verdict: Verdict| named(spec.text.clone(), terms, verdict);
+        // Tables of keys whose limit is not followed may be full all the same.
+        let tables = |found: &[Found], terms: &Terms| -> Vec<ChainRule> {
+            let tables = found.iter().filter_map(|one| Some((one.table.clone()?, one)));
+            let rule = |(table, one): (RateLimit, &Found)| {
+                let before = terms[..one.before.min(terms.len())].to_vec();
+                let verdict = Verdict::Within(table, Box::new(Verdict::Action(Action::Log)));
+                named(format!("the keys of {} {}", one.text, spec.text), before, verdict)
+            };
+            tables.map(rule).collect()
+        };
         let verdict = match effect {
             // What harms nobody does so within a limit and beyond it.
             Effect::Action(action @ (Action::Log | Action::Mark { .. })) => {
-                return Ok(vec![make(terms, Verdict::Action(action))]);
+                let mut rules = tables(&found, &terms);
+                rules.push(make(terms, Verdict::Action(action)));
+                return Ok(rules);
             }
             Effect::Action(action) => Verdict::Action(action),
             Effect::Return => Verdict::Return,
@@ -342,37 +354,39 @@ impl OneRule<'_, '_, '_> {
                 if is_goto { Verdict::Goto(index) } else { Verdict::Jump(index) }
             }
             Effect::Either(branches) => {
-                for (limit, _, text, place) in found {
-                    terms.push(self.unknown(&limit, text, place));
-                }
-                let rules = branches.into_iter().map(|(term, action)| {
+                let mut rules = tables(&found, &terms);
+                terms.extend(found.iter().map(|one| self.unknown(one)));
+                rules.extend(branches.into_iter().map(|(term, action)| {
                     let mut terms = terms.clone();
                     terms.push(Spanned::new(term, place));
                     make(terms, Verdict::Action(action))
-                });
-                return Ok(rules.collect());
+                }));
+                return Ok(rules);
             }
         };
-        let verdict = self.limited(found, &mut terms, verdict);
-        Ok(vec![make(terms, verdict)])
+        let (verdict, not_followed) = self.limited(found, &mut terms, verdict);
+        let mut rules = tables(&not_followed, &terms);
+        rules.push(make(terms, verdict));
+        Ok(rules)
     }
 
-    /// Puts limits around a verdict; those that cannot be followed become terms.
+    /// Puts limits around a verdict; those that cannot be followed become terms, and are returned.
     fn limited(
         &mut self,
-        found: Vec<(Limit, usize, String, Location)>,
+        found: Vec<Found>,
         terms: &mut Terms,
         verdict: Verdict,
-    ) -> Verdict {
+    ) -> (Verdict, Vec<Found>) {
         let before = terms.len();
         let count = found.len();
         let mut verdict = verdict;
+        let mut not_followed = Vec::new();
         // The last limit is the innermost.
-        for (limit, at, text, place) in found.into_iter().rev() {
-            let is_last = at == before;
-            match (limit, &verdict) {
+        for one in found.into_iter().rev() {
+            let is_last = one.before == before;
+            match (&one.limit, &verdict) {
                 (Limit::Within(limit), _) if is_last => {
-                    verdict = Verdict::Within(limit, Box::new(verdict));
+                    verdict = Verdict::Within(limit.clone(), Box::new(verdict));
                 }
                 (
                     Limit::Above(limit),
@@ -380,27 +394,47 @@ impl OneRule<'_, '_, '_> {
                 ) if is_last && count == 1 => {
                     let exceed =
                         if *action == Action::Drop { Exceed::Drop } else { Exceed::Reject };
-                    let limit = crate::model::RateLimit { exceed, ..limit };
+                    let limit = RateLimit { exceed, ..limit.clone() };
                     verdict = Verdict::Action(Action::RateLimit(limit));
                 }
-                (limit, _) => terms.push(self.unknown(&limit, text, place)),
+                _ => {
+                    terms.push(self.unknown(&one));
+                    not_followed.push(one);
+                }
             }
         }
-        verdict
+        (verdict, not_followed)
     }
 
     /// Makes a limit that cannot be followed an unknown of its own.
-    fn unknown(&mut self, limit: &Limit, text: String, place: Location) -> Spanned<Term> {
-        let why = match limit {
-            Limit::Unknown(why) => *why,
+    fn unknown(&mut self, one: &Found) -> Spanned<Term> {
+        let why = match one.limit {
+            Limit::Unknown(why) => why,
             Limit::Within(_) => {
                 "a limit before other conditions, or before this target, also counts what they leave"
             }
             Limit::Above(_) => "what exceeds a limit is followed only to DROP and REJECT",
         };
-        self.context.bound(place, why);
-        let term = self.context.each_time(format!("{text} in {}", self.chain));
-        Spanned::new(term, place)
+        self.context.bound(one.location, why);
+        let term = self.context.each_time(format!("{} in {}", one.text, self.chain));
+        Spanned::new(term, one.location)
+    }
+}
+
+/// A limit that a rule holds.
+struct Found {
+    limit: Limit,
+    /// Its table of keys.
+    table: Option<RateLimit>,
+    /// How many terms stand before it.
+    before: usize,
+    text: String,
+    location: Location,
+}
+
+impl Found {
+    fn new(one: &Use<'_>, limit: Limit, table: Option<RateLimit>, before: usize) -> Found {
+        Found { limit, table, before, text: one.text(), location: one.location }
     }
 }
 

@@ -99,6 +99,18 @@ fn checked(spec: &Spec<'_>) -> Result<(), Diagnostic> {
                 .help("write the name of a match after `-m`, such as `-m conntrack`"));
         }
     }
+    let addresses = || {
+        let ends = ["source", "destination"];
+        spec.basics.iter().filter(move |basic| ends.contains(&basic.name))
+    };
+    if let Some(negated) = addresses().find(|basic| basic.negated)
+        && addresses().any(|basic| basic.value(0).contains(','))
+    {
+        let message = "no `!` goes with a list of addresses";
+        return Err(Diagnostic::error(negated.location, message)
+            .label("iptables refuses this, at the other end as well")
+            .help("write a rule for each address, or use `-m set`"));
+    }
     if let Some(target) = &spec.target {
         let name = &target.name;
         if name.text.starts_with('-') || name.text.is_empty() {

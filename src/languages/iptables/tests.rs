@@ -289,3 +289,63 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_full_table_of_hashlimit_is_looked_for_whatever_the_target() {
+    let matches = "-p udp -m hashlimit --hashlimit-above 5/sec --hashlimit-mode srcip \
+                   --hashlimit-name x --hashlimit-htable-size 8 --hashlimit-htable-max 100";
+    let rooms = |rules: &str| -> Vec<Option<u64>> {
+        let set = rules_of("", rules);
+        set.rules.iter().filter_map(|rule| rule.action.value.limit()?.most_keys.into()).collect()
+    };
+    for target in ["DROP", "LOG", "ACCEPT", "NFQUEUE", "MARK --set-mark 1"] {
+        let rules = format!("-A FORWARD {matches} -j {target}\n-A FORWARD -j DROP");
+        assert_eq!(rooms(&rules), [Some(100)], "{target}");
+    }
+    // Rules of one name share the table: where it is too small, it is for one of them.
+    let two = format!("-A FORWARD {matches} -j LOG\n-A FORWARD -s 192.0.2.1 {matches} -j LOG");
+    assert_eq!(rooms(&two), [Some(50), Some(50)]);
+    // One key always has room.
+    let one = matches.replace("--hashlimit-mode srcip", "");
+    assert_eq!(rooms(&format!("-A FORWARD {one} -j LOG")), []);
+}
+
+#[test]
+fn a_set_of_two_parts_holds_nothing_for_one_direction() {
+    let with = |kind: &str, member: &str, directions: &str| {
+        let sets = format!("create s {kind}\nadd s {member}\n");
+        let rules = filter(&format!("-A FORWARD -m set --match-set s {directions} -j DROP"));
+        let files = [("x.iptables", rules.as_str()), ("x.ipset", sets.as_str())];
+        let (set, problems, _) = read_on(&LEGACY, &files, &Way::default());
+        assert!(problems.iter().all(|one| one.severity != Severity::Error), "{problems:#?}");
+        format!("{:?}", set.rules[0].matches)
+    };
+    let never = with("hash:ip,port", "192.0.2.1,tcp:80", "dst");
+    assert!(!never.contains("Dst("), "{never}");
+    let both = with("hash:ip,port", "192.0.2.1,tcp:80", "dst,dst");
+    assert!(both.contains("Dst("), "{both}");
+    // Directions beyond the parts of a set say nothing.
+    let more = with("hash:ip", "192.0.2.1", "dst,dst");
+    assert!(more.contains("Dst("), "{more}");
+}
+
+#[test]
+fn sets_hold_what_ipset_would_take() {
+    let refused = |sets: &str, says: &str| {
+        let rules = filter("-A FORWARD -m set --match-set s dst -j DROP");
+        let (_, problems, _) =
+            read_on(&LEGACY, &[("x.iptables", &rules), ("x.ipset", sets)], &Way::default());
+        let said: Vec<String> =
+            problems.iter().map(|one| format!("{}: {}", one.message, one.label)).collect();
+        assert!(said.iter().any(|one| one.contains(says)), "{sets}: {said:?}");
+    };
+    refused("create s hash:ip maxelem 1\nadd s 192.0.2.1\nadd s 192.0.2.2\n", "is full");
+    refused("create s hash:ip maxelem 10\nadd s 192.0.2.0/28\n", "is full");
+    refused("create s hash:ip\nadd s 192.0.2.1\nadd s 192.0.2.1\n", "twice");
+    refused("create s hash:ip\nadd s 192.0.2.1 timeout 5\n", "members of this set stay");
+    // What a set says of timeouts holds for members that say nothing.
+    let rules = filter("-A FORWARD -m set --match-set s dst -j DROP");
+    let sets = "create s hash:ip timeout 60\nadd s 192.0.2.1\n";
+    let (set, ..) = read_on(&LEGACY, &[("x.iptables", &rules), ("x.ipset", sets)], &Way::default());
+    assert_eq!(unknown(&set).len(), 1, "{:?}", set.rules);
+}

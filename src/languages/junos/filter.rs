@@ -196,9 +196,15 @@ impl<'t> Layer<'_, 't> {
     fn steps(&mut self, term: Item<'t>, owner: Item<'t>) -> (Vec<Step>, bool) {
         let mut steps = Vec::new();
         let mut last: Option<(&'static str, Spanned<Action>)> = None;
-        let mut goes_on = false;
+        let mut goes_on: Option<Location> = None;
+        // Of these, the one that was written last holds.
+        let choice = ["accept", "discard", "reject"];
+        let holds = term.get("then").and_then(|then| then.latest(&choice)).map(Item::word);
         for action in term.get("then").into_iter().flat_map(Item::children) {
             let here = action.location();
+            if choice.contains(&action.word()) && holds != Some(action.word()) {
+                continue;
+            }
             let value = action.value();
             let mut end = |name: &'static str, what: Action| {
                 if last.as_ref().is_none_or(|(_, before)| what.harm() > before.value.harm()) {
@@ -209,7 +215,7 @@ impl<'t> Layer<'_, 't> {
                 "accept" => end("accept", Action::Accept),
                 "discard" => end("discard", Action::Drop),
                 "reject" => end("reject", Action::Reject),
-                "next" => goes_on = true,
+                "next" => goes_on = Some(here),
                 "routing-instance" | "logical-system" | "topology" | "next-ip" | "next-ip6"
                 | "next-interface" | "next-hop-group" => {
                     let to = value.map_or("", Item::word);
@@ -269,6 +275,16 @@ impl<'t> Layer<'_, 't> {
                 }
             }
         }
+        if let (Some(next), Some((name, end))) = (goes_on, &last) {
+            let problem = Diagnostic::error(next, "this term both ends and goes on");
+            self.problems.push(
+                problem
+                    .label("goes on")
+                    .also(end.location, format!("{name} ends it"))
+                    .help("Junos has one or the other: remove one of them"),
+            );
+        }
+        let goes_on = goes_on.is_some();
         // A term that only counts, marks or limits accepts.
         if !goes_on {
             let (name, action) =

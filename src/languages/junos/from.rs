@@ -139,11 +139,19 @@ impl<'t> Reader<'_, 't> {
                 }
             }
         }
+        let is_empty = entries.is_empty();
         if let Some(family) = self.family {
             // Prefixes of the other family have no effect in a filter.
             entries.retain(|(prefix, _)| prefix.family == family);
         }
         let name = ["source", "destination", "source or destination"][usize::from(which)];
+        if is_empty && holes.is_none() {
+            let text = format!("{name} of an empty prefix list");
+            found.bounded.push((here, format!("{text}: what Junos makes of it is not known")));
+            let term = unmodelled(text, UnmodelledKind::NotUnderstood);
+            found.terms.push(Spanned::new(term, here));
+            return;
+        }
         let only_exceptions = entries.iter().all(|(_, except)| *except) && !entries.is_empty();
         if let Some(mask) = holes {
             let text = format!("{name} {mask}");

@@ -13,6 +13,7 @@
 //! | `from` | conditions |
 //! | `addresses` | lists of prefixes with exceptions |
 //! | `policer` | policers |
+//! | `known` | mistyped words around them |
 
 use super::{Files, Language, Sure, no_includes};
 use crate::junos::{self, Tree};
@@ -23,6 +24,7 @@ mod applied;
 mod constructs;
 mod filter;
 mod from;
+mod known;
 mod policer;
 
 pub(super) const LANGUAGE: Language = Language {
@@ -47,6 +49,7 @@ fn detect(text: &str) -> Sure {
 
 fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     let (tree, mut problems) = Tree::read(files.sources, files.files);
+    known::check(&tree, &mut problems);
     let judged = applied::choose(&tree, files, &mut problems);
     let mut set = filter::lay_out(&tree, &judged, files.files, &mut problems);
     let besides = applied::not_judged(&tree, &judged);

@@ -7,6 +7,11 @@ use crate::model::{
 
 const SECOND_NS: u64 = 1_000_000_000;
 
+/// The smallest `bandwidth-limit`, in bits a second, and `burst-size-limit`, in bytes, of any
+/// platform.
+const LEAST_RATE: u64 = 8_000;
+const LEAST_BURST: u64 = 1_500;
+
 /// What a policer is to a term.
 pub(super) enum Policer {
     /// A limit, and what is not exact about it.
@@ -70,6 +75,18 @@ pub(super) fn read(
         true => (value("pps-limit"), value("packet-burst")),
     };
     let (rate, burst) = (rate?, burst?);
+    if !by_packets {
+        let mut least = |word: &str, number: u64, least: u64, unit: &str| {
+            let Some(item) = limit.get(word).and_then(Item::value).filter(|_| number < least)
+            else {
+                return;
+            };
+            let message = format!("`{word}` is at least {least} {unit}");
+            problems.push(wrong(item.location(), &message, "Junos refuses a smaller one"));
+        };
+        least("bandwidth-limit", rate, LEAST_RATE, "bits a second");
+        least("burst-size-limit", burst, LEAST_BURST, "bytes");
+    }
     let then: Vec<&str> =
         policer.get("then").into_iter().flat_map(Item::children).map(Item::word).collect();
     if let Some(other) = then.iter().find(|word| {

@@ -306,3 +306,40 @@ fn texts_are_told_from_others() {
         assert_eq!((LANGUAGE.detect)(text), Sure::No, "{text}");
     }
 }
+
+#[test]
+fn of_accept_discard_and_reject_the_last_one_holds() {
+    let action = |then: &str| {
+        let set = read(&format!(
+            "firewall {{ family inet {{ filter f {{ term a {{ from {{ protocol udp; }} then {{ {then} }} \
+             }} }} }} }}"
+        ));
+        set.rules[0].action.value.clone()
+    };
+    assert_eq!(action("discard; accept;"), Action::Accept);
+    assert_eq!(action("accept; discard;"), Action::Drop);
+    assert_eq!(action("reject; count x; discard;"), Action::Drop);
+}
+
+#[test]
+fn words_around_filters_that_nobody_knows_are_not_passed_over() {
+    let says = |text: &str| {
+        let (_, problems) = parse(text);
+        let help = problems.iter().filter(|one| one.severity == Severity::Error);
+        help.filter_map(|one| one.help.clone()).collect::<Vec<_>>().join("; ")
+    };
+    let filter = "firewall { family inet { filter f { term a { then accept; } } } }";
+    for (wrong, near) in [
+        ("firewal { family inet { filter f { term b { then discard; } } } }", "firewall"),
+        ("firewall { famly inet { filter f { term b { then discard; } } } }", "family"),
+        ("firewall { family inet { filter f { trem b { then discard; } } } }", "term"),
+        ("firewall { family inet { fliter f { term b { then discard; } } } }", "filter"),
+        ("policy-options { prefix-lst p { 192.0.2.0/24; } }", "prefix-list"),
+        ("interfaces { xe-0/0/0 { unit 0 { famly inet { filter { input f; } } } } }", "family"),
+        ("interfaces { xe-0/0/0 { unit 0 { family inet { filter { inptu f; } } } } }", "input"),
+    ] {
+        let said = says(&format!("{filter}\n{wrong}"));
+        assert!(said.contains(&format!("did you mean `{near}`?")), "{wrong}: {said}");
+    }
+    assert_eq!(says(&format!("system {{ host-name r; }}\n{filter}")), "");
+}

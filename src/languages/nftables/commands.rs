@@ -7,11 +7,19 @@ use crate::model::{Diagnostic, Spanned};
 
 impl Reader<'_> {
     /// Reads what follows `add`, `create` or `insert`.
-    pub(super) fn add(&mut self, cursor: &mut Cursor<'_>, first: bool) -> Parsed<()> {
+    pub(super) fn add(&mut self, cursor: &mut Cursor<'_>, command: &str) -> Parsed<()> {
+        let first = command == "insert";
+        let is_new = command == "create";
         let kind = cursor.word().unwrap_or_default();
         match kind {
             "table" => {
                 cursor.at += 1;
+                let start = cursor.at;
+                let Named { family, table } = self.named(cursor)?;
+                if is_new && self.ruleset.table(family, &table.value).is_some() {
+                    return Err(exists(&table, kind));
+                }
+                cursor.at = start;
                 return self.table(cursor);
             }
             "rule" | "element" => cursor.at += 1,
@@ -25,6 +33,16 @@ impl Reader<'_> {
                 let named = self.named(cursor)?;
                 let table = self.existing(&named)?;
                 let name = cursor.name(&format!("the name of a {kind}"))?;
+                let own = &self.ruleset.tables[table];
+                let is_there = match kind {
+                    "chain" => own.chain(&name.value).is_some(),
+                    "set" | "map" => own.sets.contains_key(&name.value),
+                    "limit" => own.limits.contains_key(&name.value),
+                    _ => false,
+                };
+                if is_new && is_there {
+                    return Err(exists(&name, kind));
+                }
                 return match kind {
                     "chain" => self.chain(cursor, table, name),
                     "set" | "map" => self.set(cursor, table, name, kind == "map"),
@@ -37,6 +55,9 @@ impl Reader<'_> {
                         if braces { cursor.expect("}") } else { Ok(()) }
                     }
                     _ => {
+                        if kind == "flowtable" {
+                            self.ruleset.tables[table].flowtables.insert(name.value);
+                        }
                         cursor.skip_statement();
                         Ok(())
                     }
@@ -143,4 +164,13 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Says that something is there that was to be made.
+fn exists(name: &Spanned<String>, kind: &str) -> Box<Diagnostic> {
+    Box::new(
+        Diagnostic::error(name.location, format!("{kind} `{}` is there already", name.value))
+            .label("nft refuses to create it")
+            .help("write `add`, or delete it before"),
+    )
 }

@@ -129,7 +129,11 @@ pub(super) const ALL: &[Construct] = &[
         "",
     ),
     exact("verdict maps", "tcp dport vmap { 22 : accept, 80-443 : drop }", ""),
-    bounded("maps in conditions", "ip daddr map { 192.0.2.1 : 5 } == 5 drop", "not understood"),
+    bounded(
+        "maps that give values",
+        "meta mark set ip daddr map { 192.0.2.1 : 5 }\nmeta mark 5 drop",
+        "marks are in no record",
+    ),
     exact(
         "`limit rate over … drop`, `limit rate … accept` before what drops the rest",
         "udp dport 53 limit rate over 100/second burst 20 packets drop",
@@ -177,11 +181,15 @@ pub(super) const ALL: &[Construct] = &[
         "table ip a {\n chain n {\n type nat hook prerouting priority dstnat;\n tcp dport 80 dnat to 192.0.2.1\n }\n chain b {\n type filter hook forward priority 0;\n ip daddr 192.0.2.1 drop\n }\n}",
         "later chains see other addresses",
     ),
-    bounded("`flow add`", "ct state established flow add @f", "offloaded flows pass no chain"),
+    bounded(
+        "`flow add`",
+        "table inet a {\n flowtable f {\n hook ingress priority 0;\n devices = { lo };\n }\n chain b {\n type filter hook forward priority 0;\n ct state established flow add @f\n }\n}",
+        "offloaded flows pass no chain",
+    ),
     exact(
         "`fwd`, `dup`",
-        "table netdev a {\n chain b {\n type filter hook ingress device eth0 priority 0;\n }\n}\ntable inet a {\n chain b {\n type filter hook forward priority 0;\n ip daddr 192.0.2.1 dup to 192.0.2.9\n }\n}",
-        "",
+        "table netdev a {\n chain b {\n type filter hook ingress device lo priority 0;\n ip daddr 192.0.2.1 fwd to lo\n }\n}\ntable ip a {\n chain b {\n type filter hook forward priority 0;\n ip daddr 192.0.2.1 dup to 192.0.2.9\n }\n}",
+        "`fwd` in tables of netdev, `dup` in ip, ip6 and netdev",
     ),
     exact("`synproxy`", "tcp dport 80 tcp flags syn synproxy mss 1460 wscale 7", "a challenge"),
     bounded(

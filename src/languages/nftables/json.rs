@@ -130,9 +130,9 @@ impl Reader<'_> {
                 ruleset.tables[table].dormant |= listed(value, "flags").contains(&"dormant".into());
                 return Ok(());
             }
-            "counter" | "quota" | "flowtable" | "ct helper" | "ct timeout" | "ct expectation"
-            | "secmark" | "synproxy" => return Ok(()),
-            "chain" | "set" | "map" | "element" | "limit" | "meter" => {}
+            "counter" | "quota" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
+            | "synproxy" => return Ok(()),
+            "flowtable" | "chain" | "set" | "map" | "element" | "limit" | "meter" => {}
             _ => return Err(Bad::new(format!("`{kind}` is not followed")).into()),
         }
         let (family, table) = (family(value)?, text(value, "table")?);
@@ -152,6 +152,9 @@ impl Reader<'_> {
                     let base = base(value, place)?;
                     ruleset.register(at, chain, base);
                 }
+            }
+            "flowtable" => {
+                table.flowtables.insert(name);
             }
             "limit" => {
                 let limit = json_parts::limit(value)?;

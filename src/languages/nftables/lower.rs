@@ -490,7 +490,10 @@ impl<'a> Lowering<'a> {
                 None
             };
             let size = dynamic.size.or(set.and_then(|set| set.size));
-            let most_keys = Some(size.filter(|size| *size > 0).unwrap_or(DEFAULT_KEYS));
+            // Elements that are listed have their place already.
+            let listed = set.map_or(0, |set| set.elements.len() as u64);
+            let size = size.filter(|size| *size > 0).unwrap_or(DEFAULT_KEYS);
+            let most_keys = Some(size.saturating_sub(listed));
             let policer = limits::policer(limit, location, per.clone(), Some(name))?;
             let policer = RateLimit { most_keys, ..policer };
             self.terms(making, terms.clone(), location);

@@ -15,7 +15,7 @@
 //! | `fields`, `view`, `terms` | a condition on one field, at one hook, into terms |
 //! | `matches`, `concat` | sets, comparisons, concatenations |
 //! | `limits`, `lower`, `joint`, `emit` | the rules of a chain |
-//! | `refused` | what reads well, but nft(8) does not load |
+//! | `refused`, `places` | what reads well, but nft(8) does not load |
 //! | `hooks` | the chains that packets pass, in order |
 //! | `constructs` | the table for the documentation |
 
@@ -37,6 +37,7 @@ mod limits;
 mod lower;
 mod matches;
 mod names;
+mod places;
 mod ranges;
 mod refused;
 mod ruleset;
@@ -113,6 +114,7 @@ fn includes(sources: &Sources, file: SourceId) -> Vec<Include> {
 fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     let (ruleset, mut problems) = read(files);
     let not_understood = refused::check(&ruleset, &mut problems);
+    places::check(&ruleset, &mut problems);
     let mut made = hooks::program(&ruleset, files.way);
     problems.append(&mut made.problems);
     let flat = chains::lay_out(made.program);

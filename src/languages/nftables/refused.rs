@@ -165,6 +165,11 @@ fn checked(rule: &Rule, table: &Table) -> Checked {
                 end = Some("reject");
             }
             Statement::Translate { .. } => end = Some("a translation"),
+            Statement::Transparent(_) if headers.transport.is_none() => {
+                let message = "`tproxy` is for a protocol with ports".to_owned();
+                let help = "write a condition such as `meta l4proto tcp` before it";
+                return Err(refused(location, message, "nft refuses this", help));
+            }
             Statement::Dynamic(dynamic) => {
                 if !matches!(dynamic.key, Expr::Word(_)) {
                     known(&dynamic.key, location)?;
@@ -500,6 +505,12 @@ fn intervals(set: &Set) -> Checked {
                 return Err(refused(location, message, "in this", help));
             }
         }
+    }
+    if let Some(size) = set.size.filter(|size| *size > 0 && !set.intervals)
+        && set.elements.len() as u64 > size
+    {
+        let message = format!("the set has room for {size} elements, and more are listed");
+        return Err(refused(location, message, "too full", "give it a greater `size`"));
     }
     let [kind] = set.kinds[..] else { return Ok(()) };
     let spans = |one: &&Element| matches!(one.key, Expr::Prefix(..) | Expr::Range(..));

@@ -1,6 +1,6 @@
 //! The ruleset as the kernel holds it after all commands: tables, their chains, sets and limits.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::names::Kind;
 use super::tree::{Element, Limit, Rule};
@@ -58,6 +58,7 @@ pub(super) struct Table {
     by_name: HashMap<String, usize>,
     pub(super) sets: BTreeMap<String, Set>,
     pub(super) limits: BTreeMap<String, Spanned<Limit>>,
+    pub(super) flowtables: BTreeSet<String>,
 }
 
 /// A chain.
@@ -131,6 +132,7 @@ impl Ruleset {
             by_name: HashMap::new(),
             sets: BTreeMap::new(),
             limits: BTreeMap::new(),
+            flowtables: BTreeSet::new(),
         });
         self.tables.len() - 1
     }
@@ -193,6 +195,22 @@ const PRIORITIES: &[(&str, i64)] = &[
 /// Reads the name of a priority.
 pub(super) fn priority(word: &str) -> Option<i64> {
     PRIORITIES.iter().find(|(name, _)| *name == word).map(|(_, priority)| *priority)
+}
+
+/// Returns whether a name of a priority may stand for one of a chain (nft(8), "standard priority
+/// names").
+pub(super) fn is_priority_of(word: &str, family: TableFamily, hook: &str) -> bool {
+    match (family, word) {
+        (_, "filter") => true,
+        (TableFamily::Bridge, "out") => hook == "output",
+        (TableFamily::Bridge, "dstnat") => hook == "prerouting",
+        (TableFamily::Bridge, "srcnat") => hook == "postrouting",
+        (TableFamily::Bridge | TableFamily::Netdev | TableFamily::Arp, _) => false,
+        (_, "dstnat") => ["prerouting", "output"].contains(&hook),
+        (_, "srcnat") => ["postrouting", "input"].contains(&hook),
+        (_, "out") => false,
+        _ => true,
+    }
 }
 
 /// Says that something is not there that a command needs.

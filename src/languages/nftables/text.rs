@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::cursor::{Cursor, DEEPEST, Defines, Parsed};
 use super::lexer::{self, Kind};
-use super::ruleset::{Base, FAMILIES, Ruleset, TableFamily, absent, priority};
+use super::ruleset::{Base, FAMILIES, Ruleset, TableFamily, absent, is_priority_of, priority};
 use super::tree::{Element, Expr, Rule};
 use crate::model::{Diagnostic, Location, SourceId, Sources, Spanned};
 
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
             }
             "add" | "create" | "insert" => {
                 cursor.at += 1;
-                self.add(cursor, word == "insert")?;
+                self.add(cursor, word)?;
             }
             "delete" | "destroy" | "flush" => {
                 cursor.at += 1;
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
             // What only prints.
             "list" | "describe" | "monitor" => cursor.skip_statement(),
             "chain" | "rule" | "set" | "map" | "element" | "flowtable" | "limit" | "counter"
-            | "quota" => self.add(cursor, false)?,
+            | "quota" => self.add(cursor, "add")?,
             "replace" | "reset" | "rename" | "import" | "export" => {
                 return Err(Box::new(
                     Diagnostic::error(
@@ -272,6 +272,9 @@ impl<'a> Reader<'a> {
             }
             // What it holds takes no part in what becomes of a packet, or is bounded where used.
             _ => {
+                if kind == "flowtable" {
+                    self.ruleset.tables[table].flowtables.insert(name.value);
+                }
                 cursor.skip_statement();
                 Ok(())
             }
@@ -375,10 +378,14 @@ impl<'a> Reader<'a> {
             let set = cursor.table_of("devices: `{ … }`")?;
             devices.extend(elements(set).into_iter().map(|element| element.key.to_string()));
         }
+        if ["ingress", "egress"].contains(&hook.as_str()) && devices.is_empty() {
+            return Err(cursor.unexpected("`device` and its name"));
+        }
         if !cursor.take_word("priority") {
             return Err(cursor.unexpected("`priority`"));
         }
-        let priority = priority_of(cursor)?;
+        let family = self.ruleset.tables[table].family;
+        let priority = priority_of(cursor, &|word| is_priority_of(word, family, &hook))?;
         let location = cursor.since(first);
         let registered = 0;
         let base = Base { kind, hook, priority, devices, registered, location };
@@ -429,7 +436,7 @@ fn define(cursor: &mut Cursor<'_>) -> Parsed<()> {
 }
 
 /// Reads `filter + 10`, `-300`, `$prio`.
-fn priority_of(cursor: &mut Cursor<'_>) -> Parsed<i64> {
+fn priority_of(cursor: &mut Cursor<'_>, is_here: &dyn Fn(&str) -> bool) -> Parsed<i64> {
     let signed = |cursor: &mut Cursor<'_>| -> Parsed<i64> {
         let number = cursor.number("a priority")?;
         Ok(i64::try_from(number).unwrap_or(i64::MAX))
@@ -442,6 +449,10 @@ fn priority_of(cursor: &mut Cursor<'_>) -> Parsed<i64> {
     let words =
         |sign: char| word.split_once(sign).map(|(name, offset)| (name.trim(), offset.trim()));
     let number = |text: &str| text.parse::<i64>().ok();
+    if priority(&word).is_some() && !is_here(&word) {
+        cursor.at = here;
+        return Err(cursor.unexpected("a name of a priority that chains of this hook have"));
+    }
     // A name and an offset without blanks are one word, as are the values of defines.
     let base = number(&word).or_else(|| priority(&word)).or_else(|| match words('-') {
         Some(("", offset)) => number(offset).map(|offset| -offset),

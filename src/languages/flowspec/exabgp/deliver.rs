@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sections::Taken;
 use crate::languages::flowspec::rules::{Announced, Route};
 use crate::model::{Diagnostic, Family};
 
@@ -10,6 +11,13 @@ pub(super) struct Group {
     pub(super) name: String,
     pub(super) is_template: bool,
     pub(super) inherits: Vec<String>,
+    pub(super) taken: Taken,
+}
+
+impl Group {
+    pub(super) fn new(name: String, is_template: bool, inherits: Vec<String>) -> Group {
+        Group { name, is_template, inherits, taken: Taken::default() }
+    }
 }
 
 /// Announcements in order.
@@ -40,6 +48,7 @@ pub(super) fn deliver(groups: Vec<Group>, events: Vec<Event>, announced: &mut An
         }
         let _ = group;
     }
+    untaken(&groups, &receivers, &events, announced);
     let neighbors = groups.iter().filter(|group| !group.is_template).count();
     // The same route may stand in several blocks: what all get is everybody's.
     let mut of_route: BTreeMap<(Family, Vec<u8>, Vec<u8>), BTreeSet<usize>> = BTreeMap::new();
@@ -77,6 +86,39 @@ pub(super) fn deliver(groups: Vec<Group>, events: Vec<Event>, announced: &mut An
             announced.withdraw(&event.route);
         } else {
             announced.announce(event.route);
+        }
+    }
+}
+
+/// Says which routes a neighbor gets that it does not take by its families.
+fn untaken(
+    groups: &[Group],
+    receivers: &[BTreeSet<usize>],
+    events: &[Event],
+    announced: &mut Announced,
+) {
+    // What each neighbor takes, with what it inherits.
+    let mut taken: BTreeMap<usize, Taken> = BTreeMap::new();
+    for (number, own) in receivers.iter().enumerate() {
+        for neighbor in own {
+            taken.entry(*neighbor).or_default().add(&groups[number].taken);
+        }
+    }
+    for event in events {
+        let Some(group) = event.group else { continue };
+        for neighbor in &receivers[group] {
+            let Some(lacks) = taken.get(neighbor).and_then(|taken| taken.lacks(&event.route))
+            else {
+                continue;
+            };
+            let name = &groups[*neighbor].name;
+            let message = format!("neighbor {name} does not take this route");
+            announced.problems.push(
+                Diagnostic::error(event.route.location, message)
+                    .label("ExaBGP refuses the file")
+                    .help(format!("write `{lacks};` in its `family`, or leave `family` out")),
+            );
+            return;
         }
     }
 }
