@@ -281,6 +281,7 @@ impl Run {
             verdict,
             summary,
             change,
+            picture: summary::picture(&evidence, self.plan.standards.window_ns, &rows),
             customers: rows,
             rules,
             limits,
@@ -490,6 +491,7 @@ impl Run {
                 notes: std::mem::take(&mut self.notes),
                 ..ChangeSummary::default()
             },
+            picture: report::Picture::default(),
             customers: Vec::new(),
             rules: Vec::new(),
             limits: Vec::new(),

@@ -17,6 +17,7 @@ mod flow_made;
 mod git;
 mod guardrail_fixtures;
 mod guardrails;
+mod html;
 mod incidents;
 mod init;
 mod injection;
