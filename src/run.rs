@@ -123,7 +123,7 @@ impl Run {
         let after = self.plan.traffic.iter().filter_map(|recording| recording.observed_after);
         let has_running = self.running.is_some();
         let refused = after.filter_map(|place| {
-            observed::refuse(place, has_running, [&running, &candidate], &change)
+            observed::refuse(Some(place), has_running, [&running, &candidate], &change)
         });
         self.problems.extend(refused.collect::<Vec<_>>());
         let (judges, customers, problems) = match given {
@@ -190,6 +190,11 @@ impl Run {
                 None => return self.cannot_judge(),
             }
         };
+        // What a filter had dropped is as hidden as behind the running rules, which it may have been.
+        if replayed.dropped > 0 && has_running {
+            let refused = observed::refuse(None, true, [&running, &candidate], &change);
+            self.problems.extend(refused);
+        }
         watch.turn_to(Stage::Impact);
         let tally = &replayed.tally;
         let min_samples = self.plan.standards.min_samples;

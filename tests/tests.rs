@@ -50,6 +50,7 @@ mod tcpdump;
 mod trace;
 mod twin;
 mod unknown;
+mod verdicts;
 mod waivers;
 mod within;
 mod witnesses;
