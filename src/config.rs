@@ -110,6 +110,8 @@ pub struct TrafficConfig {
     pub label: Option<Label>,
     /// On which side of the running rules it was recorded.
     pub observed: Observed,
+    /// What becomes of traffic that a filter had dropped when it was recorded.
+    pub drops: Drops,
     /// The direction of all records that do not name one.
     pub direction: Option<Direction>,
     /// Whether tunnels are looked through.
@@ -128,6 +130,16 @@ pub enum Observed {
     Before,
     /// After them: what they hid is unknown.
     After,
+}
+
+/// What becomes of traffic that a filter had dropped when it was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drops {
+    /// It did not arrive, and is left out.
+    #[default]
+    LeaveOut,
+    /// It counts, as that filter is not there or will not be.
+    Count,
 }
 
 /// What counts as attack when the recording does not say.
@@ -335,6 +347,7 @@ fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {
         "sampling",
         "label",
         "observed",
+        "drops",
         "direction",
         "inner",
         "columns",
@@ -351,6 +364,8 @@ fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {
         let label = choose(decoder, fields, "label", label);
         let observed = [("before", Observed::Before), ("after", Observed::After)].as_slice();
         let observed = choose(decoder, fields, "observed", observed).unwrap_or_default();
+        let drops = [("leave_out", Drops::LeaveOut), ("count", Drops::Count)].as_slice();
+        let drops = choose(decoder, fields, "drops", drops).unwrap_or_default();
         let direction = [("ingress", Direction::Ingress), ("egress", Direction::Egress)].as_slice();
         let direction = choose(decoder, fields, "direction", direction);
         let inner = fields.get("inner").and_then(|node| decoder.boolean(node, "`inner`"));
@@ -362,6 +377,7 @@ fn traffic(decoder: &mut Decoder, node: &Node) -> Vec<TrafficConfig> {
             sampling,
             label,
             observed,
+            drops,
             direction,
             inner: inner.unwrap_or(false),
             columns,

@@ -245,6 +245,38 @@ pub enum Blame {
     Default,
 }
 
+//------------ Course --------------------------------------------------------
+
+/// Which way a packet goes, as seen from the customers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// To one of them, or nobody's.
+    In,
+    /// From one of them to nobody.
+    Out,
+}
+
+/// Bytes of one window: offered, and of these kept from their way by the running and by the
+/// candidate rules, at least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Of what is not attack.
+    pub legitimate: [u64; 3],
+    /// Of attack.
+    pub attack: [u64; 3],
+}
+
+/// What passes at one PoP, one way, window by window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// Where; none if unknown. The number is not an order that shows.
+    pub pop: Option<NameId>,
+    /// Which way.
+    pub way: Way,
+    /// The windows that saw any, by number, in order.
+    pub windows: Vec<(i64, Load)>,
+}
+
 //------------ Impact --------------------------------------------------------
 
 /// How often a candidate rule was met.
@@ -273,6 +305,8 @@ pub struct Impact {
     pub attack: BTreeMap<(u32, u32), Attack>,
     /// Hits of every candidate rule.
     pub hits: Vec<Hits>,
+    /// The course of all of it, for pictures.
+    pub courses: Vec<Course>,
     /// Everything offered.
     pub offered: Amount,
     /// Whether any of it is labelled.

@@ -79,6 +79,8 @@ pub struct Report {
     pub customers: Vec<CustomerImpact>,
     /// What every candidate rule met, in order; none of a lint.
     pub rules: Vec<RuleHits>,
+    /// What only a picture shows.
+    pub picture: Picture,
     /// Who shares the buckets of candidate limits, and which rates would do.
     pub limits: Vec<LimitReport>,
     /// What becomes of the recorded attack, per target.
@@ -365,4 +367,86 @@ pub struct Evidence {
     pub not_judged: Vec<String>,
     /// How the rules were looked up, by family of addresses.
     pub engines: Vec<String>,
+}
+
+//------------ Pictures --------------------------------------------------------
+
+/// What only a picture shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Picture {
+    /// Traffic over time, in the recording as it is.
+    pub timeline: Timeline,
+    /// The address space of the inventory, as much of it as is shown, in order.
+    pub blocks: Vec<Block>,
+    /// How many prefixes are not shown.
+    pub more_blocks: usize,
+}
+
+/// Traffic over time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline {
+    /// When each bin begins; windows in which nothing was recorded are in none.
+    pub starts: Vec<Timestamp>,
+    /// How long a bin is, at most.
+    pub bin_ns: i64,
+    /// The busiest PoPs, busiest first, in and out; then the others together.
+    pub series: Vec<Series>,
+}
+
+/// What passes at one PoP, one way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// The PoP.
+    pub pop: String,
+    /// Whether it goes from customers to nobody, rather than to customers.
+    pub is_out: bool,
+    /// What is not attack.
+    pub legitimate: Throughputs,
+    /// What is.
+    pub attack: Throughputs,
+}
+
+/// Bits a second (layer 3) in each bin; nothing at all if there is no such traffic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Throughputs {
+    /// Offered.
+    pub offered: Vec<u64>,
+    /// What passes the running rules, at most.
+    pub before: Vec<u64>,
+    /// What passes the candidate, at most.
+    pub after: Vec<u64>,
+}
+
+/// One prefix of the inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The prefix.
+    pub prefix: String,
+    /// Whose it is; several share it.
+    pub owners: Vec<String>,
+    /// How many more do.
+    pub more_owners: usize,
+    /// Whether it is infrastructure.
+    pub is_protected: bool,
+    /// What becomes of its owners, the worst of them.
+    pub state: BlockState,
+}
+
+/// What becomes of the owners of a prefix, from best to worst.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockState {
+    /// No packet of theirs can newly be harmed.
+    #[default]
+    Safe,
+    /// Some could.
+    Reached,
+    /// Some recorded ones newly meet a harming rule.
+    Touched,
+    /// They lose, as is meant.
+    Meant,
+    /// They lose, and it is not meant.
+    Affected,
 }

@@ -14,9 +14,11 @@ use crate::report::{Command, Verdict, WaiverState};
 
 pub mod doctor;
 mod make;
+mod picture;
 mod read;
 
 pub use make::make;
+pub use picture::{Block, Series, Space, Throughputs, Timeline};
 pub use read::{ReadError, read};
 
 /// The version of this form.
@@ -42,6 +44,12 @@ pub struct RunResult {
     pub customers: Vec<Customer>,
     /// What every candidate rule met, in order; none of a lint.
     pub rules: Vec<Rule>,
+    /// Traffic over time, in the recording as it is.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// The address space of the inventory, and what becomes of it.
+    #[serde(default)]
+    pub space: Space,
     /// Who shares the buckets of candidate limits, and which rates would do.
     pub limits: Vec<Limit>,
     /// What becomes of the recorded attack, per target.
@@ -234,6 +242,9 @@ pub struct Rule {
     pub packets: u64,
     /// Packets of it that are labelled attack.
     pub attack_packets: u64,
+    /// What is written there, if the change or a finding is about it; cut to its first lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// One candidate limit that met traffic.

@@ -9,6 +9,7 @@ mod observed;
 mod open;
 mod plan;
 mod pops;
+mod robot;
 mod rule_sets;
 mod situations;
 mod trace;
@@ -46,6 +47,7 @@ use situations::Situation;
 pub use convert::{Converted, translate};
 pub use doctor::{Doctored, doctor, doctor_stopped};
 pub use plan::{InventoryFile, Plan, Recording, Running};
+pub use robot::within;
 pub use trace::{Subject, Traced, Traces, trace};
 pub use watch::{Stage, Watch};
 pub use what_if::WhatIf;
@@ -121,7 +123,7 @@ impl Run {
         let after = self.plan.traffic.iter().filter_map(|recording| recording.observed_after);
         let has_running = self.running.is_some();
         let refused = after.filter_map(|place| {
-            observed::refuse(place, has_running, [&running, &candidate], &change)
+            observed::refuse(Some(place), has_running, [&running, &candidate], &change)
         });
         self.problems.extend(refused.collect::<Vec<_>>());
         let (judges, customers, problems) = match given {
@@ -188,6 +190,11 @@ impl Run {
                 None => return self.cannot_judge(),
             }
         };
+        // What a filter had dropped is as hidden as behind the running rules, which it may have been.
+        if replayed.dropped > 0 && has_running {
+            let refused = observed::refuse(None, true, [&running, &candidate], &change);
+            self.problems.extend(refused);
+        }
         watch.turn_to(Stage::Impact);
         let tally = &replayed.tally;
         let min_samples = self.plan.standards.min_samples;
@@ -276,6 +283,7 @@ impl Run {
             verdict,
             summary,
             change,
+            picture: summary::picture(&evidence, self.plan.standards.window_ns, &rows),
             customers: rows,
             rules,
             limits,
@@ -307,6 +315,9 @@ impl Run {
     }
 
     fn text(&mut self, path: &Path) -> Option<SourceId> {
+        if let Some((_, text)) = self.plan.texts.iter().find(|(given, _)| given == path) {
+            return Some(self.sources.add(input::shown(path), text.as_str()));
+        }
         match input::text(path) {
             Ok(text) => Some(self.sources.add(input::shown(path), text)),
             Err(error) => {
@@ -485,6 +496,7 @@ impl Run {
                 notes: std::mem::take(&mut self.notes),
                 ..ChangeSummary::default()
             },
+            picture: report::Picture::default(),
             customers: Vec::new(),
             rules: Vec::new(),
             limits: Vec::new(),

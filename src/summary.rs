@@ -20,6 +20,10 @@ use crate::report::{
 use crate::service::Service;
 use crate::sharing::Sharing;
 
+mod picture;
+
+pub use picture::picture;
+
 //------------ Change --------------------------------------------------------
 
 /// Describes what was compared.

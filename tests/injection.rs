@@ -139,9 +139,113 @@ fn check_form(form: &str, result: &RunResult, what: &str) {
         "junit" => xml(&text, what),
         "markdown" => markdown(&text, what),
         "text" => assert!(text.lines().count() <= 24, "{what}:\n{text}"),
+        "html" => page(&text, what),
         "concise" | "github" => {}
         new => panic!("how is {new} broken out of? Say it here"),
     }
+}
+
+/// Reads a page tag by tag: all elements and attributes are ours, and none of them loads, runs or
+/// leads anywhere.
+fn page(text: &str, what: &str) {
+    const ELEMENTS: &[&str] = &[
+        "!DOCTYPE",
+        "body",
+        "caption",
+        "code",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "figcaption",
+        "figure",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "head",
+        "header",
+        "html",
+        "li",
+        "line",
+        "main",
+        "meta",
+        "p",
+        "path",
+        "pre",
+        "rect",
+        "section",
+        "span",
+        "strong",
+        "style",
+        "svg",
+        "table",
+        "tbody",
+        "td",
+        "text",
+        "th",
+        "thead",
+        "title",
+        "tr",
+        "ul",
+    ];
+    const ATTRIBUTES: &[&str] = &[
+        "aria-hidden",
+        "aria-label",
+        "aria-labelledby",
+        "charset",
+        "class",
+        "content",
+        "d",
+        "fill",
+        "fill-opacity",
+        "font-family",
+        "font-size",
+        "font-weight",
+        "height",
+        "http-equiv",
+        "id",
+        "lang",
+        "name",
+        "role",
+        "stroke",
+        "stroke-dasharray",
+        "stroke-width",
+        "viewBox",
+        "width",
+        "x",
+        "x1",
+        "x2",
+        "y",
+        "y1",
+        "y2",
+    ];
+    let mut rest = text;
+    let mut open: Vec<&str> = Vec::new();
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "!/".contains(c)));
+        let (name, after) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = after;
+        assert!(ELEMENTS.contains(&name.trim_start_matches('/')), "{what}: <{name}");
+        if name == "!DOCTYPE" {
+            continue;
+        }
+        while let Some(attribute) = rest.strip_prefix(' ') {
+            let (key, value) = attribute.split_once('=').expect("an attribute");
+            assert!(ATTRIBUTES.contains(&key), "{what}: {key} of {name}");
+            let value = value.strip_prefix('"').expect("quotes");
+            rest = &value[value.find('"').expect("quotes") + 1..];
+        }
+        rest = rest.strip_prefix('>').unwrap_or_else(|| panic!("{what}: {name} {rest:.40}"));
+        match name.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name), "{what}"),
+            None if name == "meta" => {}
+            None => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{what}: {open:?}");
+    assert_eq!(text.matches("<style>").count(), 1, "{what}");
 }
 
 fn xml(text: &str, what: &str) {

@@ -29,6 +29,7 @@ pub(crate) fn settings(sampling: Option<u32>, zone: bool) -> Settings {
     Settings {
         sampling: sampling.map(SamplingRate),
         zone: zone.then_some(jiff::tz::TimeZone::UTC),
+        count_drops: true,
         ..recorded::settings()
     }
 }

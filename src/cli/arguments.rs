@@ -129,7 +129,7 @@ pub(super) struct RuleArguments {
     pub(super) max_memory: Option<String>,
 
     /// Output form; `FORM=FILE` writes a file. Repeat for several, at most one to standard output:
-    /// text (the default), concise, json, sarif, junit, github, gitlab, markdown. None of them
+    /// text (the default), concise, json, sarif, junit, github, gitlab, markdown, html. None of them
     /// changes the exit code.
     #[arg(
         short,

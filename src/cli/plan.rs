@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::arguments::{RuleArguments, TrafficArguments};
 use crate::config::{
-    self, Config, InventoryConfig, Observed, RedirectEffect, ScenarioConfig, ScenarioKind,
+    self, Config, Drops, InventoryConfig, Observed, RedirectEffect, ScenarioConfig, ScenarioKind,
 };
 use crate::guardrails::Standards;
 use crate::input;
@@ -89,6 +89,7 @@ pub(super) fn plan(
     Ok(Ok(Plan {
         command: if traffic.is_some() { Command::Check } else { Command::Lint },
         config: shown,
+        texts: Vec::new(),
         staged: arguments.staged,
         running: running(arguments, &rules)?,
         rules,
@@ -285,6 +286,7 @@ fn recordings(
                     (None, Some(name)) => Some(zone_named(&name.value)?),
                     (None, None) => None,
                 },
+                count_drops: one.drops == Drops::Count,
                 observed_after: (one.observed == Observed::After).then_some(one.path.location),
             });
         }
@@ -303,6 +305,7 @@ fn recordings(
                 inner: arguments.inner,
                 columns: None,
                 zone: zone.clone(),
+                count_drops: false,
                 observed_after: None,
             });
         }

@@ -18,7 +18,7 @@ pub(super) struct ReportArguments {
     result: PathBuf,
 
     /// Output form; `FORM=FILE` writes a file. Repeat for several, at most one to standard output:
-    /// text (the default), concise, json, sarif, junit, github, gitlab, markdown.
+    /// text (the default), concise, json, sarif, junit, github, gitlab, markdown, html.
     #[arg(
         short,
         long,

@@ -1,11 +1,13 @@
 //! From a tally to the impact: every key under every way that its records leave open, judged,
 //! charged and summed.
 
+mod course;
 mod groups;
 mod ranges;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use course::Courses;
 use groups::Groups;
 use ranges::{Charges, minus, most, ranges, widen};
 
@@ -102,7 +104,8 @@ impl Assessment<'_> {
         let missing: Vec<u32> = self.tally.pairs.values().iter().map(missing).collect();
         let charged: Vec<Vec<Party>> =
             self.tally.ends.values().iter().map(|ends| self.attribution.charged(ends)).collect();
-        let mut groups = Groups::default();
+        let way: Vec<_> = self.tally.ends.values().iter().map(|ends| self.way(ends)).collect();
+        let (mut groups, mut courses) = (Groups::default(), Courses::default());
         for cell in &self.view.cells {
             let key = self.tally.key(cell.key);
             let amount = Amount::from(cell.counts);
@@ -126,7 +129,9 @@ impl Assessment<'_> {
                     hits.attack.add(amount);
                 }
             }
+            let (way, when) = (way[key.ends as usize], (key.window, key.label));
             if passes[cell.pair as usize] {
+                courses.add(cell, way, when, [0; 2]);
                 // Nothing is kept from its way, whichever way it is.
                 if key.label == Label::Attack {
                     let attack = impact.attack.entry((key.ends, key.attack)).or_default();
@@ -158,6 +163,7 @@ impl Assessment<'_> {
                 is_emptier: most.is_emptier(cell.key),
                 missing,
             };
+            courses.add(cell, way, when, self.kept(&entry));
             if key.label == Label::Attack {
                 let attack = impact.attack.entry((key.ends, key.attack)).or_default();
                 self.count_attack(attack, &entry);
@@ -167,6 +173,7 @@ impl Assessment<'_> {
             }
         }
         impact.groups = groups.joined();
+        impact.courses = courses.finish();
         impact
     }
 

@@ -43,6 +43,8 @@ pub enum Column {
     Pop,
     /// `ingress` or `egress`.
     Direction,
+    /// What a filter did with it when it was recorded: words, or a forwarding status (RFC 7270).
+    Verdict,
 }
 
 impl Column {
@@ -68,6 +70,7 @@ impl Column {
         ("exporter", Column::Exporter),
         ("pop", Column::Pop),
         ("direction", Column::Direction),
+        ("verdict", Column::Verdict),
     ];
 
     /// Returns its name in the config.

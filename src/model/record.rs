@@ -278,6 +278,9 @@ pub struct ReadCounts {
     pub exports: u64,
     /// Whether some exporter of flows has no way to say anything of IPv6.
     pub no_ipv6: bool,
+    /// How many rows are of traffic that a filter had dropped when it was recorded, and were left
+    /// out: what is recorded is what that filter let pass.
+    pub dropped: u64,
     /// How many of what is unread are flows or samples that nobody knows the sampling rate of.
     pub unknown_sampling: u64,
     /// Frames that carry no IP and so are nobody's: ARP, spanning tree, … by kind.

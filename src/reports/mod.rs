@@ -15,6 +15,7 @@ mod entries;
 mod escape;
 mod github;
 mod gitlab;
+mod html;
 mod json;
 mod junit;
 mod limits;
@@ -37,6 +38,7 @@ pub const FORMS: &[&Form] = &[
     &github::FORM,
     &gitlab::FORM,
     &markdown::FORM,
+    &html::FORM,
 ];
 
 /// One output form.

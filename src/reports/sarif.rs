@@ -275,7 +275,11 @@ fn one(
     Result {
         rule_id: plain(entry.id, NAME),
         rule_index: rule,
-        level: if entry.blocks || entry.level != Level::Warning { "error" } else { "warning" },
+        level: match (entry.waived, entry.level) {
+            (true, _) => "note",
+            (false, Level::Warning) if !entry.blocks => "warning",
+            (false, _) => "error",
+        },
         message: Message { text },
         locations: [Location {
             physical_location: PhysicalLocation {

@@ -8,12 +8,13 @@ use crate::report::{self, CustomerImpact, LimitReport, Report, WaiverUse, WorstG
 use super::{
     Attack, Bounded, Change, Coverage, Covered, Customer, Evidence, Finding, Fullest, Guardrail,
     Limit, Place, Problem, ProblemSeverity, Rule, RunResult, SCHEMA, Safe, Sharer, Throughput,
-    Waiver, Worst,
+    Waiver, Worst, picture,
 };
 
 /// Makes the result of a report. Where its files lie in a repository is for the shell to say.
 pub fn make(report: &Report) -> RunResult {
     let sources = &report.sources;
+    let texts = picture::texts(report);
     let fired = |id: &str| report.findings.iter().any(|finding| finding.guardrail == id);
     RunResult {
         schema: SCHEMA.to_owned(),
@@ -26,13 +27,17 @@ pub fn make(report: &Report) -> RunResult {
         rules: report
             .rules
             .iter()
-            .map(|rule| Rule {
+            .enumerate()
+            .map(|(number, rule)| Rule {
+                text: texts.get(&number).cloned(),
                 id: rule.id.clone(),
                 location: at(rule.location, sources),
                 packets: rule.packets,
                 attack_packets: rule.attack_packets,
             })
             .collect(),
+        timeline: picture::timeline(&report.picture.timeline),
+        space: picture::space(&report.picture),
         limits: report.limits.iter().map(|one| limit(one, sources)).collect(),
         attack: report
             .attack

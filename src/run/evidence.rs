@@ -18,6 +18,8 @@ pub(super) struct Replayed {
     pub(super) unread: std::collections::BTreeMap<String, u64>,
     pub(super) other: std::collections::BTreeMap<String, u64>,
     pub(super) files: Vec<String>,
+    /// Rows of what a filter had dropped, left out.
+    pub(super) dropped: u64,
     /// Recordings in which some exporter has no way to say anything of IPv6.
     pub(super) no_ipv6: Vec<String>,
     /// Recordings of which something is unread: how much, of how much, and most of it why.
@@ -32,6 +34,7 @@ impl Replayed {
     pub(super) fn add(&mut self, name: &str, counts: &crate::model::ReadCounts) {
         self.files.push(name.to_owned());
         self.records += counts.records;
+        self.dropped += counts.dropped;
         if counts.no_ipv6 {
             self.no_ipv6.push(name.to_owned());
         }

@@ -11,18 +11,21 @@ use crate::model::{Action, DefaultAction, Diagnostic, Location, RuleSet};
 
 /// Returns why a change cannot be judged by a recording made after the running rules, if so.
 pub(super) fn refuse(
-    place: Location,
+    place: Option<Location>,
     has_running: bool,
     sets: [&RuleSet; 2],
     change: &Change,
 ) -> Option<Diagnostic> {
     let [running, candidate] = sets;
     let problem = |message: String, help: &str| {
-        Some(
-            Diagnostic::error(place, message)
-                .label("recorded after the running rules: what they hid is unknown")
-                .help(help),
-        )
+        let problem = match place {
+            Some(place) => Diagnostic::error(place, message)
+                .label("recorded after the running rules: what they hid is unknown"),
+            None => Diagnostic::bare(format!(
+                "a filter had dropped a part of what is recorded, which is left out; {message}"
+            )),
+        };
+        Some(problem.help(help))
     };
     if !has_running {
         return problem(

@@ -153,6 +153,7 @@ impl Run {
             names: Arc::clone(names),
             columns: recording.columns.clone(),
             zone: recording.zone.clone(),
+            count_drops: recording.count_drops,
         };
         if settings.columns.is_some() && !form.is_rows {
             self.problems.push(

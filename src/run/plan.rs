@@ -22,6 +22,8 @@ pub struct Plan {
     pub config: Option<String>,
     /// The candidate: files and folders.
     pub rules: Vec<PathBuf>,
+    /// Candidate files that are not read, but handed over: their names and texts.
+    pub texts: Vec<(PathBuf, String)>,
     /// Whether the candidate is what the git index has at these paths, not the working tree.
     pub staged: bool,
     /// The rules in force.
@@ -132,6 +134,8 @@ pub struct Recording {
     pub columns: Option<Arc<Columns>>,
     /// The time zone of local times in it.
     pub zone: Option<jiff::tz::TimeZone>,
+    /// Whether traffic counts that a filter had dropped when it was recorded.
+    pub count_drops: bool,
     /// Where it says that it was recorded after the running rules, if it was.
     pub observed_after: Option<Location>,
 }
@@ -149,6 +153,7 @@ impl Recording {
             inner: false,
             columns: None,
             zone: None,
+            count_drops: false,
             observed_after: None,
         }
     }

@@ -171,13 +171,21 @@ impl Run {
 
     /// Parses the rules that files and folders hold.
     fn rules(&mut self, paths: &[PathBuf], what: &str, is_candidate: bool) -> RuleSet {
-        let files = match input::rule_files(paths, &self.extensions()) {
-            Ok(files) => files,
+        let is_given = |path: &PathBuf| self.plan.texts.iter().any(|(given, _)| given == path);
+        let (mut files, on_disk): (Vec<PathBuf>, Vec<PathBuf>) =
+            paths.iter().cloned().partition(is_given);
+        let paths = on_disk.as_slice();
+        let found = match paths.is_empty() && !files.is_empty() {
+            true => Ok(Vec::new()),
+            false => input::rule_files(paths, &self.extensions()),
+        };
+        match found {
+            Ok(found) => files.extend(found),
             Err(error) => {
                 self.problems.push(Diagnostic::bare(format!("{what}: {error}")));
                 return RuleSet::empty();
             }
-        };
+        }
         let mut texts = Vec::new();
         for path in files {
             texts.extend(self.text(&path).map(|source| Text { source, path }));

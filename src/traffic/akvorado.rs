@@ -23,7 +23,7 @@ pub(super) const FORM: Form = Form {
         bytes: "L3",
         sampling: "`SamplingRate`; not applied",
         times: "received: say `time: {within: …}`; local ones: say `zone`",
-        enforcement: "where the exporter stands: say `observed`",
+        enforcement: "where the exporter stands: say `observed`; what `ForwardingStatus` says was dropped is left out",
     },
     is_rows: true,
     is_text: false,
@@ -43,6 +43,7 @@ const PRESET: Preset = Preset {
     delimiters: DELIMITERS,
     json: true,
     columns: &[
+        (Column::Verdict, &["ForwardingStatus"]),
         (Column::Src, &["SrcAddr"]),
         (Column::Dst, &["DstAddr"]),
         (Column::SrcPort, &["SrcPort"]),

@@ -3,8 +3,8 @@
 //!
 //! Nothing is sampled. TCP flags tell of FIN, SYN, RST and SYN with ACK only, and so are not known. The
 //! addresses of the packets (`pkt-srcaddr`) count where they are there, before those of the interface.
-//! Rows of both verdicts are in it, so it is before enforcement; what was rejected is not compared with
-//! the running rules. A window that AWS lost (`SKIPDATA`) is unread.
+//! Rows of both verdicts are in it. What was rejected did not arrive: it is left out, as if recorded
+//! behind that filter, unless the user says `drops: count`. A window that AWS lost (`SKIPDATA`) is unread.
 
 use super::flow::Flow;
 use super::rows::{self, Here, Made, Preset, Rate, Row, Unit};
@@ -23,7 +23,7 @@ pub(super) const FORM: Form = Form {
         bytes: "L3",
         sampling: "none",
         times: "seconds",
-        enforcement: "both: `action` is in it, and not compared",
+        enforcement: "both: `REJECT` is left out, unless `drops: count` is said",
     },
     is_rows: true,
     is_text: false,
@@ -54,6 +54,7 @@ const PRESET: Preset = Preset {
         (Column::End, &["end"]),
         (Column::Exporter, &["interface-id"]),
         (Column::Direction, &["flow-direction"]),
+        (Column::Verdict, &["action"]),
     ],
     extra: &["log-status"],
     unset: &["-"],

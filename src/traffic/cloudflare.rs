@@ -1,8 +1,9 @@
 //! Logpush of Cloudflare, `network_analytics_logs`: a sampled packet a row, JSON.
 //!
 //! Each row says for how many packets it stands (`SampleInterval`). Zero is written in the fields of
-//! other protocols, and is nothing there. `Verdict` is that of Cloudflare, whatever the rules here: rows
-//! of both are in it, so it is before enforcement. If the job itself samples (`sample_rate`), that
+//! other protocols, and is nothing there. `Outcome` and `Verdict` are those of
+//! Cloudflare, whatever the rules here: rows of both are in it, and what was dropped is left out, as if
+//! recorded behind that filter, unless the user says `drops: count`. If the job itself samples (`sample_rate`), that
 //! comes on top and is not in the rows: the user must say the product.
 
 use super::flow::Flow;
@@ -23,7 +24,7 @@ pub(super) const FORM: Form = Form {
         bytes: "L3",
         sampling: "`SampleInterval` per row; not applied",
         times: "as written: seconds to nanoseconds",
-        enforcement: "before: `Verdict` is in it, and not compared",
+        enforcement: "both: what `Outcome` or `Verdict` says was dropped is left out, unless `drops: count` is said",
     },
     is_rows: true,
     is_text: false,
@@ -53,6 +54,7 @@ const PRESET: Preset = Preset {
         (Column::Sampling, &["SampleInterval"]),
         (Column::Pop, &["ColoName", "ColoCode"]),
         (Column::Direction, &["Direction"]),
+        (Column::Verdict, &["Outcome", "Verdict"]),
     ],
     extra: &["IPFragmentOffset", "IPMoreFragments", "IPv4DontFragment", "IPv4DSCP", "IPv6DSCP"],
     unit: Unit::BySize,

@@ -22,7 +22,7 @@ pub(super) const FORM: Form = Form {
         bytes: "L3; of sFlow L2, of which 14 are taken off",
         sampling: "`sampling_rate`; not applied",
         times: "nanoseconds",
-        enforcement: "where the exporter stands: say `observed`",
+        enforcement: "where the exporter stands: say `observed`; what `forwarding_status` says was dropped is left out",
     },
     is_rows: true,
     is_text: false,
@@ -38,6 +38,7 @@ const PRESET: Preset = Preset {
     name: "goflow2",
     json: true,
     columns: &[
+        (Column::Verdict, &["forwarding_status"]),
         (Column::Src, &["src_addr"]),
         (Column::Dst, &["dst_addr"]),
         (Column::SrcPort, &["src_port"]),

@@ -128,6 +128,8 @@ pub struct Settings {
     pub columns: Option<Arc<Columns>>,
     /// The time zone of local times in it.
     pub zone: Option<jiff::tz::TimeZone>,
+    /// Whether traffic counts that a filter had dropped when it was recorded.
+    pub count_drops: bool,
 }
 
 impl Settings {

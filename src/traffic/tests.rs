@@ -56,7 +56,7 @@ traffic:
       sampling: {field: Rate, applied: false}   # true: packets and bytes were multiplied already
 ```
 
-Others: `icmp_type`, `icmp_code`, `tos`, `ttl` and `ttl_max`, `end` or `duration`, `exporter`, `pop`,
+Others: `verdict` (`ACCEPT`, `drop`, …, or a forwarding status), `icmp_type`, `icmp_code`, `tos`, `ttl` and `ttl_max`, `end` or `duration`, `exporter`, `pop`,
 `direction`; `header: [a, b, …]` names all columns of a file that has no line for them. Keys inside of
 JSON objects are written with a dot: `flow.start`.
 ",

@@ -230,6 +230,16 @@ impl Rows {
             *self.counts.other.entry("flows of no packets".to_owned()).or_default() += 1;
             return Ok([None, None]);
         }
+        if let Some(text) = row.get(Column::Verdict) {
+            let dropped = value::was_dropped(text).ok_or_else(|| unreadable(Column::Verdict))?;
+            if dropped && !self.settings.count_drops {
+                self.counts.frames += 1;
+                self.counts.dropped += 1;
+                let what = "rows of what a filter had dropped when it was recorded";
+                *self.counts.other.entry(what.to_owned()).or_default() += 1;
+                return Ok([None, None]);
+            }
+        }
         let Some((rate, is_applied)) = self.rate(&row)? else {
             self.counts.unknown_sampling += 1;
             return Err("sampled at a rate that nobody says".into());

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use jiff::tz::TimeZone;
 
 use super::lines::{Lines, Next, has_keys};
-use super::value::{NoTime, flags_of, icmp_of_port, protocol, time};
+use super::value::{NoTime, flags_of, icmp_of_port, protocol, time, was_dropped};
 use super::{TimeUnit, Unit};
 
 const NOON_NS: i64 = 1_772_280_000_000_000_000;
@@ -73,6 +73,26 @@ fn flags_are_read_as_tools_write_them() {
         ("99999", None),
     ] {
         assert_eq!(flags_of(text), flags, "{text}");
+    }
+}
+
+#[test]
+fn what_a_filter_did_is_read_by_word_and_forwarding_status() {
+    for (text, dropped) in [
+        ("ACCEPT", Some(false)),
+        ("REJECT", Some(true)),
+        ("drop", Some(true)),
+        ("pass", Some(false)),
+        ("0", Some(false)),
+        ("64", Some(false)),
+        ("128", Some(true)),
+        ("131", Some(true)),
+        ("192", Some(false)),
+        ("2", Some(true)),
+        ("256", None),
+        ("what", None),
+    ] {
+        assert_eq!(was_dropped(text), dropped, "{text}");
     }
 }
 

@@ -38,6 +38,22 @@ pub(super) fn protocol(text: &str) -> Option<u8> {
     }
 }
 
+/// Returns whether a filter had dropped what is recorded; none if nobody knows the word. A number is
+/// a forwarding status (RFC 7270 section 4.12): its two highest bits, or they alone.
+pub(super) fn was_dropped(text: &str) -> Option<bool> {
+    if let Some(number) = number(text) {
+        let status = u8::try_from(number).ok()?;
+        return Some((if status < 4 { status } else { status >> 6 }) == 2);
+    }
+    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is(&["reject", "rejected", "drop", "dropped", "deny", "denied", "block", "blocked"]) {
+        return Some(true);
+    }
+    let is_passed =
+        is(&["accept", "accepted", "pass", "passed", "allow", "allowed", "permit", "forwarded"]);
+    is_passed.then_some(false)
+}
+
 const FLAGS: &[(&str, char, u8)] = &[
     ("FIN", 'F', 1),
     ("SYN", 'S', 2),
