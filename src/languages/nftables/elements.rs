@@ -4,7 +4,7 @@
 use super::fields::Field;
 use super::names::Kind;
 use super::ranges::greatest;
-use super::refused::{Checked, holds_number, is_of_constants, refused};
+use super::refusal::{Checked, holds_number, is_of_constants, refused};
 use super::ruleset::Set;
 use super::tree::{Element, Expr};
 use super::values;

@@ -15,7 +15,7 @@
 //! | `fields`, `view`, `terms` | a condition on one field, at one hook, into terms |
 //! | `matches`, `concat` | sets, comparisons, concatenations |
 //! | `limits`, `lower`, `joint`, `emit` | the rules of a chain |
-//! | `refused`, `elements`, `opaque`, `places` | what reads well, but nft(8) does not load |
+//! | `refused`, `refusal`, `elements`, `opaque`, `places` | what reads well, but nft(8) does not load |
 //! | `not_followed` | what rules do to packets besides letting them pass or not |
 //! | `hooks` | the chains that packets pass, in order |
 //! | `constructs` | the table for the documentation |
@@ -43,6 +43,7 @@ mod not_followed;
 mod opaque;
 mod places;
 mod ranges;
+mod refusal;
 mod refused;
 mod ruleset;
 mod sets;

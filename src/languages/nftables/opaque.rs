@@ -1,6 +1,6 @@
 //! The words of conditions on what nobody records: nft(8) refuses others.
 
-use super::refused::{Checked, refused};
+use super::refusal::{Checked, refused, words_of};
 use super::tree::Expr;
 use crate::model::Location;
 
@@ -94,7 +94,7 @@ pub(super) fn check(field: &str, right: &Expr, location: Location) -> Checked {
         _ => {}
     }
     let mut values = Vec::new();
-    super::refused::words_of(right, &mut values);
+    words_of(right, &mut values);
     let is_number =
         |word: &str| word.bytes().all(|byte| byte.is_ascii_digit()) || word.starts_with("0x");
     let own = if first == "fib" { "fib" } else { field };

@@ -6,6 +6,7 @@ use super::fields::{Field, Needs};
 use super::names::Kind;
 use super::opaque;
 use super::ranges::greatest;
+use super::refusal::{Checked, holds_number, is_of_constants, refused, words_of};
 use super::ruleset::{Ruleset, Set, Table, TableFamily, absent};
 use super::tree::{Expr, Op, Rule, Statement, Verdict};
 use super::values;
@@ -118,17 +119,6 @@ pub(super) fn check(ruleset: &Ruleset, problems: &mut Vec<Diagnostic>) -> Vec<(L
         }
     }
     unknown
-}
-
-pub(super) type Checked = Result<(), Box<Diagnostic>>;
-
-pub(super) fn refused(
-    location: Location,
-    message: String,
-    label: &str,
-    help: &str,
-) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error(location, message).label(label).help(help))
 }
 
 fn checked(rule: &Rule, table: &Table) -> Checked {
@@ -445,31 +435,6 @@ fn fits(left: &Expr, set: &Set, name: &str, location: Location) -> Checked {
     Err(refused(location, message, "nft refuses this", "look it up in a set of its type"))
 }
 
-/// Returns whether an expression holds no names, fields or maps.
-pub(super) fn is_of_constants(expr: &Expr) -> bool {
-    match expr {
-        Expr::Word(_) | Expr::All => true,
-        Expr::Prefix(inner, _) => is_of_constants(inner),
-        Expr::Range(first, last) => is_of_constants(first) && is_of_constants(last),
-        Expr::Binary(_, left, right) => is_of_constants(left) && is_of_constants(right),
-        Expr::List(parts) => parts.iter().all(is_of_constants),
-        Expr::Set(elements) => elements.iter().all(|one| is_of_constants(&one.key)),
-        Expr::Concat(_) | Expr::Named(_) | Expr::Field(_) | Expr::Map(..) => false,
-    }
-}
-
-/// Returns whether a plain number stands where an address of IPv6 belongs.
-pub(super) fn holds_number(expr: &Expr) -> bool {
-    match expr {
-        Expr::Word(word) => word.bytes().all(|byte| byte.is_ascii_digit()),
-        Expr::Prefix(inner, _) => holds_number(inner),
-        Expr::Range(first, last) => holds_number(first) || holds_number(last),
-        Expr::List(parts) => parts.iter().any(holds_number),
-        Expr::Set(elements) => elements.iter().any(|one| holds_number(&one.key)),
-        _ => false,
-    }
-}
-
 /// Headers of which every field is known.
 const HEADERS: &[&str] = &[
     "ip", "ip6", "tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "th", "esp",
@@ -501,19 +466,6 @@ fn known(left: &Expr, location: Location) -> Checked {
         return Err(refused(location, message, "in this", help));
     }
     Ok(())
-}
-
-pub(super) fn words_of<'e>(expr: &'e Expr, found: &mut Vec<&'e str>) {
-    match expr {
-        Expr::Word(word) => found.push(word),
-        Expr::List(parts) => parts.iter().for_each(|part| words_of(part, found)),
-        Expr::Set(elements) => elements.iter().for_each(|one| words_of(&one.key, found)),
-        Expr::Binary(_, left, right) => {
-            words_of(left, found);
-            words_of(right, found);
-        }
-        _ => {}
-    }
 }
 
 fn states(right: &Expr, location: Location) -> Checked {
