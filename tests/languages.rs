@@ -627,3 +627,19 @@ fn many_rules_for_ports_are_judged_each_for_what_it_takes() {
         assert_eq!(found.code, 1, "{other}{:#}", found.result);
     }
 }
+
+#[test]
+fn an_element_less_in_a_list_asks_for_no_intent_and_one_more_does() {
+    let list = |elements: &str| {
+        format!(
+            "table inet filter {{\n set bad {{\n  type ipv4_addr\n  elements = {{ {elements} }}\n }}\n \
+             chain forward {{\n  type filter hook forward priority filter; policy accept;\n  ip \
+             saddr @bad drop\n }}\n}}\n"
+        )
+    };
+    let (one, two) = (list("192.0.2.1"), list("192.0.2.1, 192.0.2.2"));
+    let less = judge("rules.nft", Some(&two), &one);
+    assert_eq!(less.verdict(), "pass", "{}", less.result);
+    let more = judge("rules.nft", Some(&one), &two);
+    assert!(ids(&more, "error").contains(&"intent_missing"), "{}", more.result);
+}
