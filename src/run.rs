@@ -9,6 +9,7 @@ mod observed;
 mod open;
 mod plan;
 mod pops;
+mod robot;
 mod rule_sets;
 mod situations;
 mod trace;
@@ -46,6 +47,7 @@ use situations::Situation;
 pub use convert::{Converted, translate};
 pub use doctor::{Doctored, doctor, doctor_stopped};
 pub use plan::{InventoryFile, Plan, Recording, Running};
+pub use robot::within;
 pub use trace::{Subject, Traced, Traces, trace};
 pub use watch::{Stage, Watch};
 pub use what_if::WhatIf;
@@ -313,6 +315,9 @@ impl Run {
     }
 
     fn text(&mut self, path: &Path) -> Option<SourceId> {
+        if let Some((_, text)) = self.plan.texts.iter().find(|(given, _)| given == path) {
+            return Some(self.sources.add(input::shown(path), text.as_str()));
+        }
         match input::text(path) {
             Ok(text) => Some(self.sources.add(input::shown(path), text)),
             Err(error) => {

@@ -172,7 +172,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("std::env", SHELL),
     ("std::process", SHELL),
     ("std::thread", &["replay", "input", "run", "cli"]),
-    ("std::sync::mpsc", &["cli"]),
+    ("std::sync::mpsc", &["run", "cli"]),
     ("std::time::SystemTime", SHELL),
     ("std::time::Instant", SHELL),
     ("std::io::stdin", SHELL),

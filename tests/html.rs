@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::process::Command as System;
 
-use blastgate::result::RunResult;
+use blastgate::result::{self, RunResult};
 
-use crate::common::{fixtures, skip};
+use crate::bad_input::folder;
+use crate::common::{check, fixtures, skip};
 use crate::outputs::{render, saved};
 
 /// Returns the browser, if there is one.
@@ -122,4 +123,97 @@ fn a_browser_shows_the_verdict_at_two_widths_and_by_every_policy() {
         assert!(dom.contains("id=\"verdict\">FAIL</p>"), "{dom:.2000}");
         assert!(dom.contains("</svg>") && dom.contains("</footer>"), "the page is whole");
     }
+}
+
+/// Returns the result of a profile of these flows under a drop of the bakery's telephones.
+fn drawn(flows: &str, more: &[&str]) -> RunResult {
+    let from = fixtures("guardrails").join("collateral_loss");
+    let read = |file: &str| std::fs::read(from.join(file)).expect("a fixture");
+    let traffic =
+        format!("version: 1\nstart: 2026-03-01T10:00:00Z\nduration: 1200s\nflows:\n{flows}");
+    let folder = folder(&[
+        ("rules.yaml", &read("fails.yaml")),
+        ("inventory.yaml", &read("inventory.yaml")),
+        ("traffic.yaml", traffic.as_bytes()),
+    ]);
+    let given = ["rules.yaml", "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"];
+    let run = check(folder.path(), &[&given, more].concat());
+    result::read(&run.result.to_string()).expect("a result")
+}
+
+#[test]
+fn the_timeline_shows_what_was_offered_and_what_passes_bin_by_bin() {
+    let result = drawn(
+        "  - {id: web, pop: ams, dst: 203.0.113.70, protocol: tcp, dst_port: 443, rate: 8 Mbps}\n\
+         \u{20} - {id: phones, pop: ams, at: 600s, duration: 300s, dst: 203.0.113.70, protocol: udp, dst_port: 5060, rate: 800 kbps}\n\
+         \u{20} - {id: flood, pop: ams, at: 300s, duration: 300s, label: attack, dst: 203.0.113.10, protocol: udp, dst_port: 80, rate: 80 Mbps}\n\
+         \u{20} - {id: answers, pop: ams, src: 203.0.113.70, dst: 45.0.0.9, protocol: tcp, src_port: 443, rate: 4 Mbps}\n",
+        &[],
+    );
+    let timeline = &result.timeline;
+    let hours: Vec<&str> = timeline.starts.iter().map(|start| &start[11..16]).collect();
+    assert_eq!((hours, timeline.bin_seconds), (vec!["10:00", "10:05", "10:10", "10:15"], 300));
+    let [inward, outward] = timeline.series.as_slice() else { panic!("{timeline:?}") };
+    assert!(!inward.outgoing && outward.outgoing);
+    // A record of a profile is a second of one source: rates are whole to a part in a thousand.
+    let near = |is: &[u64], must: &[u64]| {
+        let close = |(is, must): (&u64, &u64)| is.abs_diff(*must) * 200 <= *must.max(&1);
+        is.len() == must.len() && is.iter().zip(must).all(close)
+    };
+    let mbps = |tenths: [u64; 4]| tenths.map(|tenth| tenth * 100_000);
+    for (what, is, must) in [
+        ("offered", inward.legitimate.offered.as_slice(), mbps([80, 80, 88, 80])),
+        ("before", inward.legitimate.before(), mbps([80, 80, 88, 80])),
+        ("after", inward.legitimate.after(), mbps([80, 80, 80, 80])),
+        ("attack", &inward.attack.offered, mbps([0, 800, 0, 0])),
+        ("attack before", inward.attack.before(), mbps([0, 800, 0, 0])),
+        ("attack after", inward.attack.after(), mbps([0, 0, 0, 0])),
+        ("out", outward.legitimate.after(), mbps([40, 40, 40, 40])),
+    ] {
+        assert!(near(is, &must), "{what}: {is:?}, not {must:?}");
+    }
+    assert!(outward.attack.offered.is_empty());
+}
+
+#[test]
+fn the_picture_is_bounded_and_adds_up_whatever_was_recorded() {
+    let flow = |pop: usize| {
+        let dst = if pop % 2 == 0 { "203.0.113.70" } else { "203.0.113.10" };
+        format!(
+            "  - {{id: f{pop}, pop: p{pop:02}, dst: {dst}, protocol: tcp, rate: {}0 kbps}}\n",
+            pop + 1
+        )
+    };
+    let flows: String = (0..20).map(flow).collect();
+    let result = drawn(&flows, &["--max-age", "9000d"]);
+    let pops: Vec<&str> = result.timeline.series.iter().map(|one| one.pop.as_str()).collect();
+    assert_eq!(pops, ["p19", "p18", "p17", "p16", "p15", "p14", "p13", "p12", "(12 others)"]);
+    let bits: f64 = result
+        .timeline
+        .series
+        .iter()
+        .flat_map(|one| &one.legitimate.offered)
+        .map(|rate| *rate as f64 * 300.0)
+        .sum();
+    // 210 times 10 kbps for 1,200 seconds.
+    assert!((bits / (2_100_000.0 * 1_200.0) - 1.0).abs() < 0.01, "{bits}");
+    // A window of a second makes 1,200; they are joined to at most 120 bins.
+    let config = "version: 1\nevidence: {window: 1s}\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("blastgate.yaml");
+    std::fs::write(&path, config).expect("a file");
+    let result = drawn(&flows, &["--config", path.to_str().expect("text")]);
+    assert_eq!((result.timeline.starts.len(), result.timeline.bin_seconds), (120, 10));
+}
+
+#[test]
+fn a_rule_is_shown_as_it_is_written_and_no_further() {
+    let shown = |folder: &str, file: &str| {
+        let result = saved(&fixtures("incidents").join(folder), file);
+        result.rules[0].text.clone().expect("the text of a rule")
+    };
+    let text = shown("2012-09-15-rate-limit", "wrong.yaml");
+    assert!(text.starts_with("  - id: a-flood\n") && text.ends_with("must_stop: 80%"), "{text}");
+    let text = shown("2012-09-15-rate-limit", "right.yaml");
+    assert_eq!(text.matches("id:").count(), 1, "{text}");
 }

@@ -89,6 +89,7 @@ pub(super) fn plan(
     Ok(Ok(Plan {
         command: if traffic.is_some() { Command::Check } else { Command::Lint },
         config: shown,
+        texts: Vec::new(),
         staged: arguments.staged,
         running: running(arguments, &rules)?,
         rules,

@@ -88,8 +88,7 @@ struct Met {
 }
 
 impl Assessment<'_> {
-    /// Works out the impact of the change.
-    pub fn assess(&self) -> Impact {
+    fn work_out(&self, draws: bool) -> Impact {
         let candidate = self.sets.sets[1];
         let mut impact = Impact {
             hits: vec![Hits::default(); candidate.rules.len()],
@@ -105,7 +104,7 @@ impl Assessment<'_> {
         let charged: Vec<Vec<Party>> =
             self.tally.ends.values().iter().map(|ends| self.attribution.charged(ends)).collect();
         let way: Vec<_> = self.tally.ends.values().iter().map(|ends| self.way(ends)).collect();
-        let (mut groups, mut courses) = (Groups::default(), Courses::default());
+        let (mut groups, mut courses) = (Groups::default(), Courses::new(draws));
         for cell in &self.view.cells {
             let key = self.tally.key(cell.key);
             let amount = Amount::from(cell.counts);
@@ -131,7 +130,7 @@ impl Assessment<'_> {
             }
             let (way, when) = (way[key.ends as usize], (key.window, key.label));
             if passes[cell.pair as usize] {
-                courses.add(cell, way, when, [0; 2]);
+                courses.add(cell, way, when, || [0; 2]);
                 // Nothing is kept from its way, whichever way it is.
                 if key.label == Label::Attack {
                     let attack = impact.attack.entry((key.ends, key.attack)).or_default();
@@ -163,7 +162,7 @@ impl Assessment<'_> {
                 is_emptier: most.is_emptier(cell.key),
                 missing,
             };
-            courses.add(cell, way, when, self.kept(&entry));
+            courses.add(cell, way, when, || self.kept(&entry));
             if key.label == Label::Attack {
                 let attack = impact.attack.entry((key.ends, key.attack)).or_default();
                 self.count_attack(attack, &entry);

@@ -22,6 +22,8 @@ pub struct Plan {
     pub config: Option<String>,
     /// The candidate: files and folders.
     pub rules: Vec<PathBuf>,
+    /// Candidate files that are not read, but handed over: their names and texts.
+    pub texts: Vec<(PathBuf, String)>,
     /// Whether the candidate is what the git index has at these paths, not the working tree.
     pub staged: bool,
     /// The rules in force.

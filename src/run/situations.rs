@@ -70,7 +70,10 @@ pub(super) fn judge(
             view: &view,
             losses: losses_here,
         };
-        let impact = assessment.assess();
+        let impact = match recorded {
+            None => assessment.assess_and_draw(),
+            Some(_) => assessment.assess(),
+        };
         let affected = affected::find(&impact, judges, min_samples);
         let name = scenario.name.clone();
         situations.push(Situation { name, impact, affected, size: view.size });

@@ -7,24 +7,35 @@ use foldhash::fast::FixedState;
 
 use super::{Assessment, Entry, counts_as_lost, lost};
 use crate::attribution::Ends;
-use crate::impact::{Course, Load, Way};
+use crate::impact::{Course, Impact, Load, Way};
 use crate::model::{Label, NameId};
 use crate::scenario::Cell;
 
-/// Sums by PoP, way and window.
+/// Sums by PoP, way and window; nothing where no picture is wanted.
 #[derive(Default)]
-pub(super) struct Courses(HashMap<(Option<NameId>, Way, i64), Load, FixedState>);
+pub(super) struct Courses {
+    is_wanted: bool,
+    sums: HashMap<(Option<NameId>, Way, i64), Load, FixedState>,
+}
 
 impl Courses {
+    pub(super) fn new(is_wanted: bool) -> Courses {
+        Courses { is_wanted, ..Courses::default() }
+    }
+
     /// Adds what is offered, and what is kept of it by the running and the candidate rules.
     pub(super) fn add(
         &mut self,
         cell: &Cell,
         way: Way,
         (window, label): (i64, Label),
-        kept: [u64; 2],
+        kept: impl FnOnce() -> [u64; 2],
     ) {
-        let load = self.0.entry((cell.pop, way, window)).or_default();
+        if !self.is_wanted {
+            return;
+        }
+        let kept = kept();
+        let load = self.sums.entry((cell.pop, way, window)).or_default();
         let sums = match label {
             Label::Attack => &mut load.attack,
             Label::Legit | Label::None => &mut load.legitimate,
@@ -37,7 +48,7 @@ impl Courses {
 
     /// Returns the sums by PoP and way, window by window.
     pub(super) fn finish(self) -> Vec<Course> {
-        let mut all: Vec<_> = self.0.into_iter().collect();
+        let mut all: Vec<_> = self.sums.into_iter().collect();
         all.sort_unstable_by_key(|(place, _)| *place);
         let mut courses: Vec<Course> = Vec::new();
         for ((pop, way, window), load) in all {
@@ -53,6 +64,16 @@ impl Courses {
 }
 
 impl Assessment<'_> {
+    /// Works out the impact of the change.
+    pub fn assess(&self) -> Impact {
+        self.work_out(false)
+    }
+
+    /// Works it out together with the course of traffic, which only a picture shows.
+    pub fn assess_and_draw(&self) -> Impact {
+        self.work_out(true)
+    }
+
     /// Returns which way a packet goes, as seen from the customers.
     pub(super) fn way(&self, ends: &Ends) -> Way {
         let is_from = ends.src.is_some_and(|src| {
