@@ -31,6 +31,7 @@ mod matching;
 mod nft_kernel;
 mod nftables;
 mod outputs;
+mod parquet;
 mod places;
 mod pre_commit;
 mod rates;
