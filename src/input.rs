@@ -12,9 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
 
+use crate::model::ReadAt;
+
 pub mod git;
 mod many;
 pub mod pattern;
+mod places;
 
 pub use many::recordings;
 
@@ -140,6 +143,8 @@ pub struct Recording {
     pub reader: Box<dyn Read + Send>,
     /// How it was compressed, if it was.
     pub packed: Option<&'static str>,
+    /// The file itself, if one can go anywhere in it.
+    pub file: Option<Arc<dyn ReadAt>>,
 }
 
 /// How many bytes were read of what lies on disk, compressed as it lies there.
@@ -183,10 +188,12 @@ pub fn recording(path: &Path, meter: &Meter) -> Result<Recording, InputError> {
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         ("zstd", Box::new(zstd::stream::read::Decoder::new(raw).map_err(fault)?))
     } else {
-        return Ok(Recording { start, reader: raw, packed: None });
+        let file = places::of(path, &start, meter);
+        let start = places::with_end(start, file.as_deref());
+        return Ok(Recording { start, reader: raw, packed: None, file });
     };
     let (start, reader) = peek(plain).map_err(fault)?;
-    Ok(Recording { start, reader, packed: Some(packed) })
+    Ok(Recording { start, reader, packed: Some(packed), file: None })
 }
 
 /// Returns the first bytes of a reader, and a reader that still has them. An error after the

@@ -178,7 +178,7 @@ fn the_timeline_shows_what_was_offered_and_what_passes_bin_by_bin() {
 #[test]
 fn the_picture_is_bounded_and_adds_up_whatever_was_recorded() {
     let flow = |pop: usize| {
-        let dst = if pop % 2 == 0 { "203.0.113.70" } else { "203.0.113.10" };
+        let dst = if pop.is_multiple_of(2) { "203.0.113.70" } else { "203.0.113.10" };
         format!(
             "  - {{id: f{pop}, pop: p{pop:02}, dst: {dst}, protocol: tcp, rate: {}0 kbps}}\n",
             pop + 1

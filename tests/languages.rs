@@ -24,7 +24,7 @@ fn judge(name: &str, running: Option<&str>, candidate: &str) -> Run {
     judge_by(name, running, candidate, &[])
 }
 
-fn judge_by(name: &str, running: Option<&str>, candidate: &str, more: &[&str]) -> Run {
+pub(crate) fn judge_by(name: &str, running: Option<&str>, candidate: &str, more: &[&str]) -> Run {
     judge_with([INVENTORY, TRAFFIC], name, running, candidate, more)
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn settings() -> Settings {
         names: Arc::new(Names::new()),
         columns: None,
         zone: None,
+        file: None,
         count_drops: false,
     }
 }

@@ -22,6 +22,9 @@ pub struct Coverage {
     /// here: its place and its text. Where the texts of the running and the candidate set differ,
     /// somebody fares otherwise, and it is not known who.
     pub not_judged: Vec<(Location, String)>,
+    /// What is done to packets besides letting them pass or not, such as a translation of addresses:
+    /// its place and its text. Where these differ, packets fare otherwise, whatever way is judged.
+    pub not_followed: Vec<(Location, String)>,
 }
 
 impl Coverage {
@@ -33,6 +36,7 @@ impl Coverage {
             bounded: Vec::new(),
             not_understood: Vec::new(),
             not_judged: Vec::new(),
+            not_followed: Vec::new(),
         }
     }
 
@@ -41,6 +45,14 @@ impl Coverage {
         for coverage in all {
             let own = not_judged.iter().filter(|(place, _)| place.source == coverage.source);
             coverage.not_judged.extend(own.cloned());
+        }
+    }
+
+    /// Gives each file of several what is not followed of it.
+    pub fn add_not_followed(all: &mut [Coverage], not_followed: &[(Location, String)]) {
+        for coverage in all {
+            let own = not_followed.iter().filter(|(place, _)| place.source == coverage.source);
+            coverage.not_followed.extend(own.cloned());
         }
     }
 

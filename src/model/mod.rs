@@ -9,6 +9,7 @@ mod limit;
 pub mod names;
 pub mod ordinary;
 pub mod prefix;
+mod read_at;
 pub mod record;
 pub mod rule;
 pub mod sets;
@@ -25,6 +26,7 @@ pub use inventory::{
 };
 pub use names::{NameId, Names};
 pub use prefix::{Address, AddressRange, Family, Prefix};
+pub use read_at::ReadAt;
 pub use record::{
     Direction, Fragment, Known, Label, Layers, PacketHeader, ReadCounts, Record, RecordBatch,
 };

@@ -114,7 +114,7 @@ impl Run {
             );
             return None;
         }
-        let packed = opened.packed;
+        let (packed, file) = (opened.packed, opened.file.clone());
         let Some(form) = recording.form.or_else(|| traffic::detect(&opened.start)) else {
             let forms: Vec<&str> = traffic::FORMS.iter().map(|form| form.name).collect();
             self.problems.push(
@@ -153,6 +153,7 @@ impl Run {
             names: Arc::clone(names),
             columns: recording.columns.clone(),
             zone: recording.zone.clone(),
+            file,
             count_drops: recording.count_drops,
         };
         if settings.columns.is_some() && !form.is_rows {
@@ -170,7 +171,7 @@ impl Run {
                     let failed =
                         |error: input::InputError| vec![Diagnostic::bare(error.to_string())];
                     let opened = input::recording(&path, &meter).map_err(failed)?;
-                    (form.open)(opened.reader, &settings)
+                    (form.open)(opened.reader, &Settings { file: opened.file, ..settings })
                 });
                 Some(Opened { reader, form, packed, again: is_file.then_some(again) })
             }

@@ -12,7 +12,7 @@ use crate::change::Change;
 use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
 use crate::languages::{self, Files, LANGUAGES, Language, Path, Way};
-use crate::model::{Diagnostic, Location, RuleSet, Severity, SourceId, Sources};
+use crate::model::{Coverage, Diagnostic, Location, RuleSet, Severity, SourceId, Sources};
 use crate::report::Command;
 
 /// Returns what the running set is called before it is known which commit is meant.
@@ -55,6 +55,22 @@ struct FromGit {
     running: Option<Listing>,
     /// The commit that the running set is from.
     commit: Option<Commit>,
+}
+
+/// Returns where two lists of texts differ, and how.
+fn difference(
+    before: &[(Location, String)],
+    after: &[(Location, String)],
+) -> Option<(Location, &'static str)> {
+    let texts = |all: &[(Location, String)]| all.iter().map(|(_, text)| text.clone()).collect();
+    let (known, now): (BTreeSet<String>, BTreeSet<String>) = (texts(before), texts(after));
+    let new = after.iter().find(|(_, text)| !known.contains(text));
+    let gone = before.iter().find(|(_, text)| !now.contains(text));
+    match (new, gone) {
+        (Some((place, _)), _) => Some((*place, "new, or another one than before")),
+        (None, Some((place, _))) => Some((*place, "no longer there")),
+        (None, None) => None,
+    }
 }
 
 impl Run {
@@ -203,37 +219,50 @@ impl Run {
         self.parse(texts, origin, is_candidate)
     }
 
-    /// Says that a change changes what is not judged, unless the user named the way.
+    /// Says that a change changes what is not followed, such as a translation of addresses; or what
+    /// is not judged, unless the user named the way.
     pub(super) fn changed_unjudged(
         &self,
         running: &RuleSet,
         candidate: &RuleSet,
     ) -> Option<Diagnostic> {
+        let differs = |of: fn(&Coverage) -> &[(Location, String)]| {
+            let all = |set: &RuleSet| -> Vec<(Location, String)> {
+                set.coverage.iter().flat_map(|file| of(file).to_vec()).collect()
+            };
+            difference(&all(running), &all(candidate))
+        };
+        if let Some((place, label)) = differs(|file| &file.not_followed) {
+            return Some(
+                Diagnostic::error(place, "what this does to packets is not followed")
+                    .label(label)
+                    .help(
+                        "translated, rewritten and steered packets fare otherwise in a way that \
+                         is not computed: judge such a change by itself and by hand",
+                    ),
+            );
+        }
         let way = &self.plan.way;
         if self.plan.way_is_named || way.iif.is_some() || way.oif.is_some() {
             return None;
         }
-        let all = |set: &RuleSet| -> Vec<(Location, String)> {
-            set.coverage.iter().flat_map(|file| file.not_judged.clone()).collect()
-        };
-        let texts = |all: &[(Location, String)]| all.iter().map(|(_, text)| text.clone()).collect();
-        let (before, after) = (all(running), all(candidate));
-        let (known, now): (BTreeSet<String>, BTreeSet<String>) = (texts(&before), texts(&after));
-        let new = after.iter().find(|(_, text)| !known.contains(text));
-        let gone = before.iter().find(|(_, text)| !now.contains(text));
-        let ((place, _), label) = match (new, gone) {
-            (Some(new), _) => (new, "new, or another one than before"),
-            (None, Some(gone)) => (gone, "no longer there"),
-            (None, None) => return None,
-        };
+        let (place, label) = differs(|file| &file.not_judged)?;
         Some(
-            Diagnostic::error(*place, "the change is also about what is not judged")
+            Diagnostic::error(place, "the change is also about what is not judged")
                 .label(label)
-                .help(
-                    "judge other ways with `--path`, one after the other; naming a way, such as \
-                     `--path forward`, says that only its packets matter",
-                ),
+                .help(match self.has_ways() {
+                    true => {
+                        "judge other ways with `--path`, one after the other; naming a way, such \
+                         as `--path forward`, says that only its packets matter"
+                    }
+                    false => "it is about no rule that is modelled: make that change by itself",
+                }),
         )
+    }
+
+    /// Returns whether the rules are of a language that tells ways of packets apart.
+    fn has_ways(&self) -> bool {
+        self.parsed.iter().flatten().all(|one| one.language.name != "flowspec")
     }
 
     /// Says what of rules that are all new is not judged, unless the user named the way.

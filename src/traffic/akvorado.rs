@@ -1,4 +1,4 @@
-//! Rows of the table `flows` of Akvorado: CSV or TSV with names, or JSON, one object a row.
+//! Rows of the table `flows` of Akvorado: CSV or TSV with names, Parquet, or JSON, one object a row.
 //!
 //! Packets and bytes are as recorded; `SamplingRate` is by how much to multiply. The one time is that
 //! at which a flow was received: its packets may be older, by 30 minutes unless the user says
@@ -33,7 +33,9 @@ pub(super) const FORM: Form = Form {
 
 fn detect(start: &[u8]) -> bool {
     let names = &["TimeReceived", "Bytes", "Packets"];
-    rows::has_columns(start, DELIMITERS, names) || rows::has_keys(start, names)
+    rows::has_columns(start, DELIMITERS, names)
+        || rows::has_keys(start, names)
+        || rows::has_fields(start, names)
 }
 
 const DELIMITERS: &[u8] = b",\t";

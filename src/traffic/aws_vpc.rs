@@ -1,5 +1,5 @@
-//! Flow logs of AWS VPC, versions 2 to 8, as text: any fields in any order, named by the first line, or
-//! by the user where there is none (`columns: {header: …}`).
+//! Flow logs of AWS VPC, versions 2 to 8, as Parquet, or as text: any fields in any order, named by the
+//! first line, or by the user where there is none (`columns: {header: …}`).
 //!
 //! Nothing is sampled. TCP flags tell of FIN, SYN, RST and SYN with ACK only, and so are not known. The
 //! addresses of the packets (`pkt-srcaddr`) count where they are there, before those of the interface.
@@ -34,7 +34,11 @@ pub(super) const FORM: Form = Form {
 fn detect(start: &[u8]) -> bool {
     let names = &["srcaddr", "dstaddr", "bytes", "packets", "start", "end"];
     let packet = &["pkt-srcaddr", "pkt-dstaddr", "bytes", "packets", "start", "end"];
-    rows::has_columns(start, DELIMITERS, names) || rows::has_columns(start, DELIMITERS, packet)
+    let parquet = &["pkt_srcaddr", "pkt_dstaddr", "bytes", "packets", "start", "end"];
+    rows::has_columns(start, DELIMITERS, names)
+        || rows::has_columns(start, DELIMITERS, packet)
+        || rows::has_fields(start, names)
+        || rows::has_fields(start, parquet)
 }
 
 const DELIMITERS: &[u8] = b",\t ";

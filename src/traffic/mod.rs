@@ -5,8 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::model::{
-    Columns, Diagnostic, Direction, Known, Label, NameId, Names, PacketHeader, ReadCounts, Record,
-    SamplingRate, SourceId, Timestamp,
+    Columns, Diagnostic, Direction, Known, Label, NameId, Names, PacketHeader, ReadAt, ReadCounts,
+    Record, SamplingRate, SourceId, Timestamp,
 };
 
 mod akvorado;
@@ -21,6 +21,7 @@ mod jsonl;
 mod netflow;
 mod nfdump_csv;
 mod nfdump_json;
+mod parquet;
 mod pcap;
 mod piece;
 mod pmacct;
@@ -50,6 +51,7 @@ pub const FORMS: &[&Form] = &[
     &csv::FORM,
     &tsv::FORM,
     &jsonl::FORM,
+    &parquet::FORM,
     &profile::FORM,
 ];
 
@@ -102,7 +104,7 @@ pub struct Knows {
 pub type Opened = Result<Box<dyn TrafficReader>, Vec<Diagnostic>>;
 
 /// What the user said about a recording, and what readers share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The number under which records name this file, and diagnostics their text.
     pub source: SourceId,
@@ -128,6 +130,8 @@ pub struct Settings {
     pub columns: Option<Arc<Columns>>,
     /// The time zone of local times in it.
     pub zone: Option<jiff::tz::TimeZone>,
+    /// The file itself, if one can go anywhere in it.
+    pub file: Option<Arc<dyn ReadAt>>,
     /// Whether traffic counts that a filter had dropped when it was recorded.
     pub count_drops: bool,
 }

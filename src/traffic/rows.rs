@@ -10,13 +10,19 @@
 //! whether there were any, and so the length of such a packet is not known.
 
 mod cells;
+#[cfg(feature = "parquet")]
+mod columnar;
 mod delimited;
 mod lines;
 mod make;
+#[cfg(not(feature = "parquet"))]
+mod no_columnar;
 mod plan;
 mod source;
 mod value;
 
+#[cfg(not(feature = "parquet"))]
+use no_columnar as columnar;
 use std::io::Read;
 
 use super::flow::Flow;
@@ -24,7 +30,7 @@ use super::{Opened, Settings};
 use crate::model::columns::{ByteLayer, Column, TimeUnit};
 
 pub(super) use cells::Row;
-pub(super) use lines::{has_columns, has_keys};
+pub(super) use lines::{has_columns, has_fields, has_keys};
 pub(super) use value::{icmp_of_port, number};
 
 /// One form of rows.

@@ -9,7 +9,8 @@ fn table() -> String {
 Made by a test from the forms themselves. What a form cannot know is unknown in its records: a rule that
 asks for it *cannot tell*, and what cannot be told never passes. *Exact of one packet*: of a row or a
 flow that is one packet; of several, flags are OR-ed and lengths a mean, and neither is used. A form is
-told by its first bytes, but for `csv`, `tsv` and `jsonl`, of which nothing says what the columns mean.
+told by its first bytes, but for `csv`, `tsv`, `jsonl` and `parquet`, of which nothing says what the
+columns mean.
 
 A row that cannot be read is unread, with the first lines of each kind; so is a file that ends in the
 middle of a row. Counts whose sampling rate nobody says are unread as well: say it with `--sampling N`.
@@ -35,8 +36,8 @@ middle of a row. Counts whose sampling rate nobody says are unread as well: say 
         "
 ## Columns of your own
 
-`csv`, `tsv` and `jsonl` are rows of which the config names the columns; of any other form of rows it may
-name those that were renamed:
+`csv`, `tsv`, `jsonl` and `parquet` are rows of which the config names the columns; of any other form of
+rows it may name those that were renamed. Akvorado and AWS may be Parquet as well:
 
 ```yaml
 traffic:

@@ -314,6 +314,10 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 self.check_statement(block, words);
+                // What only names a neighbor takes part in nothing.
+                if ["description", "host-name", "domain-name"].contains(&&*words[0].text) {
+                    return;
+                }
                 let text: Vec<&str> = words.iter().map(|word| &*word.text).collect();
                 self.besides.push((self.of(&words[0]), text.join(" ")));
             }

@@ -165,7 +165,10 @@ pub(super) fn hashlimit(
         None => {
             let (count, unit_s) = packets(setting)?;
             let burst = match one.get("hashlimit-burst") {
-                Some(setting) => number(setting, 0, 1_000_000)?.max(1),
+                Some(setting) => match number(setting, 0, 1_000_000)? {
+                    0 => return Err(bad(setting, 0, "lets nothing through", "write 1 or more")),
+                    burst => burst,
+                },
                 None => 5,
             };
             if packet_overflows(count, unit_s, burst) {

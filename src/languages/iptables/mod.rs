@@ -14,6 +14,7 @@
 //! | `targets` | what becomes of a packet |
 //! | `facts`, `context` | what the rest of the rule set does to what a rule sees |
 //! | `refused`, `places` | what reads well, but iptables-restore(8) does not load |
+//! | `not_followed` | what rules do to packets besides letting them pass or not |
 //! | `program` | the tables in the order of the kernel, as chains |
 //!
 //! Sources: iptables(8), iptables-extensions(8), ipset(8), net/ipv4/netfilter, net/netfilter.
@@ -50,6 +51,7 @@ mod lex;
 mod limits;
 mod members;
 mod names;
+mod not_followed;
 mod places;
 mod program;
 mod refused;
@@ -158,6 +160,7 @@ fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
     end(&mut set, ends);
     off_the_way(&written, files, &mut bounded, &mut problems);
     let not_judged = not_judged(&written, files);
+    let not_followed = not_followed::of(&written);
     bounded.sort();
     bounded.dedup();
     for (source, rules) in &written.counts {
@@ -168,6 +171,7 @@ fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
             bounded: own(&bounded),
             not_understood: own(&not_understood),
             not_judged: own(&not_judged),
+            not_followed: own(&not_followed),
             ..Coverage::new(*source, *rules)
         });
     }

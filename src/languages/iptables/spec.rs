@@ -261,6 +261,15 @@ impl<'a, 'w> Reader<'a, 'w> {
             Owner::Use(at, name) => {
                 setting.name = name;
                 let one = &mut self.spec.uses[at];
+                if let Some(first) = one.settings.iter().find(|own| own.name == name) {
+                    return Err(Diagnostic::error(
+                        setting.location,
+                        format!("`--{name}` is there twice"),
+                    )
+                    .label("again")
+                    .also(first.location, "first here")
+                    .help("iptables refuses this: write it once, or two rules"));
+                }
                 one.location.span.end = one.location.span.end.max(setting.location.span.end);
                 one.settings.push(setting);
             }

@@ -49,6 +49,22 @@ pub(super) fn choose<'t>(
     }
     let mut applications = applications(tree);
     let way = files.way;
+    // What is written without any interface may be applied elsewhere; where interfaces are written,
+    // a filter that none of them applies does nothing.
+    let top = tree.top();
+    let written = top.get("interfaces").filter(|one| !one.is_leaf());
+    let hidden = top.inactive().find(|one| one.word() == "interfaces");
+    if let Some(interfaces) = written.or(hidden).filter(|_| applications.is_empty()) {
+        problems.push(
+            Diagnostic::error(interfaces.location(), "no interface here applies a filter")
+                .label("none that is active")
+                .help(
+                    "the filters do nothing so; hand them over without `interfaces` if they are \
+                     applied elsewhere",
+                ),
+        );
+        return Vec::new();
+    }
     // Filters at the loopback are for packets to the router itself.
     let is_here =
         |one: &Application<'_>| way.path == Path::Input || !one.interface.starts_with("lo0");
@@ -174,6 +190,9 @@ const DECIDES: &[&str] = &[
     "flow",
     "fast-update-filter",
     "nat",
+    "service",
+    "service-filter",
+    "service-set",
 ];
 
 /// Returns the statements that decide about packets and are not judged: other filters, and where
@@ -220,8 +239,10 @@ fn defined(tree: &Tree) -> Vec<(&'static str, Item<'_>)> {
 
 fn applications(tree: &Tree) -> Vec<Application<'_>> {
     let mut all: BTreeMap<(String, bool, &'static str), (u32, Vec<Item<'_>>)> = BTreeMap::new();
-    for interface in tree.top().get("interfaces").into_iter().flat_map(Item::children) {
-        for unit in interface.get("unit").into_iter().flat_map(Item::children) {
+    let is_up = |one: &Item<'_>| one.get("disable").is_none();
+    for interface in tree.top().get("interfaces").into_iter().flat_map(Item::children).filter(is_up)
+    {
+        for unit in interface.get("unit").into_iter().flat_map(Item::children).filter(is_up) {
             for (family, _) in FAMILIES {
                 let within =
                     if *family == "any" { &["filter"][..] } else { &["family", family, "filter"] };

@@ -55,10 +55,15 @@ impl Reader<'_> {
                         if braces { cursor.expect("}") } else { Ok(()) }
                     }
                     _ => {
-                        if kind == "flowtable" {
-                            self.ruleset.tables[table].flowtables.insert(name.value);
-                        }
+                        let first = cursor.at;
                         cursor.skip_statement();
+                        let own = &mut self.ruleset.tables[table];
+                        if kind == "flowtable" {
+                            own.flowtables.insert(name.value);
+                        } else if kind == "ct" {
+                            let text = format!("{} {}", name.value, cursor.words_since(first));
+                            own.objects.push(Spanned::new(text, cursor.since(first)));
+                        }
                         Ok(())
                     }
                 };
@@ -84,7 +89,10 @@ impl Reader<'_> {
         if cursor.take_word("index") {
             let index =
                 usize::try_from(cursor.number("the index of a rule")?).unwrap_or(usize::MAX);
-            at = Some(if first { index } else { index.saturating_add(1) });
+            if index >= self.ruleset.tables[table].chains[chain].rules.len() {
+                return Err(absent(name.location, "rule of this index in chain", &name.value));
+            }
+            at = Some(if first { index } else { index + 1 });
         }
         if cursor.word().is_some_and(|word| ["handle", "position"].contains(&word)) {
             return Err(by_handle(cursor));
@@ -125,6 +133,15 @@ impl Reader<'_> {
                         let Some(set) = set else {
                             return Err(absent(name.location, "set", &name.value));
                         };
+                        let is_there = |gone: &&super::tree::Element| {
+                            set.elements.iter().any(|own| own.key == gone.key)
+                        };
+                        // Part of an interval may be taken away; a value that is not there may not.
+                        let lacks = gone.iter().find(|one| !set.intervals && !is_there(one));
+                        if let Some(lacks) = lacks {
+                            let place = lacks.location.unwrap_or(name.location);
+                            return Err(absent(place, "element", &lacks.key.to_string()));
+                        }
                         set.elements.retain(|own| gone.iter().all(|gone| gone.key != own.key));
                     }
                     (_, None) => {}

@@ -130,9 +130,9 @@ impl Reader<'_> {
                 ruleset.tables[table].dormant |= listed(value, "flags").contains(&"dormant".into());
                 return Ok(());
             }
-            "counter" | "quota" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
-            | "synproxy" => return Ok(()),
-            "flowtable" | "chain" | "set" | "map" | "element" | "limit" | "meter" => {}
+            "counter" | "quota" | "secmark" | "synproxy" => return Ok(()),
+            "ct helper" | "ct timeout" | "ct expectation" | "flowtable" | "chain" | "set"
+            | "map" | "element" | "limit" | "meter" => {}
             _ => return Err(Bad::new(format!("`{kind}` is not followed")).into()),
         }
         let (family, table) = (family(value)?, text(value, "table")?);
@@ -155,6 +155,14 @@ impl Reader<'_> {
             }
             "flowtable" => {
                 table.flowtables.insert(name);
+            }
+            "ct helper" | "ct timeout" | "ct expectation" => {
+                // Handles are the kernel's own numbers.
+                let mut value = value.clone();
+                if let Some(fields) = value.as_object_mut() {
+                    fields.remove("handle");
+                }
+                table.objects.push(Spanned::new(value.to_string(), place));
             }
             "limit" => {
                 let limit = json_parts::limit(value)?;

@@ -11,8 +11,8 @@ use super::terms::{is_transport, says_ports, unrecorded};
 use super::tree::{Data, Dynamic, Element, Expr, Limit, Op, Rule, Statement, Verdict as Written};
 use crate::chains::{ChainRule, Verdict};
 use crate::model::{
-    Action, Diagnostic, Exceed, FlagTest, Location, Match, NumberSet, RateLimit, Spanned, Term,
-    Unmodelled, UnmodelledKind,
+    Action, Diagnostic, Exceed, Family, FlagTest, Location, Match, NumberSet, RateLimit, Spanned,
+    Term, Unmodelled, UnmodelledKind,
 };
 use crate::remark::{self, Remark};
 
@@ -228,7 +228,15 @@ impl<'a> Lowering<'a> {
                 let text = format!("{text} {}", making.own);
                 self.unknown(making, text, location, "what was counted before");
             }
-            Statement::Reject(_) => {
+            Statement::Reject(with) => {
+                // nft adds what the answer is for.
+                let implied = match with.split(' ').next() {
+                    Some("tcp") => Some(Term::Protocol(NumberSet::new([(6, 6)]))),
+                    Some("icmp") => Some(Term::Family(Family::V4)),
+                    Some("icmpv6") => Some(Term::Family(Family::V6)),
+                    _ => None,
+                };
+                self.terms(making, implied.into_iter().collect(), location);
                 self.emit(making, Verdict::Action(Action::Reject), location);
                 return Ok(None);
             }

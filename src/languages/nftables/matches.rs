@@ -390,7 +390,11 @@ impl<'a> Matcher<'a> {
             return Ok(Some(vec![unknown(turned)]));
         }
         let found = names.iter().any(|name| match name.strip_suffix('*') {
-            Some(start) => known.starts_with(start.trim_end_matches('\\')) && !known.is_empty(),
+            // An escaped one is part of the name.
+            Some(start) => match start.strip_suffix('\\') {
+                Some(start) => known.strip_prefix(start) == Some("*"),
+                None => known.starts_with(start) && !known.is_empty(),
+            },
             None => name == known,
         });
         Ok((found != turned).then(Vec::new))

@@ -15,7 +15,8 @@
 //! | `fields`, `view`, `terms` | a condition on one field, at one hook, into terms |
 //! | `matches`, `concat` | sets, comparisons, concatenations |
 //! | `limits`, `lower`, `joint`, `emit` | the rules of a chain |
-//! | `refused`, `places` | what reads well, but nft(8) does not load |
+//! | `refused`, `refusal`, `elements`, `opaque`, `places` | what reads well, but nft(8) does not load |
+//! | `not_followed` | what rules do to packets besides letting them pass or not |
 //! | `hooks` | the chains that packets pass, in order |
 //! | `constructs` | the table for the documentation |
 
@@ -24,6 +25,7 @@ mod concat;
 mod constructs;
 mod counted;
 mod cursor;
+mod elements;
 mod emit;
 mod expressions;
 mod facts;
@@ -37,8 +39,11 @@ mod limits;
 mod lower;
 mod matches;
 mod names;
+mod not_followed;
+mod opaque;
 mod places;
 mod ranges;
+mod refusal;
 mod refused;
 mod ruleset;
 mod sets;
@@ -123,13 +128,14 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     bounded.extend(flat.bounded);
     let rules =
         ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-    let coverage = coverage(
+    let mut coverage = coverage(
         files,
         rules.map(|rule| rule.location.source),
         bounded,
         not_understood,
         made.not_judged,
     );
+    Coverage::add_not_followed(&mut coverage, &not_followed::of(&ruleset));
     let set =
         RuleSet { rules: flat.rules, default: flat.default, files: files.files.len(), coverage };
     (set, problems)

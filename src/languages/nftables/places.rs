@@ -25,8 +25,7 @@ type Checked = Result<(), Box<Diagnostic>>;
 /// Reports what the kernel refuses of a ruleset because of where it stands.
 pub(super) fn check(ruleset: &Ruleset, problems: &mut Vec<Diagnostic>) {
     for table in &ruleset.tables {
-        let jumps: Vec<Vec<(usize, Location)>> =
-            table.chains.iter().map(|chain| jumps(table, chain)).collect();
+        let jumps = all_jumps(table);
         for (at, chain) in table.chains.iter().enumerate() {
             let Some(base) = &chain.base else { continue };
             let checked = hangs(table.family, base).and_then(|()| from(table, at, base, &jumps));
@@ -40,7 +39,11 @@ fn refused(location: Location, message: String, help: &str) -> Box<Diagnostic> {
     Box::new(problem.help(help))
 }
 
-/// Returns the chains that a chain sends packets to.
+/// Returns the chains that each chain of a table sends packets to, and where.
+pub(super) fn all_jumps(table: &Table) -> Vec<Vec<(usize, Location)>> {
+    table.chains.iter().map(|chain| jumps(table, chain)).collect()
+}
+
 fn jumps(table: &Table, chain: &Chain) -> Vec<(usize, Location)> {
     let mut found = Vec::new();
     for statement in chain.rules.iter().flat_map(|rule| &rule.statements) {
@@ -112,6 +115,12 @@ fn from(table: &Table, at: usize, base: &Base, jumps: &[Vec<(usize, Location)>])
                 stands(table, base, &table.chains[chain])?;
             }
             for (to, location) in &jumps[chain] {
+                if let Some(other) = &table.chains[*to].base {
+                    let message = "packets come to this chain by themselves".to_owned();
+                    let help = "jump to a chain that hangs at no hook";
+                    let problem = refused(*location, message, help);
+                    return Err(Box::new(problem.also(other.location, "it hangs here")));
+                }
                 if depth == DEEPEST {
                     let message = format!("chains are jumped to more than {} deep", DEEPEST - 1);
                     let problem =

@@ -1,11 +1,14 @@
 //! What nft(8) refuses of rules that read well, so that a file that nobody can load is not judged
 //! as if it were in force: one refused rule refuses the whole file.
 
+use super::elements::{intervals, overlapping};
 use super::fields::{Field, Needs};
 use super::names::Kind;
+use super::opaque;
 use super::ranges::greatest;
+use super::refusal::{Checked, holds_number, is_of_constants, refused, words_of};
 use super::ruleset::{Ruleset, Set, Table, TableFamily, absent};
-use super::tree::{Element, Expr, Op, Rule, Statement, Verdict};
+use super::tree::{Expr, Op, Rule, Statement, Verdict};
 use super::values;
 use crate::model::{Diagnostic, Family, Location, UnmodelledKind};
 
@@ -118,12 +121,6 @@ pub(super) fn check(ruleset: &Ruleset, problems: &mut Vec<Diagnostic>) -> Vec<(L
     unknown
 }
 
-type Checked = Result<(), Box<Diagnostic>>;
-
-fn refused(location: Location, message: String, label: &str, help: &str) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error(location, message).label(label).help(help))
-}
-
 fn checked(rule: &Rule, table: &Table) -> Checked {
     let mut headers = Headers::of(table.family);
     let mut end: Option<&str> = None;
@@ -164,6 +161,25 @@ fn checked(rule: &Rule, table: &Table) -> Checked {
                 headers.answered(with, location)?;
                 end = Some("reject");
             }
+            Statement::Set { field: Expr::Field(words), value: Expr::Word(word) }
+                if words.ends_with(" mark") && opaque::is_beyond(word) =>
+            {
+                let message = format!("{word} is beyond the values of a mark");
+                return Err(refused(
+                    location,
+                    message,
+                    "nft refuses this",
+                    "write 32 bits at most",
+                ));
+            }
+            Statement::Queue(text)
+                if text
+                    .split([' ', '-'])
+                    .any(|word| word.parse().is_ok_and(|to: u64| to > 65_535)) =>
+            {
+                let message = "no queue has this number".to_owned();
+                return Err(refused(location, message, "nft refuses this", "write up to 65535"));
+            }
             Statement::Translate { .. } => end = Some("a translation"),
             Statement::Transparent(_) if headers.transport.is_none() => {
                 let message = "`tproxy` is for a protocol with ports".to_owned();
@@ -183,8 +199,14 @@ fn checked(rule: &Rule, table: &Table) -> Checked {
                     let message = "nothing is counted for the keys of the set by this".to_owned();
                     return Err(refused(location, message, "nft refuses this", help));
                 }
-                if dynamic.op != "meter" && !table.sets.contains_key(&dynamic.set) {
+                let set = table.sets.get(&dynamic.set);
+                if dynamic.op != "meter" && set.is_none() {
                     return Err(absent(location, "set", &dynamic.set));
+                }
+                if set.is_some_and(|set| set.intervals || set.constant) {
+                    let message = format!("no rule can write to set `{}`", dynamic.set);
+                    let help = "declare it without `flags interval` and `constant`";
+                    return Err(refused(location, message, "the kernel refuses this", help));
                 }
             }
             _ => {}
@@ -341,10 +363,14 @@ impl Headers {
 /// Checks the values that a condition compares with.
 fn compared(left: &Expr, op: Op, right: &Expr, table: &Table, location: Location) -> Checked {
     if let Expr::Named(name) = right {
-        return match table.sets.contains_key(name) {
-            true => Ok(()),
-            false => Err(absent(location, "set", name)),
+        return match table.sets.get(name) {
+            Some(set) => fits(left, set, name, location),
+            None => Err(absent(location, "set", name)),
         };
+    }
+    if matches!(right, Expr::Set(elements) if elements.is_empty()) {
+        let help = "write what it is compared with, or take the condition away";
+        return Err(refused(location, "this set is empty".to_owned(), "nft refuses this", help));
     }
     if let (Expr::Concat(_), Expr::Concat(_) | Expr::Word(_) | Expr::Range(..)) = (left, right) {
         let help = "nft refuses it: write the values as a set, `{ a . b }`";
@@ -356,6 +382,9 @@ fn compared(left: &Expr, op: Op, right: &Expr, table: &Table, location: Location
     let max = match &field {
         Field::Iif | Field::Oif => return interfaces(right, location),
         Field::Opaque { .. } if words == "ct state" => return states(right, location),
+        Field::Opaque { .. } if !WIDTHS.iter().any(|(name, _)| name == words) => {
+            return opaque::check(words, right, location);
+        }
         Field::Opaque { .. } => match WIDTHS.iter().find(|(name, _)| name == words) {
             Some((_, bits)) => greatest(*bits),
             None => return Ok(()),
@@ -381,29 +410,29 @@ fn compared(left: &Expr, op: Op, right: &Expr, table: &Table, location: Location
     }
 }
 
-/// Returns whether an expression holds no names, fields or maps.
-fn is_of_constants(expr: &Expr) -> bool {
-    match expr {
-        Expr::Word(_) | Expr::All => true,
-        Expr::Prefix(inner, _) => is_of_constants(inner),
-        Expr::Range(first, last) => is_of_constants(first) && is_of_constants(last),
-        Expr::Binary(_, left, right) => is_of_constants(left) && is_of_constants(right),
-        Expr::List(parts) => parts.iter().all(is_of_constants),
-        Expr::Set(elements) => elements.iter().all(|one| is_of_constants(&one.key)),
-        Expr::Concat(_) | Expr::Named(_) | Expr::Field(_) | Expr::Map(..) => false,
+/// Checks that a field is of the type of the set in which it is looked up.
+fn fits(left: &Expr, set: &Set, name: &str, location: Location) -> Checked {
+    let parts = match left {
+        Expr::Concat(parts) => parts.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    if set.kinds.is_empty() {
+        return Ok(());
     }
-}
-
-/// Returns whether a plain number stands where an address of IPv6 belongs.
-fn holds_number(expr: &Expr) -> bool {
-    match expr {
-        Expr::Word(word) => word.bytes().all(|byte| byte.is_ascii_digit()),
-        Expr::Prefix(inner, _) => holds_number(inner),
-        Expr::Range(first, last) => holds_number(first) || holds_number(last),
-        Expr::List(parts) => parts.iter().any(holds_number),
-        Expr::Set(elements) => elements.iter().any(|one| holds_number(&one.key)),
+    let differs = |(part, kind): (&Expr, &Option<Kind>)| match (part, kind) {
+        (Expr::Field(words), Some(kind)) => {
+            let own = Field::of(words).kind();
+            let both = [own, *kind];
+            let addresses = both.contains(&Kind::V4) || both.contains(&Kind::V6);
+            own != *kind && (addresses || both.contains(&Kind::Port) && own != Kind::Number)
+        }
         _ => false,
+    };
+    if parts.len() == set.kinds.len() && !parts.iter().zip(&set.kinds).any(differs) {
+        return Ok(());
     }
+    let message = format!("set `{name}` is of another type than what is looked up in it");
+    Err(refused(location, message, "nft refuses this", "look it up in a set of its type"))
 }
 
 /// Headers of which every field is known.
@@ -439,19 +468,6 @@ fn known(left: &Expr, location: Location) -> Checked {
     Ok(())
 }
 
-fn words_of<'e>(expr: &'e Expr, found: &mut Vec<&'e str>) {
-    match expr {
-        Expr::Word(word) => found.push(word),
-        Expr::List(parts) => parts.iter().for_each(|part| words_of(part, found)),
-        Expr::Set(elements) => elements.iter().for_each(|one| words_of(&one.key, found)),
-        Expr::Binary(_, left, right) => {
-            words_of(left, found);
-            words_of(right, found);
-        }
-        _ => {}
-    }
-}
-
 fn states(right: &Expr, location: Location) -> Checked {
     let mut words = Vec::new();
     words_of(right, &mut words);
@@ -475,95 +491,6 @@ fn interfaces(right: &Expr, location: Location) -> Checked {
             let message = format!("`{word}` is no name of an interface");
             let label = "longer than 15 bytes";
             Err(refused(location, message, label, "write the name as `ip link` shows it"))
-        }
-    }
-}
-
-//------------ Intervals -------------------------------------------------------------
-
-/// Checks that the elements of a verdict map do not overlap: it would not say which one holds.
-fn overlapping(key: &Expr, elements: &[Element], location: Location) -> Checked {
-    let Expr::Field(words) = key else { return Ok(()) };
-    distinct(elements, Field::of(words).kind(), location)
-}
-
-/// Checks the elements of a named set against its declaration.
-fn intervals(set: &Set) -> Checked {
-    let Some(location) = set.location else { return Ok(()) };
-    for element in &set.elements {
-        let location = element.location.unwrap_or(location);
-        match &element.key {
-            Expr::Concat(parts) if parts.len() == set.kinds.len() => {
-                let parts = parts.iter().zip(&set.kinds);
-                parts.into_iter().try_for_each(|(part, kind)| valid(part, *kind, location))?;
-            }
-            key if set.kinds.len() == 1 => valid(key, set.kinds[0], location)?,
-            _ if set.kinds.is_empty() => {}
-            key => {
-                let message = format!("`{key}` has not as many parts as the set");
-                let help = "write a value for each of its types, as `a . b`";
-                return Err(refused(location, message, "in this", help));
-            }
-        }
-    }
-    if let Some(size) = set.size.filter(|size| *size > 0 && !set.intervals)
-        && set.elements.len() as u64 > size
-    {
-        let message = format!("the set has room for {size} elements, and more are listed");
-        return Err(refused(location, message, "too full", "give it a greater `size`"));
-    }
-    let [kind] = set.kinds[..] else { return Ok(()) };
-    let spans = |one: &&Element| matches!(one.key, Expr::Prefix(..) | Expr::Range(..));
-    if !set.intervals
-        && let Some(element) = set.elements.iter().find(spans)
-    {
-        let message = format!("`{}` is more than one value", element.key);
-        let help = "write `flags interval` in the set; nft refuses it otherwise";
-        let location = element.location.unwrap_or(location);
-        return Err(refused(location, message, "an interval", help));
-    }
-    match kind {
-        Some(kind) if !set.merges => distinct(&set.elements, kind, location),
-        _ => Ok(()),
-    }
-}
-
-/// Checks a value of a set against its type.
-fn valid(value: &Expr, kind: Option<Kind>, location: Location) -> Checked {
-    let Some(kind) = kind.filter(|_| is_of_constants(value) && *value != Expr::All) else {
-        return Ok(());
-    };
-    let read = values::ranges(value, kind);
-    let read = read.map_err(|no| refused(location, no.message, "in this", &no.help))?;
-    let max = greatest(kind.bits());
-    if read.iter().any(|(_, last)| *last > max) || kind == Kind::V6 && holds_number(value) {
-        let message = format!("`{value}` is no {}", kind.word());
-        return Err(refused(location, message, "in this", "write a value that the set can hold"));
-    }
-    Ok(())
-}
-
-fn distinct(elements: &[Element], kind: Kind, location: Location) -> Checked {
-    let mut all = Vec::with_capacity(elements.len());
-    let of_constants = |one: &&Element| is_of_constants(&one.key) && one.key != Expr::All;
-    for element in elements.iter().filter(of_constants) {
-        let Ok(found) = values::ranges(&element.key, kind) else { continue };
-        all.extend(found.iter().map(|(first, last)| (*first, *last, element)));
-    }
-    all.sort_by_key(|(first, last, _)| (*first, *last));
-    let pair = all.windows(2).find(|pair| {
-        let ((first, last, _), (next, end, _)) = (pair[0], pair[1]);
-        let (a, b) = (&pair[0].2.data, &pair[1].2.data);
-        next <= last && ((first, last) != (next, end) || a != b)
-    });
-    match pair {
-        None => Ok(()),
-        Some(pair) => {
-            let (a, b) = (&pair[0].2, &pair[1].2);
-            let message = format!("`{}` and `{}` overlap", a.key, b.key);
-            let location = b.location.or(a.location).unwrap_or(location);
-            let help = "nft refuses it: take one away, or write `auto-merge` in a set";
-            Err(refused(location, message, "conflicting intervals", help))
         }
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Table {
     pub(super) sets: BTreeMap<String, Set>,
     pub(super) limits: BTreeMap<String, Spanned<Limit>>,
     pub(super) flowtables: BTreeSet<String>,
+    /// Objects that rules give connections: helpers, timeouts, expectations; as they are written.
+    pub(super) objects: Vec<Spanned<String>>,
 }
 
 /// A chain.
@@ -97,6 +99,10 @@ pub(super) struct Set {
     pub(super) intervals: bool,
     /// Whether elements may overlap.
     pub(super) merges: bool,
+    /// Whether its type is written.
+    pub(super) is_typed: bool,
+    /// Whether no rule may write to it.
+    pub(super) constant: bool,
     /// Where it is declared.
     pub(super) location: Option<Location>,
     pub(super) elements: Vec<Element>,
@@ -133,6 +139,7 @@ impl Ruleset {
             sets: BTreeMap::new(),
             limits: BTreeMap::new(),
             flowtables: BTreeSet::new(),
+            objects: Vec::new(),
         });
         self.tables.len() - 1
     }

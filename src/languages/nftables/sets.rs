@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, Parsed, seconds};
 use super::names;
 use super::text::{Reader, elements};
-use crate::model::Spanned;
+use crate::model::{Diagnostic, Spanned};
 
 impl Reader<'_> {
     /// Reads the block of a set or a map.
@@ -19,12 +19,23 @@ impl Reader<'_> {
         loop {
             cursor.skip_ends();
             if cursor.take("}") {
+                let set = &self.ruleset.tables[table].sets[&name.value];
+                if !set.is_typed {
+                    let problem = Diagnostic::error(name.location, "this set has no type");
+                    return Err(Box::new(
+                        problem
+                            .label("nft refuses this")
+                            .help("write `type ipv4_addr`, or `typeof …`"),
+                    ));
+                }
                 return Ok(());
             }
+            let is_typed = cursor.word().is_some_and(|word| ["type", "typeof"].contains(&word));
             let (mut varies, mut timeout_s, mut size, mut found) = (false, None, None, Vec::new());
             let first = cursor.at;
             let found_elements = cursor.word() == Some("elements");
             let (mut kinds, mut intervals, mut merges) = (Vec::new(), false, false);
+            let mut constant = false;
             match cursor.word().unwrap_or_default() {
                 "type" => {
                     cursor.at += 1;
@@ -48,6 +59,7 @@ impl Reader<'_> {
                         }
                         varies |= flag == "dynamic";
                         intervals |= flag == "interval";
+                        constant |= flag == "constant";
                         if !cursor.take(",") {
                             break;
                         }
@@ -98,11 +110,20 @@ impl Reader<'_> {
                 cursor.end()?;
             }
             let set = self.ruleset.tables[table].add_set(&name.value);
+            if !kinds.is_empty() && !set.kinds.is_empty() && set.kinds != kinds {
+                return Err(Box::new(
+                    Diagnostic::error(location, "this set is of another type already")
+                        .label("nft refuses this")
+                        .help("give one of them another name"),
+                ));
+            }
             if !kinds.is_empty() {
                 set.kinds = kinds;
             }
             set.intervals |= intervals;
             set.merges |= merges;
+            set.constant |= constant;
+            set.is_typed |= is_typed;
             set.location.get_or_insert(location);
             set.varies |= varies;
             set.timeout_s = timeout_s.or(set.timeout_s);

@@ -1,6 +1,6 @@
 //! Rules of ruleset text, and their statements.
 
-use super::cursor::{Cursor, Parsed, number};
+use super::cursor::{Cursor, Parsed, number, unquoted};
 use super::expressions::opens_field;
 use super::lexer::Kind;
 use super::tree::{Expr, Op, Rule, Statement};
@@ -51,6 +51,16 @@ const STATEMENTS: &[&str] = &[
     "fib",
 ];
 
+/// Levels of a log (nft(8)).
+const LEVELS: &[&str] =
+    &["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit"];
+
+/// The bytes of a prefix of a log with its end (`NF_LOG_PREFIXLEN`).
+const PREFIX_BYTES: usize = 128;
+
+/// The longest comment of a rule, in bytes (`NFTNL_UDATA_COMMENT_MAXLEN`).
+const COMMENT_BYTES: usize = 128;
+
 /// Comparisons, as signs and as words.
 const COMPARISONS: &[(&str, Op)] = &[
     ("==", Op::Equal),
@@ -82,8 +92,17 @@ impl Cursor<'_> {
         while !self.at_end() {
             let start = self.at;
             if self.word() == Some("comment") {
+                if rule.comment.is_some() {
+                    return Err(self.unexpected("the end of the rule: it has one comment"));
+                }
                 self.at += 1;
-                rule.comment = Some(self.name("a comment")?);
+                let here = self.at;
+                let comment = self.name("a comment")?;
+                if comment.value.len() > COMMENT_BYTES {
+                    self.at = here;
+                    return Err(self.unexpected("a comment of at most 128 bytes"));
+                }
+                rule.comment = Some(comment);
                 continue;
             }
             let statement = self.statement()?;
@@ -353,7 +372,9 @@ impl Cursor<'_> {
 
     fn log(&mut self) -> Parsed<Statement> {
         self.at += 1;
+        let first = self.at;
         self.pairs(&["prefix", "group", "snaplen", "queue-threshold", "level"])?;
+        self.log_words(first)?;
         while self.take_word("flags") {
             self.name("what to log")?;
             while self.word().is_some_and(|word| ["sequence", "options"].contains(&word)) {
@@ -365,6 +386,30 @@ impl Cursor<'_> {
             self.pairs(&["prefix", "group", "snaplen", "queue-threshold", "level"])?;
         }
         Ok(Statement::Log)
+    }
+
+    /// Checks what a log says of itself, from a token to the present one.
+    fn log_words(&mut self, first: usize) -> Parsed<()> {
+        let end = self.at;
+        let words: Vec<String> = (first..end)
+            .map(|at| unquoted(self.text_of(self.tokens.tokens[at])).to_owned())
+            .collect();
+        let mut groups = false;
+        let mut levels = false;
+        for (at, pair) in words.chunks(2).enumerate() {
+            let [key, value] = pair else { continue };
+            groups |= key == "group";
+            levels |= key == "level";
+            let expected = match key.as_str() {
+                "level" if !LEVELS.contains(&value.as_str()) => "a level such as `info`",
+                "prefix" if value.len() >= PREFIX_BYTES => "a prefix of at most 127 bytes",
+                _ if groups && levels => "a group or a level, not both",
+                _ => continue,
+            };
+            self.at = first + 2 * at + 1;
+            return Err(self.unexpected(expected));
+        }
+        Ok(())
     }
 
     /// Reads a match, a verdict map, or what sets a field.

@@ -209,7 +209,12 @@ impl<'a> Reader<'a> {
             "flags" => {
                 cursor.at += 1;
                 loop {
+                    let here = cursor.at;
                     let flag = cursor.name("a flag of a table")?;
+                    if !["dormant", "owner", "persist"].contains(&flag.value.as_str()) {
+                        cursor.at = here;
+                        return Err(cursor.unexpected("`dormant` or `owner`"));
+                    }
                     self.ruleset.tables[table].dormant |= flag.value == "dormant";
                     if !cursor.take(",") {
                         break;
@@ -272,10 +277,19 @@ impl<'a> Reader<'a> {
             }
             // What it holds takes no part in what becomes of a packet, or is bounded where used.
             _ => {
-                if kind == "flowtable" {
-                    self.ruleset.tables[table].flowtables.insert(name.value);
-                }
+                let first = cursor.at;
                 cursor.skip_statement();
+                let own = &mut self.ruleset.tables[table];
+                match kind.as_str() {
+                    "flowtable" => {
+                        own.flowtables.insert(name.value);
+                    }
+                    "ct" => {
+                        let text = format!("{} {}", name.value, cursor.words_since(first));
+                        own.objects.push(Spanned::new(text, cursor.since(first)));
+                    }
+                    _ => {}
+                }
                 Ok(())
             }
         }
@@ -389,6 +403,17 @@ impl<'a> Reader<'a> {
         let location = cursor.since(first);
         let registered = 0;
         let base = Base { kind, hook, priority, devices, registered, location };
+        if let Some(other) = &self.ruleset.tables[table].chains[chain].base
+            && (&other.kind, &other.hook, other.priority) != (&base.kind, &base.hook, base.priority)
+        {
+            let problem = Diagnostic::error(location, "this chain hangs elsewhere already");
+            return Err(Box::new(
+                problem
+                    .label("the kernel refuses this")
+                    .also(other.location, "here")
+                    .help("give one of them another name"),
+            ));
+        }
         self.ruleset.register(table, chain, base);
         self.ruleset.tables[table].chains[chain].policy_remarks.extend(remarks);
         Ok(())
@@ -413,6 +438,7 @@ impl<'a> Reader<'a> {
 
 /// Reads `define name = value` and its kin.
 fn define(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    let first = cursor.at;
     let keyword = cursor.name("`define`")?.value;
     let name = cursor.name("a name")?.value;
     if keyword == "undefine" {
@@ -429,6 +455,14 @@ fn define(cursor: &mut Cursor<'_>) -> Parsed<()> {
     }
     cursor.end()?;
     let depth = cursor.defines.len();
+    let is_there = cursor.defines.last().is_some_and(|scope| scope.contains_key(&name));
+    if is_there && keyword == "define" {
+        return Err(Box::new(
+            Diagnostic::error(cursor.since(first), format!("`{name}` is defined already"))
+                .label("nft refuses to define it again")
+                .help("write `redefine`"),
+        ));
+    }
     if let Some(scope) = cursor.defines.get_mut(depth.saturating_sub(1)) {
         scope.insert(name, value);
     }

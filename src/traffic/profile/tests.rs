@@ -24,6 +24,7 @@ fn settings() -> Settings {
         names: Arc::new(Names::new()),
         columns: None,
         zone: None,
+        file: None,
         count_drops: false,
     }
 }

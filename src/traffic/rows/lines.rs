@@ -5,6 +5,9 @@ use std::io::{self, BufRead, BufReader, Read};
 /// The longest line or object that is read.
 const LONGEST: usize = 1 << 20;
 
+/// What a file of Parquet begins with.
+const PARQUET: &[u8] = b"PAR1";
+
 /// What stands next in a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -34,6 +37,16 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Lines {
         Lines { input: BufReader::with_capacity(1 << 18, input), line: 0, passed: 0, lists: 0 }
+    }
+
+    /// Returns whether the stream is Parquet.
+    pub(super) fn is_parquet(&mut self) -> io::Result<bool> {
+        Ok(fill(&mut self.input)?.starts_with(PARQUET))
+    }
+
+    /// Returns all that was not read.
+    pub(super) fn rest(&mut self) -> impl Read + '_ {
+        &mut self.input
     }
 
     /// Lets go of the input, of which nothing more is wanted.
@@ -199,6 +212,13 @@ pub(in crate::traffic) fn has_columns(start: &[u8], delimiters: &[u8], names: &[
             names.iter().all(|name| own.iter().any(|own| own.eq_ignore_ascii_case(name)))
         })
     })
+}
+
+/// Returns whether the file is Parquet and has these columns: with its first bytes come those at its
+/// end that name them.
+pub(in crate::traffic) fn has_fields(start: &[u8], names: &[&str]) -> bool {
+    let has = |name: &[u8]| start.windows(name.len()).any(|bytes| bytes == name);
+    start.starts_with(PARQUET) && names.iter().all(|name| has(name.as_bytes()))
 }
 
 /// Returns whether the first object has all these keys.

@@ -35,7 +35,14 @@ pub(super) fn open(
     let columns = settings.columns.as_deref();
     let mut here = Here::default();
     let plan = Plan::new(preset, columns);
-    let source = Source::open(preset, input, &plan, columns, &mut here, &settings.name)?;
+    let source = Source::open(
+        preset,
+        input,
+        &plan,
+        (columns, settings.file.clone()),
+        &mut here,
+        &settings.name,
+    )?;
     let mut settings = settings.clone();
     if !(1..=RecordBatch::CAPACITY).contains(&settings.batch) {
         settings.batch = RecordBatch::CAPACITY;
@@ -120,6 +127,12 @@ impl TrafficReader for Rows {
                     first.into_iter().for_each(|record| batch.push(record));
                 }
                 Next::Skipped => {}
+                Next::Broken(reason) => {
+                    self.lose(Cow::Borrowed("rows after which nothing can be read"));
+                    self.counts.broken = Some(reason);
+                    self.is_over = true;
+                    self.source.close();
+                }
                 Next::Unread(reason) => self.lose(Cow::Borrowed(reason)),
                 Next::End => {
                     self.is_over = true;

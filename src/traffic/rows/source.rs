@@ -1,13 +1,15 @@
 //! Where rows come from: the lines of a text with columns, or JSON.
 
+use std::borrow::Cow;
 use std::io::Read;
+use std::sync::Arc;
 
 use super::cells::{Keys, Row};
 use super::delimited::Header;
 use super::lines::{Lines, Next};
 use super::plan::Plan;
-use super::{Here, Line, Preset};
-use crate::model::{Columns, Diagnostic};
+use super::{Here, Line, Preset, columnar};
+use crate::model::{Columns, Diagnostic, ReadAt};
 
 /// What a unit of text is.
 pub(super) enum Unit {
@@ -17,10 +19,18 @@ pub(super) enum Unit {
     Skipped,
     /// What should have been one, and why it is not.
     Unread(&'static str),
+    /// Nothing more can be read, and why.
+    Broken(String),
     End,
 }
 
 enum Layout {
+    /// Column by column.
+    Columns {
+        table: columnar::Table,
+        /// The row, from 1.
+        row: u64,
+    },
     Delimited(Delimited),
     /// Objects, one a line or wherever they end.
     Json {
@@ -51,14 +61,23 @@ impl Source {
         preset: &Preset,
         input: Box<dyn Read + Send>,
         plan: &Plan,
-        columns: Option<&Columns>,
+        (columns, file): (Option<&Columns>, Option<Arc<dyn ReadAt>>),
         here: &mut Here,
         name: &str,
     ) -> Result<Source, Box<Diagnostic>> {
         let mut lines = Lines::new(input);
         let fault = |error| cannot_read(name, &error);
-        let (first, is_whole) = lines.start().map_err(fault)?;
         let wrong = |what: String, help: String| Err(Box::new(Diagnostic::bare(what).help(help)));
+        if lines.is_parquet().map_err(fault)? {
+            return match columnar::open(lines.rest(), file, plan) {
+                Ok(table) => {
+                    let layout = Layout::Columns { table, row: 0 };
+                    Ok(Source { lines, layout, text: Vec::new() })
+                }
+                Err(what) => wrong(format!("{name}: {what}"), "name another recording".to_owned()),
+            };
+        }
+        let (first, is_whole) = lines.start().map_err(fault)?;
         let mut text = Vec::new();
         let is_json = matches!(first, Some(b'{' | b'['));
         if is_json && preset.json {
@@ -136,7 +155,10 @@ impl Source {
 
     /// Returns the line at which the last unit begins.
     pub(super) fn line(&self) -> u64 {
-        self.lines.line
+        match &self.layout {
+            Layout::Columns { row, .. } => *row,
+            _ => self.lines.line,
+        }
     }
 
     /// Lets go of the input, of which nothing more is wanted.
@@ -152,6 +174,14 @@ impl Source {
         plan: &Plan,
         here: &mut Here,
     ) -> std::io::Result<Unit> {
+        if let Layout::Columns { table, row } = &mut self.layout {
+            *row += 1;
+            return Ok(match table.next() {
+                columnar::Next::Row => Unit::Row,
+                columnar::Next::Broken(reason) => Unit::Broken(reason),
+                columnar::Next::End => Unit::End,
+            });
+        }
         let read = match &mut self.layout {
             Layout::Json { by_line: false, .. } => self.lines.object(&mut self.text)?,
             Layout::Delimited(one) if one.is_first_row => {
@@ -201,6 +231,14 @@ impl Source {
         row: &mut Row<'a>,
     ) -> Result<(), &'static str> {
         match &mut self.layout {
+            Layout::Columns { table, .. } => {
+                for (slots, text) in table.cells() {
+                    for slot in slots {
+                        row.cells[*slot] = Cow::Owned(text.to_owned());
+                    }
+                }
+                Ok(())
+            }
             Layout::Json { keys, .. } => match keys.read(text, row) {
                 true => Ok(()),
                 false => Err("rows that are no JSON object"),

@@ -1,0 +1,148 @@
+//! What rules do to packets besides letting them pass or not: a change to it is never judged as if
+//! it were none, whatever way is named; and rules that act on less than they seem to.
+
+use crate::languages::judge_by;
+
+fn nft(besides: &str, rules: &str) -> String {
+    format!(
+        "table inet filter {{\n{besides} chain forward {{\n  type filter hook forward priority \
+         filter; policy accept;\n  ip saddr 192.0.2.1 drop\n{rules} }}\n}}\n"
+    )
+}
+
+fn translated(rule: &str) -> String {
+    format!(
+        "{}table ip n {{\n chain p {{\n  type nat hook prerouting priority dstnat\n  {rule}\n \
+         }}\n}}\n",
+        nft("", "")
+    )
+}
+
+fn iptables(table: &str, rule: &str) -> String {
+    format!(
+        "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 192.0.2.1/32 -j DROP\nCOMMIT\n*{table}\n\
+         :PREROUTING ACCEPT [0:0]\n{rule}COMMIT\n"
+    )
+}
+
+/// Judges a change there and back, with and without a way that is named.
+fn never_judged(name: &str, without: &str, with: &str) {
+    for (before, after) in [(without, with), (with, without)] {
+        for way in [&[][..], &["--path", "forward"]] {
+            let run = judge_by(name, Some(before), after, way);
+            assert_eq!(run.verdict(), "cannot_judge", "{way:?} {after}: {}", run.result);
+        }
+    }
+}
+
+#[test]
+fn a_change_to_a_translation_is_never_judged() {
+    let plain = nft("", "");
+    for rule in [
+        "ip daddr 10.0.0.1 tcp dport 443 dnat to 192.0.2.9",
+        "dnat to 192.0.2.9",
+        "ip daddr 10.0.0.0/29 tcp dport 443 redirect to :9",
+    ] {
+        never_judged("rules.nft", &plain, &translated(rule));
+    }
+    never_judged(
+        "rules.nft",
+        &translated("ip daddr 10.0.0.1 dnat to 192.0.2.9"),
+        &translated("ip daddr 10.0.0.1 dnat to 192.0.2.8"),
+    );
+    // Who comes to a translation hangs on what stands in front of it.
+    never_judged(
+        "rules.nft",
+        &translated("ip daddr 10.0.0.5 accept\n  dnat to 192.0.2.9"),
+        &translated("dnat to 192.0.2.9"),
+    );
+    for rule in [
+        "-A PREROUTING -d 10.0.0.1/32 -j DNAT --to-destination 192.0.2.9\n",
+        "-A PREROUTING -d 10.0.0.0/29 -p tcp -m tcp --dport 443 -j REDIRECT --to-ports 9\n",
+        "-A PREROUTING -d 10.0.0.0/29 -j NETMAP --to 192.0.2.0/29\n",
+    ] {
+        never_judged("rules.iptables", &iptables("nat", ""), &iptables("nat", rule));
+    }
+}
+
+#[test]
+fn a_change_to_what_is_rewritten_is_never_judged() {
+    for rule in [
+        "  ip daddr 10.0.0.1 @nh,128,32 set 0x0a000001\n",
+        "  ip daddr 10.0.0.1 meta l4proto tcp @th,16,16 set 9\n",
+        "  ip daddr 10.0.0.1 tcp flags syn tcp option maxseg size set 1\n",
+    ] {
+        never_judged("rules.nft", &nft("", ""), &nft("", rule));
+    }
+    let helper = " ct helper h {\n  type \"ftp\" protocol tcp;\n }\n";
+    let uses = "  tcp dport 21 ct helper set \"h\"\n";
+    never_judged("rules.nft", &nft("", ""), &nft(helper, uses));
+    let rule = "-A PREROUTING -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1\n";
+    never_judged("rules.iptables", &iptables("mangle", ""), &iptables("mangle", rule));
+}
+
+#[test]
+fn a_clamp_of_segments_and_the_same_translation_as_before_are_no_news() {
+    let clamp = "  tcp flags syn tcp option maxseg size set rt mtu\n";
+    let run = judge_by("rules.nft", Some(&nft("", "")), &nft("", clamp), &[]);
+    assert_eq!(run.verdict(), "pass", "{}", run.result);
+    let same = translated("ip daddr 192.0.2.7 dnat to 192.0.2.9");
+    let run = judge_by("rules.nft", Some(&same), &format!("# a word\n{same}"), &[]);
+    assert_eq!(run.verdict(), "pass", "{}", run.result);
+}
+
+#[test]
+fn a_reset_answers_tcp_alone() {
+    // The flood is of UDP.
+    let rule = "  # blastgate: intent target=a must_stop=80%\n  ip daddr 10.0.0.1 reject";
+    let run = judge_by(
+        "rules.nft",
+        Some(&nft("", "")),
+        &nft("", &format!("{rule} with tcp reset\n")),
+        &[],
+    );
+    assert_eq!(run.verdict(), "fail", "{}", run.result);
+}
+
+#[test]
+fn a_junos_filter_that_no_interface_applies_is_not_judged() {
+    let filter = |more: &str| {
+        format!(
+            "firewall {{ family inet {{ filter f {{ {more} term z {{ then accept; }} }} }} }}\n"
+        )
+    };
+    let term = "/* blastgate: id=x intent target=a must_stop=80% */ term x { from { \
+                destination-address { 10.0.0.1/32; } protocol udp; } then discard; }";
+    let applied = "family inet { filter { input f; } }";
+    for (interfaces, is_judged) in [
+        (String::new(), true),
+        (format!("interfaces {{ xe-0/0/0 {{ unit 0 {{ {applied} }} }} }}"), true),
+        (
+            "interfaces { xe-0/0/0 { unit 0 { family inet { address 192.0.2.1/30; } } } }".into(),
+            false,
+        ),
+        (format!("interfaces {{ xe-0/0/0 {{ disable; unit 0 {{ {applied} }} }} }}"), false),
+        (format!("interfaces {{ xe-0/0/0 {{ inactive: unit 0 {{ {applied} }} }} }}"), false),
+        (format!("inactive: interfaces {{ xe-0/0/0 {{ unit 0 {{ {applied} }} }} }}"), false),
+    ] {
+        let before = format!("{}{interfaces}\n", filter(""));
+        let after = format!("{}{interfaces}\n", filter(term));
+        let run = judge_by("rules.junos", Some(&before), &after, &[]);
+        assert_eq!(run.verdict() != "cannot_judge", is_judged, "{interfaces}: {}", run.result);
+    }
+}
+
+#[test]
+fn an_escaped_star_is_part_of_a_name() {
+    let rule = |name: &str| {
+        format!(
+            "  # blastgate: intent target=a must_stop=80%\n  iifname \"{name}\" ip daddr 10.0.0.1 \
+             udp dport 53 drop\n"
+        )
+    };
+    let way = &["--path", "forward", "--iif", "eth0"];
+    let run = judge_by("rules.nft", Some(&nft("", "")), &nft("", &rule("eth\\*")), way);
+    assert_ne!(run.verdict(), "pass", "{}", run.result);
+    let run = judge_by("rules.nft", Some(&nft("", "")), &nft("", &rule("eth*")), way);
+    assert_eq!(run.verdict(), "pass", "{}", run.result);
+}
