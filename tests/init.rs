@@ -78,3 +78,74 @@ fn a_folder_that_is_no_repository_gets_no_hook_and_is_told_so() {
     assert!(code == Some(0) && said.contains("no hook"), "{said}");
     assert_eq!(check(&folder.path().join("new/one"), &[]).code, 0);
 }
+
+#[test]
+fn the_workflows_run_as_they_are_written() {
+    let program = Path::new(env!("CARGO_BIN_EXE_blastgate")).parent().expect("a folder");
+    let path = format!("{}:/usr/bin:/bin", program.display());
+    for (ci, file, variables) in [
+        (
+            "github",
+            ".github/workflows/blastgate.yml",
+            &[("GITHUB_ACTIONS", "true"), ("GITHUB_BASE_REF", "main")][..],
+        ),
+        (
+            "gitlab",
+            ".gitlab-ci.yml",
+            &[("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")],
+        ),
+        ("jenkins", "Jenkinsfile", &[("JENKINS_URL", "x"), ("CHANGE_TARGET", "main")]),
+    ] {
+        let origin = tempfile::tempdir().expect("a folder");
+        assert_eq!(try_git(origin.path(), &["init", "-q"]).0, 0);
+        assert_eq!(init(origin.path(), &["--ci", ci]).0, Some(0));
+        std::fs::remove_file(origin.path().join(".git/hooks/pre-commit")).expect("a hook");
+        try_git(origin.path(), &["add", "-A"]);
+        assert_eq!(try_git(origin.path(), &["commit", "-q", "-m", "first"]).0, 0);
+        let clone = tempfile::tempdir().expect("a folder");
+        let url = format!("file://{}", origin.path().display());
+        assert_eq!(try_git(clone.path(), &["clone", "-q", &url, "."]).0, 0);
+        // A change that is harmless: the rule names the port to which the answers go.
+        assert_eq!(try_git(clone.path(), &["switch", "-q", "-c", "topic"]).0, 0);
+        let rules = clone.path().join("rules/10-example.yaml");
+        let text = std::fs::read_to_string(&rules).expect("a rule");
+        std::fs::write(&rules, text.replace("src_port: 53}", "src_port: 53, ttl: 1-255}"))
+            .expect("a file");
+        assert_eq!(try_git(clone.path(), &["commit", "-q", "-am", "second"]).0, 0);
+
+        let workflow = std::fs::read_to_string(clone.path().join(file)).expect("a workflow");
+        if file.ends_with("yml") {
+            let read: Result<serde_json::Value, _> = serde_yaml::from_str(&workflow);
+            assert!(read.is_ok_and(|value| value.is_object()), "{file} is YAML");
+        }
+        let line = workflow.lines().find(|line| line.contains("blastgate ci")).expect("a command");
+        let command = line[line.find("blastgate ci").expect("it")..].trim_end_matches('\'');
+        let output = std::process::Command::new("sh")
+            .args(["-uc", command])
+            .current_dir(clone.path())
+            .env_clear()
+            .env("PATH", &path)
+            .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")])
+            .envs(variables.iter().copied())
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{ci}: {command}\n{said}");
+        let written = command.split_whitespace().filter_map(|word| {
+            let name = word.split_once('=').map_or(word, |(_, name)| name);
+            name.contains('.').then_some(name)
+        });
+        let written: Vec<&str> = written.collect();
+        assert!(written.len() >= 3, "{command}");
+        for name in written {
+            assert!(clone.path().join(name).is_file(), "{ci}: {name}");
+        }
+        let saved = std::fs::read_to_string(clone.path().join("blastgate.json")).expect("a result");
+        let saved: serde_json::Value = serde_json::from_str(&saved).expect("JSON");
+        assert_eq!(saved["change"]["modified"][0], "example-dns-reflection", "{said}");
+    }
+    let action = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/actions/blastgate/action.yml");
+    let action = std::fs::read_to_string(action).expect("the action");
+    let action: serde_json::Value = serde_yaml::from_str(&action).expect("YAML");
+    assert_eq!(action["runs"]["using"], "composite");
+}
