@@ -10,6 +10,7 @@ use crate::model::ReadAt;
 pub(super) enum Table {}
 
 /// What would stand next in it.
+#[expect(dead_code, reason = "there is no table")]
 pub(super) enum Next {
     Row,
     Broken(String),
