@@ -144,6 +144,8 @@ impl Run {
             let elsewhere = if nothing { self.changed_elsewhere() } else { None };
             let unjudged = || self.changed_unjudged(&running, &candidate);
             let problem = elsewhere.or_else(unjudged).filter(|_| has_running);
+            // Where there is no running set, all of it is new.
+            let problem = self.changed_unfollowed(&running, &candidate).or(problem);
             self.problems.extend(problem);
             if !has_running {
                 self.note_unjudged(&candidate);

@@ -50,6 +50,10 @@ fn a_change_to_a_translation_is_never_judged() {
         &translated("ip daddr 10.0.0.1 dnat to 192.0.2.9"),
         &translated("ip daddr 10.0.0.1 dnat to 192.0.2.8"),
     );
+    // Where nothing runs yet, it is new as well.
+    let alone = translated("dnat to 192.0.2.9");
+    let run = judge_by("rules.nft", None, &alone, &[]);
+    assert_eq!(run.verdict(), "cannot_judge", "{}", run.result);
     // Who comes to a translation hangs on what stands in front of it.
     never_judged(
         "rules.nft",

@@ -57,13 +57,18 @@ struct FromGit {
     commit: Option<Commit>,
 }
 
-/// Returns where two lists of texts differ, and how.
+/// Returns where the texts that two sets list of their files differ, and how.
 fn difference(
-    before: &[(Location, String)],
-    after: &[(Location, String)],
+    running: &RuleSet,
+    candidate: &RuleSet,
+    of: fn(&Coverage) -> &[(Location, String)],
 ) -> Option<(Location, &'static str)> {
+    let all = |set: &RuleSet| -> Vec<(Location, String)> {
+        set.coverage.iter().flat_map(|file| of(file).to_vec()).collect()
+    };
+    let (before, after) = (all(running), all(candidate));
     let texts = |all: &[(Location, String)]| all.iter().map(|(_, text)| text.clone()).collect();
-    let (known, now): (BTreeSet<String>, BTreeSet<String>) = (texts(before), texts(after));
+    let (known, now): (BTreeSet<String>, BTreeSet<String>) = (texts(&before), texts(&after));
     let new = after.iter().find(|(_, text)| !known.contains(text));
     let gone = before.iter().find(|(_, text)| !now.contains(text));
     match (new, gone) {
@@ -219,34 +224,34 @@ impl Run {
         self.parse(texts, origin, is_candidate)
     }
 
-    /// Says that a change changes what is not followed, such as a translation of addresses; or what
-    /// is not judged, unless the user named the way.
+    /// Says that a change changes what is not followed, such as a translation of addresses.
+    pub(super) fn changed_unfollowed(
+        &self,
+        running: &RuleSet,
+        candidate: &RuleSet,
+    ) -> Option<Diagnostic> {
+        let (place, label) = difference(running, candidate, |file| &file.not_followed)?;
+        Some(
+            Diagnostic::error(place, "what this does to packets is not followed")
+                .label(label)
+                .help(
+                    "translated, rewritten and steered packets fare otherwise in a way that is not \
+                     computed: judge such a change by itself and by hand",
+                ),
+        )
+    }
+
+    /// Says that a change changes what is not judged, unless the user named the way.
     pub(super) fn changed_unjudged(
         &self,
         running: &RuleSet,
         candidate: &RuleSet,
     ) -> Option<Diagnostic> {
-        let differs = |of: fn(&Coverage) -> &[(Location, String)]| {
-            let all = |set: &RuleSet| -> Vec<(Location, String)> {
-                set.coverage.iter().flat_map(|file| of(file).to_vec()).collect()
-            };
-            difference(&all(running), &all(candidate))
-        };
-        if let Some((place, label)) = differs(|file| &file.not_followed) {
-            return Some(
-                Diagnostic::error(place, "what this does to packets is not followed")
-                    .label(label)
-                    .help(
-                        "translated, rewritten and steered packets fare otherwise in a way that \
-                         is not computed: judge such a change by itself and by hand",
-                    ),
-            );
-        }
         let way = &self.plan.way;
         if self.plan.way_is_named || way.iif.is_some() || way.oif.is_some() {
             return None;
         }
-        let (place, label) = differs(|file| &file.not_judged)?;
+        let (place, label) = difference(running, candidate, |file| &file.not_judged)?;
         Some(
             Diagnostic::error(place, "the change is also about what is not judged")
                 .label(label)
