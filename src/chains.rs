@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `shape` | loops, depth, chains that nobody jumps to, which base chain is the last that matters |
 //! | `facts` | what one condition says about another |
+//! | `hull` | the same, faster and less often |
 //! | `exceeding` | what becomes of packets that exceed a limit |
 //! | `layout` | the walk that writes the list |
 //! | `names` | the ids of rules |
@@ -23,6 +24,7 @@ use crate::remark::Remark;
 
 mod exceeding;
 mod facts;
+mod hull;
 mod layout;
 mod names;
 mod shape;
@@ -154,9 +156,10 @@ pub fn lay_out(program: Program) -> Flat {
 
 /// Lays out with limits either exact in all their places or in none.
 fn exactly(program: &Program, way: layout::Leave) -> Result<layout::Written, layout::TooLarge> {
+    let hulls = hull::of_rules(program);
     let mut bounded = BTreeSet::new();
     loop {
-        let written = layout::write(program, way, &bounded)?;
+        let written = layout::write(program, &hulls, way, &bounded)?;
         if written.inexact.is_subset(&bounded) {
             return Ok(written);
         }

@@ -1,6 +1,7 @@
 //! What becomes of the packets that exceed a limit, and so go on with the next rule.
 
 use super::facts::{Terms, are_apart, imply};
+use super::hull::Hull;
 use super::{Chain, Program, Verdict};
 use crate::model::{Action, DefaultAction, Exceed, Intent, Term};
 
@@ -22,9 +23,10 @@ pub(super) type Frame = (usize, usize);
 /// means that it cannot be told: some go on, are accepted, or meet another limit.
 ///
 /// `frames` are the chains that they are in, the base chain first. `steps` is how many rules may
-/// still be looked at.
+/// still be looked at. `hulls` are those of the rules of each chain.
 pub(super) fn loss<'p>(
     program: &'p Program,
+    hulls: &[Vec<Hull>],
     base: &'p Chain,
     frames: &[Frame],
     facts: &Terms,
@@ -40,7 +42,7 @@ pub(super) fn loss<'p>(
         for branch in branches {
             let mut facts = facts.to_vec();
             facts.splice(at..=at, branch.terms.iter().cloned());
-            let loss = loss(program, base, frames, &facts, steps)?;
+            let loss = loss(program, hulls, base, frames, &facts, steps)?;
             if all.as_ref().is_some_and(|all| all.exceed != loss.exceed) {
                 return None;
             }
@@ -48,7 +50,7 @@ pub(super) fn loss<'p>(
         }
         return all;
     }
-    let mut walk = Walk { program, facts, steps, part: None };
+    let mut walk = Walk { program, hulls, facts, hull: Hull::of(facts), steps, part: None };
     for (chain, next) in frames.iter().rev() {
         match walk.chain(*chain, *next) {
             Step::Lost(exceed, intent) => return Some(Loss { exceed, intent }),
@@ -69,7 +71,9 @@ enum Step<'p> {
 
 struct Walk<'p, 'a> {
     program: &'p Program,
+    hulls: &'a [Vec<Hull>],
     facts: &'a Terms,
+    hull: Hull,
     steps: &'a mut usize,
     /// How a part of the packets was lost already.
     part: Option<Exceed>,
@@ -77,11 +81,11 @@ struct Walk<'p, 'a> {
 
 impl<'p> Walk<'p, '_> {
     fn chain(&mut self, chain: usize, from: usize) -> Step<'p> {
-        let program = self.program;
-        for rule in program.chains[chain].rules.get(from..).unwrap_or_default() {
+        let (rules, hulls) = (&self.program.chains[chain].rules, &self.hulls[chain]);
+        for (rule, hull) in rules.iter().zip(hulls).skip(from) {
             let Some(left) = self.steps.checked_sub(1) else { return Step::Unsure };
             *self.steps = left;
-            if are_apart(self.facts, &rule.matches.terms) {
+            if self.hull.is_apart(hull) || are_apart(self.facts, &rule.matches.terms) {
                 continue;
             }
             let all = imply(&[self.facts], &rule.matches.terms);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::exceeding::{self, Frame};
 use super::facts::{are_apart, imply, weight};
+use super::hull::Hull;
 use super::names::{self, Names};
 use super::{Chain, ChainRule, MAX_RULES, MAX_TERMS, Program, Verdict, shape};
 use crate::model::{
@@ -70,6 +71,7 @@ impl Written {
 /// Writes the list. Limits of `bounded` are not taken for exact anywhere.
 pub(super) fn write(
     program: &Program,
+    hulls: &[Vec<Hull>],
     way: Leave,
     bounded: &BTreeSet<Bucket>,
 ) -> Result<Written, TooLarge> {
@@ -77,12 +79,13 @@ pub(super) fn write(
     let terms: usize = rules().map(|rule| 1 + weight(&rule.matches.terms)).sum();
     let mut writer = Writer {
         program,
+        hulls,
         way,
         bounded,
         last: shape::bases_that_matter(program),
         names: Names::new(program),
         rules: Vec::new(),
-        seeds: Vec::new(),
+        traits: Vec::new(),
         limits: BTreeMap::new(),
         all_seeds: 0,
         notes: Vec::new(),
@@ -98,21 +101,25 @@ pub(super) fn write(
         default: Default { action: DefaultAction::Accept, location: None, intent: None },
     };
     writer.base(0, &mut Vec::new(), true)?;
-    writer.share_buckets();
+    if !writer.is_void {
+        writer.share_buckets();
+    }
     let Writer { rules, default, notes, inexact, seen, .. } = writer;
     Ok(Written { rules, default, bounded: notes, inexact, seen })
 }
 
 struct Writer<'p> {
     program: &'p Program,
+    /// The hulls of the rules of each chain.
+    hulls: &'p [Vec<Hull>],
     way: Leave,
     bounded: &'p BTreeSet<Bucket>,
     /// How many base chains matter.
     last: usize,
     names: Names,
     rules: Vec<Rule>,
-    /// A hash of what each rule of the list is and was made of.
-    seeds: Vec<u64>,
+    /// Of each rule of the list: its hull, and a hash of what it is and was made of.
+    traits: Vec<(Hull, u64)>,
     /// A hash of all of these in their order.
     all_seeds: u64,
     /// Where in the list each bucket is used.
@@ -282,6 +289,7 @@ impl<'p> Writer<'p> {
                         true => None,
                         false => exceeding::loss(
                             self.program,
+                            self.hulls,
                             place.chain,
                             &place.frames,
                             guard,
@@ -482,25 +490,6 @@ impl<'p> Writer<'p> {
         }
     }
 
-    /// Names a condition that hangs on what other packets did: two are the same only if they are
-    /// of the same rule, and if what takes packets from it before is the same.
-    fn perhaps(&mut self, rule: &ChainRule, what: &str, guard: &Guard) -> String {
-        if self.is_void {
-            return format!("{what} ({})", self.rules.len());
-        }
-        let mut before = seed(guard, what);
-        if self.compare(self.rules.len()) {
-            for (earlier, seed) in self.rules.iter().zip(&self.seeds) {
-                if !are_apart(&earlier.matches.terms, guard) {
-                    before = joined(before, *seed);
-                }
-            }
-        } else {
-            before = joined(before, self.all_seeds);
-        }
-        format!("{what}: `{}` ({:08x})", rule.text, before as u32)
-    }
-
     /// Returns whether a limit that accepts what conforms says already that what exceeds it is lost.
     fn is_said_by_limit(&mut self, guard: &Guard) -> bool {
         self.compare(self.limited.len())
@@ -522,6 +511,10 @@ impl<'p> Writer<'p> {
         intent: Option<&Intent>,
         guard: &Guard,
     ) -> Result<(), TooLarge> {
+        self.spend(guard)?;
+        if self.is_void {
+            return Ok(());
+        }
         let Of { rule, chain, .. } = of;
         let id = self.names.unique(names::of(chain, rule), rule.remark.id.is_some());
         let value = |one: &Option<Spanned<String>>| one.as_ref().map(|one| one.value.clone());
@@ -541,11 +534,16 @@ impl<'p> Writer<'p> {
                 waivers,
             },
             &rule.text,
-        )
+        );
+        Ok(())
     }
 
     fn policy(&mut self, chain: &Chain, guard: &Guard) -> Result<(), TooLarge> {
         let Some(policy) = &chain.policy else { return Ok(()) };
+        self.spend(guard)?;
+        if self.is_void {
+            return Ok(());
+        }
         let id = self.names.unique(names::of_policy(chain), false);
         self.push(
             Rule {
@@ -561,18 +559,22 @@ impl<'p> Writer<'p> {
                 waivers: Vec::new(),
             },
             &chain.name,
-        )
+        );
+        Ok(())
     }
 
-    fn push(&mut self, rule: Rule, text: &str) -> Result<(), TooLarge> {
-        let terms = 1 + weight(&rule.matches.terms);
-        self.most_terms = self.most_terms.checked_sub(terms).ok_or(TooLarge)?;
+    /// Takes the room of a rule.
+    fn spend(&mut self, guard: &Guard) -> Result<(), TooLarge> {
+        self.most_terms = self.most_terms.checked_sub(1 + weight(guard)).ok_or(TooLarge)?;
         self.most_rules = self.most_rules.checked_sub(1).ok_or(TooLarge)?;
+        Ok(())
+    }
+
+    fn push(&mut self, rule: Rule, text: &str) {
         let seed = seed(&rule.matches.terms, text);
         self.all_seeds = joined(self.all_seeds, seed);
-        self.seeds.push(seed);
+        self.traits.push((Hull::of(&rule.matches.terms), seed));
         self.rules.push(rule);
-        Ok(())
     }
 }
 
