@@ -200,6 +200,26 @@ fn what_connection_tracking_may_accept_is_not_taken_for_accepted() {
 }
 
 #[test]
+fn a_port_more_in_a_list_of_accepted_ports_hurts_nobody() {
+    let stateful = |ports: &str| {
+        format!(
+            "table inet f {{\n set ok {{\n  type inet_service\n  elements = {{ {ports} }}\n }}\n \
+             chain forward {{\n  type filter hook forward priority 0; policy drop;\n  \
+             ct state established,related accept\n  tcp dport @ok accept\n  \
+             udp dport {{ 53, {ports} }} accept\n }}\n}}\n"
+        )
+    };
+    for (before, after, verdict) in [
+        ("22, 443", "22, 443, 993", "pass"),
+        ("22", "22, 443", "pass"),
+        ("22, 443, 993", "22, 443", "fail"),
+    ] {
+        let run = judge("rules.nft", Some(&stateful(before)), &stateful(after));
+        assert_eq!(run.verdict(), verdict, "{before} -> {after}: {}", run.result);
+    }
+}
+
+#[test]
 fn what_is_not_understood_never_passes() {
     for rule in [
         "    # blastgate: intent target=a

@@ -8,7 +8,7 @@
 use super::facts::hash;
 use super::lower::{Lowered, Lowering, Making, Twin};
 use super::matches::shortened;
-use super::terms::{all_of, is_transport, later_fragment};
+use super::terms::{MOST_APART, all_of, is_transport, later_fragment, later_fragments};
 use crate::chains::{ChainRule, Verdict};
 use crate::model::{Action, Exceed, Location, Match, RateLimit, Spanned, Term};
 
@@ -78,11 +78,7 @@ impl Lowering<'_> {
                 terms.push(term);
             }
         }
-        let unknown = match making.transport.as_slice() {
-            [] => making.text.clone(),
-            all => all.join(" "),
-        };
-        let unknown = shortened(unknown);
+        let unknown = unknown(making);
         let (transport, rest): (Vec<_>, Vec<_>) =
             terms.iter().cloned().partition(|term| is_transport(&term.value));
         let alone = matches!(
@@ -104,7 +100,7 @@ impl Lowering<'_> {
         }
         if !alone {
             // Limits have one bucket, and jumps lay out their chain once: one rule for both.
-            let later = all_of(later_fragment(&unknown), place);
+            let later = all_of(later_fragments(&unknown, place), place);
             let either = Term::AnyOf(vec![Match { terms: transport }, later]);
             let mut terms = rest;
             terms.push(Spanned::new(either, place));
@@ -116,7 +112,9 @@ impl Lowering<'_> {
         let rule = self.made(making, Match { terms }, verdict.clone(), location);
         self.out.rules.push(rule);
         let mut terms = rest;
-        terms.extend(later_fragment(&unknown).into_iter().map(|term| Spanned::new(term, place)));
+        terms.extend(
+            later_fragments(&unknown, place).into_iter().map(|term| Spanned::new(term, place)),
+        );
         let mut rule = self.made(making, Match { terms }, verdict, location);
         rule.text.push_str(" of later fragments");
         let after = self.out.rules.len() - 1;
@@ -150,12 +148,40 @@ impl Lowering<'_> {
     }
 }
 
+/// Returns what the later fragments of a rule would have to hold, one text for each value of a few:
+/// the same value is the same unknown, in one rule or in several.
+fn unknown(making: &Making<'_>) -> Vec<String> {
+    let texts = match making.transport.as_slice() {
+        [] => vec![making.text.clone()],
+        all => all.iter().fold(vec![String::new()], |texts, values| {
+            let values = match texts.len() * values.len() <= MOST_APART {
+                true => values.as_slice(),
+                false => &[values.join(" or ")],
+            };
+            let with = |text: &String| {
+                let space = if text.is_empty() { "" } else { " " };
+                values.iter().map(|value| format!("{text}{space}{value}")).collect::<Vec<_>>()
+            };
+            texts.iter().flat_map(with).collect()
+        }),
+    };
+    texts.into_iter().map(shortened).collect()
+}
+
 /// Joins the twins of rules that stand behind each other and do the same to the same packets.
 fn shared(twins: Vec<Twin>) -> Vec<Twin> {
     let mut all: Vec<Twin> = Vec::new();
     let without = |rule: &ChainRule| -> Vec<Spanned<Term>> {
-        let rest = rule.matches.terms.iter();
-        rest.filter(|term| !matches!(term.value, Term::Unmodelled(_))).cloned().collect()
+        let is_unknown = |term: &Term| {
+            match term {
+            Term::Unmodelled(_) => true,
+            Term::AnyOf(branches) => branches.iter().all(|branch| {
+                matches!(branch.terms.as_slice(), [one] if matches!(one.value, Term::Unmodelled(_)))
+            }),
+            _ => false,
+        }
+        };
+        rule.matches.terms.iter().filter(|term| !is_unknown(&term.value)).cloned().collect()
     };
     // The conditions of the last one, how many it stands for, and a hash of what they ask for.
     let mut run: Option<(Vec<Spanned<Term>>, usize, u64)> = None;
@@ -166,7 +192,7 @@ fn shared(twins: Vec<Twin>) -> Vec<Twin> {
             && *terms == rest
         {
             *count += 1;
-            *digest = digest.rotate_left(5) ^ hash(&twin.unknown);
+            *digest = digest.rotate_left(5) ^ hash(&twin.unknown.join(" or "));
             continue;
         }
         close(&mut all, run.take());
@@ -182,7 +208,8 @@ fn close(all: &mut [Twin], run: Option<(Vec<Spanned<Term>>, usize, u64)>) {
     if let (Some(last), Some((mut terms, count, digest))) = (all.last_mut(), run)
         && count > 0
     {
-        let text = format!("{} and {count} rules like it, #{digest:016x}", last.unknown);
+        let text = last.unknown.join(" or ");
+        let text = format!("{text} and {count} rules like it, #{digest:016x}");
         let place = last.rule.location;
         let unknown = later_fragment(&text).into_iter().skip(1);
         terms.extend(unknown.map(|term| Spanned::new(term, place)));

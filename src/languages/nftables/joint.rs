@@ -75,7 +75,7 @@ impl Lowering<'_> {
         let branches = vec![all_of(each.clone(), location), all_of(vec![except, joint], location)];
         self.demote(making);
         if each.iter().any(is_transport) {
-            making.transport.push(text);
+            making.transport.push(vec![text]);
         }
         self.terms(making, shared, location);
         // A packet without the header has neither value.

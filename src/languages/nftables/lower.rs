@@ -7,7 +7,7 @@ use super::facts::{hash, set_name};
 use super::fields::Field;
 use super::limits;
 use super::matches::{Matcher, shortened};
-use super::terms::{is_transport, says_ports, unrecorded};
+use super::terms::{is_transport, looked_for, says_ports, unrecorded};
 use super::tree::{Data, Dynamic, Element, Expr, Limit, Op, Rule, Statement, Verdict as Written};
 use crate::chains::{ChainRule, Verdict};
 use crate::model::{
@@ -48,8 +48,8 @@ pub(super) struct Twin {
     /// The position of the rule that it follows.
     pub(super) after: usize,
     pub(super) rule: ChainRule,
-    /// What stands for what cannot be told.
-    pub(super) unknown: String,
+    /// What stands for what cannot be told: any of these.
+    pub(super) unknown: Vec<String>,
     /// Whether an address narrows it.
     pub(super) narrow: bool,
 }
@@ -61,8 +61,8 @@ pub(super) struct Making<'r> {
     /// Tells it apart from rules of the same text, wherever they stand.
     pub(super) own: String,
     pub(super) terms: Vec<Spanned<Term>>,
-    /// Words of conditions on the transport header.
-    pub(super) transport: Vec<String>,
+    /// Words of conditions on the transport header; of one that holds for several values, of each.
+    pub(super) transport: Vec<Vec<String>>,
     pub(super) limit: Option<Pending>,
     pub(super) remark: Remark,
     pub(super) description: Option<String>,
@@ -190,7 +190,13 @@ impl<'a> Lowering<'a> {
                 }
                 self.demote(making);
                 if terms.iter().any(is_transport) {
-                    making.transport.push(statement.value.to_string());
+                    let text = || statement.value.to_string();
+                    making.transport.push(match op {
+                        Op::Implicit | Op::Equal => {
+                            looked_for(left, &terms).unwrap_or_else(|| vec![text()])
+                        }
+                        _ => vec![text()],
+                    });
                 }
                 self.terms(making, terms, location);
             }
@@ -444,7 +450,7 @@ impl<'a> Lowering<'a> {
             let Some(terms) = self.matcher.matched(key, op, &keys)? else { continue };
             let verdict = self.verdict(verdict, location);
             if terms.iter().any(is_transport) {
-                making.transport.push(shortened(format!("{key} {op}{keys}")));
+                making.transport.push(vec![shortened(format!("{key} {op}{keys}"))]);
             }
             self.terms(making, terms, location);
             if varies {

@@ -2,6 +2,7 @@
 
 use super::fields::{Field, Needs};
 use super::ranges::{Ranges, complement, greatest, holds, joined};
+use super::tree::Expr;
 use super::view::{Hook, Reassembled, View};
 use crate::model::{
     AddressRange, AddressSet, Family, FlagTest, FragmentTest, Location, Match, NumberSet, Spanned,
@@ -359,6 +360,9 @@ fn part(more: bool, later: bool) -> Vec<Term> {
     }
 }
 
+/// More values than these are one unknown: every unknown doubles what a packet may meet.
+pub(super) const MOST_APART: usize = 4;
+
 /// The place of what is written nowhere.
 const NOWHERE: Location =
     Location { source: crate::model::SourceId(0), span: crate::model::Span { start: 0, end: 0 } };
@@ -366,8 +370,44 @@ const NOWHERE: Location =
 /// Returns the terms of a later fragment whose bytes, or whose first part, may meet a condition on
 /// the transport header: which, no record tells.
 pub(super) fn later_fragment(text: &str) -> Vec<Term> {
-    let text = format!("{text} of a later fragment");
-    vec![Term::Fragment(vec![FragmentTest::NotFirst]), unrecorded(text)]
+    vec![Term::Fragment(vec![FragmentTest::NotFirst]), of_later_fragment(text)]
+}
+
+fn of_later_fragment(text: &str) -> Term {
+    unrecorded(format!("{text} of a later fragment"))
+}
+
+/// Returns one text for each value of a few that a condition on ports holds for.
+pub(super) fn looked_for(field: &Expr, terms: &[Term]) -> Option<Vec<String>> {
+    let mut sets = terms.iter().filter_map(|term| match term {
+        Term::SrcPort(set) | Term::DstPort(set) => Some(set),
+        _ => None,
+    });
+    let (Some(set), None) = (sets.next(), sets.next()) else { return None };
+    let is_plain = terms.iter().all(|term| {
+        matches!(term, Term::SrcPort(_) | Term::DstPort(_) | Term::Protocol(_) | Term::Family(_))
+    });
+    let ranges = set.ranges();
+    if !is_plain || ranges.is_empty() || ranges.len() > MOST_APART {
+        return None;
+    }
+    let text = |(first, last): &(u64, u64)| match first == last {
+        true => format!("{field} {first}"),
+        false => format!("{field} {first}-{last}"),
+    };
+    Some(ranges.iter().map(text).collect())
+}
+
+/// Returns the terms of later fragments that may meet any of some conditions.
+pub(super) fn later_fragments(unknown: &[String], location: Location) -> Vec<Term> {
+    match unknown {
+        [text] => later_fragment(text),
+        texts => {
+            let branch = |text| all_of(vec![of_later_fragment(text)], location);
+            let branches = texts.iter().map(|text| branch(text)).collect();
+            vec![Term::Fragment(vec![FragmentTest::NotFirst]), Term::AnyOf(branches)]
+        }
+    }
 }
 
 fn families(v4: bool, v6: bool) -> Answer {
