@@ -66,6 +66,12 @@ pub enum InputError {
         /// The folder, or the pattern.
         name: String,
     },
+    /// A link to a folder in a folder of rules.
+    #[error("{name} is a symbolic link to a folder, which is not followed; name the folder itself")]
+    LinkedFolder {
+        /// The link.
+        name: String,
+    },
     /// Standard input was asked for twice.
     #[error("standard input can be read only once")]
     StdinTwice,
@@ -250,7 +256,11 @@ pub fn rule_files(paths: &[PathBuf], extensions: &[&str]) -> Result<Vec<PathBuf>
             continue;
         }
         let before = files.len();
-        walk(path, &|file| is_rule_file(file, extensions), &mut files)?;
+        let mut linked = Vec::new();
+        walk(path, &|file| is_rule_file(file, extensions), &mut files, &mut linked)?;
+        if let Some(linked) = linked.first() {
+            return Err(InputError::LinkedFolder { name: shown(linked) });
+        }
         if files.len() == before {
             return Err(InputError::NoFiles {
                 name: shown(path),
@@ -278,15 +288,14 @@ pub fn other_files(paths: &[PathBuf], extensions: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths.iter().filter(|path| path.is_dir()) {
         let is_other = |path: &Path| {
-            let is_beside = is_rule_file(path, BESIDES) || shown(path).ends_with('~');
             let is_small = || {
                 let metadata = fs::metadata(path);
                 metadata.is_ok_and(|it| it.is_file() && it.len() <= MOST_LOOKED_INTO)
             };
-            !is_rule_file(path, extensions) && !is_beside && is_small()
+            !is_rule_file(path, extensions) && !is_beside(path) && is_small()
         };
         // What cannot be walked was said where its rules are read.
-        let _ = walk(path, &is_other, &mut files);
+        let _ = walk(path, &is_other, &mut files, &mut Vec::new());
     }
     in_order(&mut files, |path| path);
     files.truncate(MOST_OTHERS);
@@ -310,13 +319,21 @@ fn is_hidden(name: &[u8]) -> bool {
 /// Returns whether a file in a folder of rules is one.
 fn is_rule_file(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|own| extensions.contains(&own))
+    extension.is_some_and(|own| extensions.iter().any(|one| own.eq_ignore_ascii_case(one)))
 }
 
+/// Returns whether a file in a folder of rules is none by its name.
+fn is_beside(path: &Path) -> bool {
+    is_rule_file(path, BESIDES) || path.as_os_str().as_encoded_bytes().ends_with(b"~")
+}
+
+/// Finds the files in a folder that are meant, and links to folders, which are not followed, so that
+/// no walk is endless.
 fn walk(
     folder: &Path,
     is_meant: &dyn Fn(&Path) -> bool,
     files: &mut Vec<PathBuf>,
+    linked: &mut Vec<PathBuf>,
 ) -> Result<(), InputError> {
     let fault = |source| InputError::read(shown(folder), source);
     for entry in fs::read_dir(folder).map_err(fault)? {
@@ -327,12 +344,13 @@ fn walk(
         let path = entry.path();
         let kind = entry.file_type().map_err(fault)?;
         if kind.is_dir() {
-            walk(&path, is_meant, files)?;
+            walk(&path, is_meant, files, linked)?;
         } else {
-            // A link that leads nowhere is named by the reader; one to a folder is not followed,
-            // so that no walk is endless.
+            // A link that leads nowhere is named by the reader.
             let is_folder = kind.is_symlink() && path.is_dir();
-            if !is_folder && is_meant(&path) {
+            if is_folder {
+                linked.push(path);
+            } else if is_meant(&path) {
                 files.push(path);
             }
         }
@@ -363,7 +381,7 @@ pub fn repository(folder: &Path) -> Option<PathBuf> {
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
     match (fs::canonicalize(a), fs::canonicalize(b)) {
         (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
+        _ => plain(a) == plain(b),
     }
 }
 

@@ -114,6 +114,23 @@ fn usage(files: &[(&str, &[u8])], arguments: &[&str], phrase: &str) {
 }
 
 #[test]
+fn what_looks_like_rules_and_is_not_read_is_no_pass_where_it_counts() {
+    let rule = RULES.replace("id: ", "id: more-");
+    let folder = folder(&[("rules/a.yaml", RULES.as_bytes()), ("rules/b.txt", rule.as_bytes())]);
+    let given = ["rules", "--inventory", "inventory.yaml", "--traffic", "traffic.yaml"];
+    let (code, _, errors) = run(folder.path(), &given);
+    assert!(code == 0 && errors.contains("rules/b.txt looks like rules"), "{code} {errors}");
+    let (code, _, errors) = run(folder.path(), &[&given[..], &["--strict"]].concat());
+    assert!(code == 3 && errors.contains("rules/b.txt looks like rules"), "{code} {errors}");
+    // How the ending is spelled is no matter.
+    std::fs::rename(folder.path().join("rules/b.txt"), folder.path().join("rules/b.YAML"))
+        .expect("a file");
+    let (_, out, errors) = run(folder.path(), &[&given[..], &["-o", "json"]].concat());
+    let result: serde_json::Value = serde_json::from_str(&out).expect("a result");
+    assert_eq!(result["change"]["files"], 2, "{errors}");
+}
+
+#[test]
 fn the_good_folder_passes() {
     let folder = folder(&[]);
     let (code, out, errors) = run(folder.path(), &[GOOD, &["--now", NOW]].concat());

@@ -72,14 +72,28 @@ fn a_change_is_compared_with_what_its_environment_says() {
             &[("JENKINS_URL", "x"), ("GIT_PREVIOUS_SUCCESSFUL_COMMIT", &id)],
             "GIT_PREVIOUS_SUCCESSFUL_COMMIT",
         ),
-        // The clone's own origin has the branch itself checked out: the commit before is meant.
-        (&[], "HEAD is origin/HEAD: compared with the commit before it"),
     ] {
         let (code, said, result) = ci(clone.path(), variables, &[]);
         assert_eq!(code, 1, "{variables:?}: {said}");
         assert_eq!(result["change"]["running"], format!("git:{base}"), "{said}");
         let said = said.replace("\n    ", " ");
         assert!(said.contains("compared with") && said.contains(says), "{variables:?}: {said}");
+    }
+    // The clone's own origin has the branch itself checked out, and how many commits came at once
+    // nobody knows; nor what was in force before a commit that others have followed.
+    let own = ("CI_DEFAULT_BRANCH", "topic");
+    let other = ("CI_COMMIT_BRANCH", "other");
+    repository.write("rules/note.yaml", "version: 1\nrules: []\n");
+    repository.commit("more");
+    for newer in [false, true] {
+        for variables in [&[][..], &[("JENKINS_URL", "x")], &[gitlab, own, other]] {
+            let (code, said, result) = ci(clone.path(), variables, &[]);
+            assert_eq!((code, &result["change"]["running"]), (1, &Value::Null), "{said}");
+            assert!(said.replace("\n    ", " ").contains("every rule judged as new"), "{said}");
+        }
+        if !newer {
+            clone.git(&["fetch", "-q", "origin"]);
+        }
     }
     // What was green last is the branch itself: nothing changed, and that is said.
     let green = [("JENKINS_URL", "x"), ("GIT_PREVIOUS_SUCCESSFUL_COMMIT", tip.as_str())];
@@ -95,6 +109,7 @@ fn a_change_is_compared_with_what_its_environment_says() {
 fn what_the_environment_does_not_say_is_never_green() {
     let repository = with_topic();
     let clone = repository.clone(&[]);
+    let tip = repository.git(&["rev-parse", "topic"]);
     for variables in [
         &[("GITHUB_ACTIONS", "true")][..],
         &[("GITHUB_ACTIONS", "true"), ("GITHUB_BASE_REF", "gone")],
@@ -109,6 +124,12 @@ fn what_the_environment_does_not_say_is_never_green() {
             ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "0123456789abcdef0123456789abcdef01234567"),
         ],
         &[("JENKINS_URL", "x"), ("CHANGE_TARGET", "gone")],
+        &[("JENKINS_URL", "x"), ("CHANGE_ID", "1")],
+        // The branch that the change is for is checked out, and not the change.
+        &[("GITHUB_ACTIONS", "true"), ("GITHUB_BASE_REF", "topic")],
+        &[("GITHUB_ACTIONS", "true"), ("GITHUB_BASE_REF", "HEAD")],
+        &[("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_DIFF_BASE_SHA", &tip)],
+        &[("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "HEAD~1")],
     ] {
         let (code, said, result) = ci(clone.path(), variables, &[]);
         assert_eq!(

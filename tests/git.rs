@@ -558,6 +558,14 @@ fn symbolic_links_are_refused_rather_than_passed_over() {
         let said = repository.check(&[path, "--base", "HEAD"]);
         said.is(3, "leads through a symbolic link").is(3, "name what the link leads to");
     }
+    // Below a folder of rules one would be left out.
+    let below = Repository::new();
+    below.write("other/more.yaml", &GOOD.replace("acme-flood", "more"));
+    link(&below, "rules/2026", "../other");
+    below.commit("a link to a folder among the rules");
+    for arguments in [&["--base", "HEAD"][..], &["--staged"], &["rules"], &["--running", "other"]] {
+        below.check(arguments).is(3, "rules/2026 is a symbolic link");
+    }
     // Git has the link, the working tree a folder.
     std::fs::remove_file(repository.path().join("current")).expect("a link");
     repository.write("current/edge.yaml", GOOD);

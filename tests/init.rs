@@ -6,7 +6,12 @@ use crate::common::{blastgate, check, lint};
 use crate::git::try_git;
 
 fn init(folder: &Path, more: &[&str]) -> (Option<i32>, String) {
-    let output = blastgate(folder).arg("init").args(more).output().expect("the program runs");
+    let output = blastgate(folder)
+        .arg("init")
+        .args(more)
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .output()
+        .expect("the program runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(text).expect("text"))
 }
@@ -30,6 +35,23 @@ fn what_init_writes_is_clean_and_passes_strictly() {
         .expect("a file");
     let run = check(folder.path(), &[]);
     assert_eq!((run.code, run.affected()), (1, vec!["neighbour"]));
+}
+
+#[test]
+fn no_hook_is_written_where_git_would_not_run_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(try_git(folder.path(), &["init", "-q"]).0, 0);
+    assert_eq!(try_git(folder.path(), &["config", "core.hooksPath", ".husky"]).0, 0);
+    let (code, said) = init(folder.path(), &[]);
+    assert!(code == Some(0) && said.contains("no hook: `core.hooksPath`"), "{said}");
+    assert!(said.contains("blastgate lint --staged"), "{said}");
+    assert!(!folder.path().join(".git/hooks/pre-commit").exists());
+    // Nothing is written where not all can be.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("rules"), "mine").expect("a file");
+    let (code, said) = init(folder.path(), &[]);
+    assert!(code == Some(2) && said.contains("rules is a file"), "{said}");
+    assert!(!folder.path().join("blastgate.yaml").exists());
 }
 
 #[test]

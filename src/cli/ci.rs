@@ -32,8 +32,9 @@ What the candidate is compared with, unless `--running`, `--base` or `--merge-ba
             to the default branch: what was there before it; to another branch: the merge base
   GitLab    a merge request: its diff base; else as GitHub
   Jenkins   a change request: its merge base with the target; else the last successful commit
-  elsewhere the merge base with `origin/HEAD`; on that branch itself, the commit before
-Runs by a schedule judge every rule as new: the nightly re-check.
+  elsewhere the merge base with `origin/HEAD`
+Runs by a schedule judge every rule as new: the nightly re-check. So do those of a commit that is part
+of the branch already, where nothing says what was in force before it.
 
 Warnings about rules that the change touches fail (`--strict`). A clone that lacks the history is
 CANNOT JUDGE: set `fetch-depth: 0` (GitHub), `GIT_DEPTH: 0` (GitLab), `shallow: false` (Jenkins).
@@ -59,25 +60,28 @@ fn prepare(plan: &mut Plan) -> Result<()> {
     let event = event.and_then(|text| serde_json::from_str(&text).ok());
     let (system, found) = base(&variable, event.as_ref());
     let compared = match found {
-        Found::Running(running, why) => Repository::find()
-            .and_then(|repository| resolve(&repository, running))
-            .map(|running| (running, why)),
-        Found::Origin => Repository::find().and_then(|repository| origin(&repository)),
-        Found::Nothing(why) => {
-            plan.notes.push(format!("{}: {why}", system.name));
-            return Ok(());
+        Found::Commit { id, why, is_before } => {
+            Repository::find().and_then(|repository| exactly(&repository, id, why, is_before))
         }
-        Found::Unknown(why) => {
+        Found::Branch { name, why, is_request } => {
+            Repository::find().and_then(|repository| began(&repository, &name, &why, is_request))
+        }
+        Found::Origin => Repository::find().and_then(|repository| origin(&repository)),
+        Found::Nothing(why) => Ok(Compared::New(why)),
+        Found::Unknown(why) => Ok(Compared::Unknown(why)),
+    };
+    match compared {
+        Ok(Compared::With(running, why)) => {
+            plan.notes.push(format!("{}: {why}", system.name));
+            plan.running = running;
+        }
+        Ok(Compared::New(why)) => {
+            plan.notes.push(format!("{}: {why}: every rule judged as new", system.name));
+        }
+        Ok(Compared::Unknown(why)) => {
             let problem = format!("{}: {why}", system.name);
             let help = "say what is in force, with `--base REV` or `--merge-base REV`";
             plan.problems.push(Diagnostic::bare(problem).help(help));
-            return Ok(());
-        }
-    };
-    match compared {
-        Ok((running, why)) => {
-            plan.notes.push(format!("{}: {why}", system.name));
-            plan.running = running;
         }
         Err(error) => {
             let help = match error {
@@ -121,37 +125,53 @@ const JENKINS: System = System {
 };
 const PLAIN: System = System { name: "git", cure: "fetch the history: `git fetch --unshallow`" };
 
-/// What the environment says the change is to be compared with, and why, in words.
+/// What the environment says the change is to be compared with.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
-    /// These rules.
-    Running(Running, String),
+    /// A commit, and what it is in words.
+    Commit {
+        id: String,
+        why: String,
+        /// Whether it must be another than the one that is judged.
+        is_before: bool,
+    },
+    /// Where the change left a branch of the origin, and what says so.
+    Branch {
+        name: String,
+        why: String,
+        /// Whether a change to that branch was asked for, which must not be part of it.
+        is_request: bool,
+    },
     /// What the clone's own origin says.
     Origin,
-    /// Nothing: all rules are judged as new.
+    /// Nothing, and why.
     Nothing(String),
     /// It does not say enough.
     Unknown(String),
 }
 
-/// Returns whether an id is one: zeros alone stand for no commit.
+/// What the change is compared with, in words too.
+enum Compared {
+    With(Running, String),
+    /// Nothing: all rules are judged as new.
+    New(String),
+    /// It cannot be told.
+    Unknown(String),
+}
+
+/// Returns whether an id is that of a commit, in full; zeros alone stand for none.
 fn is_commit(id: &str) -> bool {
-    !id.is_empty() && id.chars().any(|digit| digit != '0')
+    matches!(id.len(), 40 | 64)
+        && id.bytes().all(|digit| digit.is_ascii_hexdigit())
+        && id.bytes().any(|digit| digit != b'0')
 }
 
-fn remote(branch: &str) -> String {
-    format!("refs/remotes/origin/{branch}")
+fn branch(name: &str, why: &str, is_request: bool) -> Found {
+    Found::Branch { name: name.to_owned(), why: why.to_owned(), is_request }
 }
 
-/// Compares with where a branch began.
-fn began(branch: &str, why: &str) -> Found {
-    let why = format!("compared with the merge base with origin/{branch} ({why})");
-    Found::Running(Running::MergeBase(remote(branch)), why)
-}
-
-/// Compares with exactly one commit.
-fn exactly(id: &str, why: &str) -> Found {
-    Found::Running(Running::Base(id.to_owned()), format!("compared with {why}"))
+fn before(id: String, why: &str) -> Found {
+    Found::Commit { id, why: why.to_owned(), is_before: true }
 }
 
 /// Finds out where it runs, and what that says.
@@ -171,19 +191,22 @@ fn base(variable: &dyn Fn(&str) -> Option<String>, event: Option<&Value>) -> (Sy
 fn github(variable: &dyn Fn(&str) -> Option<String>, event: Option<&Value>) -> Found {
     let of_event = |path: &str| event?.pointer(path)?.as_str().map(str::to_owned);
     let name = variable("GITHUB_EVENT_NAME").unwrap_or_default();
-    if let Some(branch) = variable("GITHUB_BASE_REF") {
-        return began(&branch, "GITHUB_BASE_REF, a pull request");
+    if let Some(target) = variable("GITHUB_BASE_REF") {
+        return branch(&target, "GITHUB_BASE_REF, a pull request", true);
     }
-    if let Some(id) = of_event("/merge_group/base_sha") {
-        return exactly(&id, "the base of the merge group");
+    if name.starts_with("pull_request") {
+        return Found::Unknown("GITHUB_BASE_REF does not say what the pull request is for".into());
+    }
+    if let Some(id) = of_event("/merge_group/base_sha").filter(|id| is_commit(id)) {
+        return before(id, "the base of the merge group");
     }
     let default = of_event("/repository/default_branch");
-    let branch = variable("GITHUB_REF_NAME").unwrap_or_default();
+    let own = variable("GITHUB_REF_NAME").unwrap_or_default();
     match (name.as_str(), default) {
-        ("schedule", _) => Found::Nothing("run by a schedule: every rule judged as new".to_owned()),
-        (_, Some(default)) if default != branch => began(&default, "the default branch"),
+        ("schedule", _) => Found::Nothing("run by a schedule".to_owned()),
+        (_, Some(default)) if default != own => branch(&default, "the default branch", false),
         ("push", _) => match of_event("/before") {
-            Some(id) if is_commit(&id) => exactly(&id, "what was there before the push"),
+            Some(id) if is_commit(&id) => before(id, "what was there before the push"),
             _ => Found::Unknown("the event does not say what was there before the push".to_owned()),
         },
         (name, _) => Found::Unknown(format!(
@@ -195,19 +218,26 @@ fn github(variable: &dyn Fn(&str) -> Option<String>, event: Option<&Value>) -> F
 
 fn gitlab(variable: &dyn Fn(&str) -> Option<String>) -> Found {
     if let Some(id) = variable("CI_MERGE_REQUEST_DIFF_BASE_SHA").filter(|id| is_commit(id)) {
-        return exactly(&id, "the diff base of the merge request (CI_MERGE_REQUEST_DIFF_BASE_SHA)");
+        return before(id, "the diff base of the merge request (CI_MERGE_REQUEST_DIFF_BASE_SHA)");
     }
-    if let Some(branch) = variable("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") {
-        return began(&branch, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME");
+    if let Some(target) = variable("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") {
+        return branch(&target, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", true);
     }
-    if variable("CI_PIPELINE_SOURCE").is_some_and(|source| source == "schedule") {
-        return Found::Nothing("run by a schedule: every rule judged as new".to_owned());
+    match variable("CI_PIPELINE_SOURCE").as_deref() {
+        Some("schedule") => return Found::Nothing("run by a schedule".to_owned()),
+        Some("merge_request_event") => {
+            let why = "no variable says what the merge request is for";
+            return Found::Unknown(why.to_owned());
+        }
+        _ => {}
     }
     let default = variable("CI_DEFAULT_BRANCH");
     match (default, variable("CI_COMMIT_BRANCH")) {
-        (Some(default), Some(branch)) if default != branch => began(&default, "CI_DEFAULT_BRANCH"),
+        (Some(default), Some(own)) if default != own => {
+            branch(&default, "CI_DEFAULT_BRANCH", false)
+        }
         _ => match variable("CI_COMMIT_BEFORE_SHA").filter(|id| is_commit(id)) {
-            Some(id) => exactly(&id, "what was there before the push (CI_COMMIT_BEFORE_SHA)"),
+            Some(id) => before(id, "what was there before the push (CI_COMMIT_BEFORE_SHA)"),
             None => {
                 Found::Unknown("CI_COMMIT_BEFORE_SHA does not say what was there before".into())
             }
@@ -216,50 +246,81 @@ fn gitlab(variable: &dyn Fn(&str) -> Option<String>) -> Found {
 }
 
 fn jenkins(variable: &dyn Fn(&str) -> Option<String>) -> Found {
-    if let Some(branch) = variable("CHANGE_TARGET") {
-        return began(&branch, "CHANGE_TARGET, a change request");
+    match (variable("CHANGE_TARGET"), variable("CHANGE_ID")) {
+        (Some(target), _) => return branch(&target, "CHANGE_TARGET, a change request", true),
+        (None, Some(_)) => {
+            let why = "CHANGE_TARGET does not say what the change request is for";
+            return Found::Unknown(why.to_owned());
+        }
+        (None, None) => {}
     }
     match variable("GIT_PREVIOUS_SUCCESSFUL_COMMIT").filter(|id| is_commit(id)) {
-        Some(id) => exactly(&id, "the last that was green (GIT_PREVIOUS_SUCCESSFUL_COMMIT)"),
+        // What was green last may be this very commit, built once more.
+        Some(id) => Found::Commit {
+            id,
+            why: "the last that was green (GIT_PREVIOUS_SUCCESSFUL_COMMIT)".to_owned(),
+            is_before: false,
+        },
         None => Found::Origin,
     }
 }
 
-/// Makes sure that what is meant is there, so that the cure can be named if it is not.
-fn resolve(repository: &Repository, running: Running) -> Result<Running, GitError> {
-    match &running {
-        Running::Base(revision) => drop(repository.revision(revision)?),
-        Running::MergeBase(revision) => drop(repository.merge_base(revision)?),
-        Running::Nothing | Running::Path(_) | Running::Head => {}
+/// Compares with one commit, which must be there: else the cure can be named.
+fn exactly(
+    repository: &Repository,
+    id: String,
+    why: String,
+    is_before: bool,
+) -> Result<Compared, GitError> {
+    let commit = repository.revision(&id)?;
+    if is_before && repository.is_head(&commit)? {
+        return Ok(Compared::Unknown(format!("HEAD itself is {why}: the change is not there")));
     }
-    Ok(running)
+    Ok(Compared::With(Running::Base(id), format!("compared with {why}")))
+}
+
+/// Compares with where a change left a branch.
+fn began(
+    repository: &Repository,
+    name: &str,
+    why: &str,
+    is_request: bool,
+) -> Result<Compared, GitError> {
+    let revision = format!("refs/remotes/origin/{name}");
+    let base = repository.merge_base(&revision)?;
+    Ok(match (repository.is_head(&base)?, is_request) {
+        (false, _) => {
+            let why = format!("compared with the merge base with origin/{name} ({why})");
+            Compared::With(Running::MergeBase(revision), why)
+        }
+        // `pull_request_target`, for one, checks out the branch that the change is for.
+        (true, true) => Compared::Unknown(format!(
+            "HEAD is part of origin/{name} ({why}): the change that is to be judged is not \
+             checked out, or has landed"
+        )),
+        (true, false) => Compared::New(format!("HEAD is part of origin/{name} already")),
+    })
 }
 
 /// Finds what to compare with where nothing but the clone says it.
-fn origin(repository: &Repository) -> Result<(Running, String), GitError> {
+fn origin(repository: &Repository) -> Result<Compared, GitError> {
     const HEADS: [&str; 3] = ["origin/HEAD", "origin/main", "origin/master"];
     let mut missing = None;
     for name in HEADS {
         let revision = format!("refs/remotes/{name}");
-        let tip = match repository.revision(&revision) {
-            Ok(tip) => tip,
-            Err(error @ GitError::NoRevision { .. }) => {
-                missing = missing.or(Some(error));
-                continue;
+        match repository.merge_base(&revision) {
+            Ok(base) if repository.is_head(&base)? => {
+                // How many commits came at once is not known, and the merge base is the candidate.
+                repository.is_complete()?;
+                return Ok(Compared::New(format!("HEAD is part of {name} already")));
             }
+            Ok(_) => {
+                let why = format!("compared with the merge base with {name}");
+                return Ok(Compared::With(Running::MergeBase(revision), why));
+            }
+            Err(error @ GitError::NoRevision { .. }) => missing = missing.or(Some(error)),
             Err(error) => return Err(error),
-        };
-        let base = repository.merge_base(&revision)?;
-        let is_there = repository.head()?.is_some_and(|head| head.short == tip.short);
-        if !is_there || base.short != tip.short {
-            let why = format!("compared with the merge base with {name}");
-            return Ok((Running::MergeBase(revision), why));
         }
-        // On the branch itself the merge base is the candidate, and nothing would ever be judged.
-        let before = "HEAD^1".to_owned();
-        repository.revision(&before)?;
-        let why = format!("HEAD is {name}: compared with the commit before it");
-        return Ok((Running::Base(before), why));
     }
     Err(missing.unwrap_or(GitError::Unborn))
 }
@@ -280,9 +341,9 @@ mod tests {
 
     #[test]
     fn each_system_says_what_a_change_is_compared_with() {
-        let begins =
-            |branch: &str| Some(Running::MergeBase(format!("refs/remotes/origin/{branch}")));
-        let exact = Some(Running::Base(ID.to_owned()));
+        let begins = |name: &str| Some((name.to_owned(), false));
+        let asks = |name: &str| Some((name.to_owned(), true));
+        let exact = Some((ID.to_owned(), true));
         let github = ("GITHUB_ACTIONS", "true");
         let push = ("GITHUB_EVENT_NAME", "push");
         let on = |branch| ("GITHUB_REF_NAME", branch);
@@ -290,7 +351,9 @@ mod tests {
         let gitlab = ("GITLAB_CI", "true");
         let jenkins = ("JENKINS_URL", "https://ci.example.net/");
         for (variables, event, system, running) in [
-            (&[github, ("GITHUB_BASE_REF", "main")][..], "", GITHUB, begins("main")),
+            (&[github, ("GITHUB_BASE_REF", "main")][..], "", GITHUB, asks("main")),
+            (&[github, ("GITHUB_EVENT_NAME", "pull_request")], &event, GITHUB, None),
+            (&[github, push, on("trunk")], &event.replace(ID, "HEAD"), GITHUB, None),
             (&[github, push, on("trunk")], &event, GITHUB, exact.clone()),
             (&[github, push, on("feature")], &event, GITHUB, begins("trunk")),
             (&[github, push, on("trunk")], &event.replace(ID, NONE), GITHUB, None),
@@ -308,12 +371,8 @@ mod tests {
                 None,
             ),
             (&[gitlab, ("CI_MERGE_REQUEST_DIFF_BASE_SHA", ID)], "", GITLAB, exact.clone()),
-            (
-                &[gitlab, ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")],
-                "",
-                GITLAB,
-                begins("main"),
-            ),
+            (&[gitlab, ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")], "", GITLAB, asks("main")),
+            (&[gitlab, ("CI_PIPELINE_SOURCE", "merge_request_event")], "", GITLAB, None),
             (
                 &[
                     gitlab,
@@ -332,15 +391,23 @@ mod tests {
                 begins("main"),
             ),
             (&[gitlab, ("CI_COMMIT_BEFORE_SHA", NONE)], "", GITLAB, None),
-            (&[jenkins, ("CHANGE_TARGET", "main")], "", JENKINS, begins("main")),
-            (&[jenkins, ("GIT_PREVIOUS_SUCCESSFUL_COMMIT", ID)], "", JENKINS, exact.clone()),
+            (&[jenkins, ("CHANGE_TARGET", "main")], "", JENKINS, asks("main")),
+            (&[jenkins, ("CHANGE_ID", "1")], "", JENKINS, None),
+            (
+                &[jenkins, ("GIT_PREVIOUS_SUCCESSFUL_COMMIT", ID)],
+                "",
+                JENKINS,
+                Some((ID.to_owned(), false)),
+            ),
         ] {
             let (at, found) = found(variables, event);
             assert_eq!(at, system, "{variables:?}");
             match (running, found) {
-                (Some(running), Found::Running(is, why)) => {
-                    assert_eq!(is, running, "{variables:?}");
-                    assert!(why.starts_with("compared with "), "{why}");
+                (Some(with), Found::Commit { id, is_before, .. }) => {
+                    assert_eq!((id, is_before), with, "{variables:?}");
+                }
+                (Some(with), Found::Branch { name, is_request, .. }) => {
+                    assert_eq!((name, is_request), with, "{variables:?}");
                 }
                 (None, Found::Unknown(_)) => {}
                 (_, other) => panic!("{variables:?}: {other:?}"),

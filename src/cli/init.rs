@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::{here, print};
 use crate::config;
-use crate::input::{self, Made, Mode};
+use crate::input::{self, Made, Mode, git};
 
 /// What `init` takes.
 #[derive(Args, Debug)]
@@ -59,9 +59,16 @@ pub(super) fn run(arguments: &InitArguments) -> Result<u8> {
         Ci::None => None,
     };
     let folder = arguments.folder.clone().unwrap_or_default();
+    // All or nothing: no folder can be made where a file lies.
+    for (name, _) in FILES.iter().copied().chain(workflow) {
+        let mut above = Path::new(name).ancestors().skip(1).map(|one| folder.join(one));
+        if let Some(one) = above.find(|one| one.exists() && !one.is_dir()) {
+            bail!("{} is a file, and must be a folder for {name}", one.display());
+        }
+    }
     let mut said = String::new();
     let mut kept_any = false;
-    let mut write = |name: &str, text: &str, mode: Mode| -> Result<()> {
+    let mut write = |name: &str, text: &str, mode: Mode| -> Result<Made> {
         let path = folder.join(name);
         let made = input::create(&path, text.as_bytes(), mode)
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -71,21 +78,35 @@ pub(super) fn run(arguments: &InitArguments) -> Result<u8> {
         };
         kept_any |= made == Made::Kept;
         said.push_str(&format!("{word} {}\n", path.display()));
-        Ok(())
+        Ok(made)
     };
     for (name, text) in FILES.iter().copied().chain(workflow) {
         write(name, text, Mode::Plain)?;
     }
-    // Hooks are of the repository that begins here; in a folder below, or in a worktree whose
-    // `.git` is a file, they lie elsewhere, and whoever shares them decides.
-    let is_top = input::repository(&here()?.join(&folder)).is_some_and(|top| {
-        input::identity(&top) == input::identity(&here().unwrap_or_default().join(&folder))
-            && top.join(".git/hooks").parent().is_some_and(Path::is_dir)
-    });
-    if is_top {
-        write(HOOK.0, HOOK.1, Mode::Executable)?;
-    } else {
-        said.push_str("no hook: this is not the top of a git repository\n");
+    // Hooks are of the repository that begins here; where they lie elsewhere, whoever shares them
+    // decides.
+    let own = input::identity(&here()?.join(&folder));
+    let why = match input::repository(&own) {
+        Some(top) if input::identity(&top) == own => {
+            if !top.join(".git").is_dir() {
+                Some("the hooks of a worktree or submodule lie elsewhere")
+            } else if git::has_hooks_elsewhere(&own) {
+                Some("`core.hooksPath` says that hooks lie elsewhere")
+            } else {
+                None
+            }
+        }
+        _ => Some("this is not the top of a git repository"),
+    };
+    let hook = match why {
+        None => write(HOOK.0, HOOK.1, Mode::Executable)?,
+        Some(_) => Made::Kept,
+    };
+    if let Some(why) = why {
+        said.push_str(&format!("no hook: {why}\n"));
+    }
+    if hook == Made::Kept {
+        said.push_str("for a hook of your own: `blastgate lint --staged`\n");
     }
     if kept_any {
         said.push_str("What was kept was there already.\n");

@@ -17,6 +17,14 @@ use command::{ask, blobs, line, run};
 pub use error::GitError;
 use paths::{Place, path_of};
 
+/// Returns whether git runs the hooks of a repository from elsewhere than its own folder.
+pub fn has_hooks_elsewhere(folder: &Path) -> bool {
+    let folder = folder.as_os_str();
+    let arguments = ["-C".as_ref(), folder, "config".as_ref(), "core.hooksPath".as_ref()];
+    // Without git there is nothing that would run them.
+    run(&arguments).is_ok_and(|said| said.code == Some(0))
+}
+
 /// A commit.
 #[derive(Clone)]
 pub struct Commit {
@@ -102,6 +110,19 @@ impl Repository {
         match run(&["show-ref", "--verify", "--quiet", &name])?.code {
             Some(1) => Ok(None),
             _ => Err(GitError::NoRevision { revision: "HEAD".to_owned(), is_shallow: false }),
+        }
+    }
+
+    /// Returns whether a commit is the one that is checked out.
+    pub fn is_head(&self, commit: &Commit) -> Result<bool, GitError> {
+        Ok(self.head()?.is_some_and(|head| head.id == commit.id))
+    }
+
+    /// Makes sure that the clone has the whole history.
+    pub fn is_complete(&self) -> Result<(), GitError> {
+        match line(&["rev-parse", "--is-shallow-repository"])?.as_slice() {
+            b"true" => Err(GitError::Shallow { revision: "HEAD".to_owned() }),
+            _ => Ok(()),
         }
     }
 
@@ -443,8 +464,10 @@ fn pick(
     name: String,
     extensions: &[&str],
 ) -> Result<(), GitError> {
-    let is_submodule = entry.mode == SUBMODULE && !is_left_out(&entry.path);
-    if is_submodule || is_listed(&entry.path, extensions) {
+    // A link may lead to a folder of rules, as a submodule does.
+    let is_link = entry.mode == LINK && !super::is_beside(&path_of(&entry.path));
+    let is_other = (is_link || entry.mode == SUBMODULE) && !is_left_out(&entry.path);
+    if is_other || is_listed(&entry.path, extensions) {
         refuse(entry, &name)?;
         let path = path_of(&entry.path);
         wanted.push(Wanted { path: place.typed.join(path), name, id: entry.id.clone() });

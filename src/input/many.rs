@@ -10,20 +10,23 @@ use super::{InputError, in_order, is_stdin, pattern, shown, walk};
 /// are left out.
 pub fn recordings(path: &Path) -> Result<Vec<PathBuf>, InputError> {
     let is_there = || fs::symlink_metadata(path).is_ok();
-    let mut files = Vec::new();
+    let (mut files, mut linked) = (Vec::new(), Vec::new());
     if is_stdin(path) || path.is_file() {
         return Ok(vec![path.to_owned()]);
     } else if path.is_dir() {
-        walk(path, &|_| true, &mut files)?;
+        walk(path, &|_| true, &mut files, &mut linked)?;
     } else if !is_there() && path.to_str().is_some_and(pattern::is_pattern) {
         for found in unfold(path)? {
             match found.is_dir() {
-                true => walk(&found, &|_| true, &mut files)?,
+                true => walk(&found, &|_| true, &mut files, &mut linked)?,
                 false => files.push(found),
             }
         }
     } else {
         return Ok(vec![path.to_owned()]);
+    }
+    if let Some(linked) = linked.first() {
+        return Err(InputError::LinkedFolder { name: shown(linked) });
     }
     if files.is_empty() {
         return Err(InputError::NoRecordings { name: shown(path) });
