@@ -475,6 +475,16 @@ pub enum ProblemSeverity {
 }
 
 impl RunResult {
+    /// Returns the one word as it is shown. What was judged without traffic must not look like a
+    /// pass.
+    pub fn word(&self) -> String {
+        match (self.command, self.verdict) {
+            (Command::Check, verdict) => verdict.word().to_owned(),
+            (Command::Lint, Verdict::Pass) => "lint".to_owned(),
+            (Command::Lint, verdict) => format!("lint: {}", verdict.word()),
+        }
+    }
+
     /// Returns the path of a file from the root of its repository, as far as that is known.
     pub fn path<'r>(&'r self, file: &'r str) -> &'r str {
         self.files.get(file).map_or(file, String::as_str)

@@ -273,7 +273,7 @@ impl Run {
         }
         let summary = if is_lint && verdict == Verdict::Pass {
             summary::lint(&evidence, &findings.list)
-        } else if nothing && !is_lint {
+        } else if nothing && !is_lint && verdict == Verdict::Pass {
             "nothing changed: no packet fares otherwise than before".to_owned()
         } else {
             summary::summary(verdict, &findings.list, &rows, &attack)

@@ -17,6 +17,8 @@ pub struct Sharing {
     pub buckets: usize,
     /// In how many of them what is not attack goes beyond the limit by itself.
     pub below_normal: usize,
+    /// The most that one bucket was offered in one second that is not attack.
+    pub normal_peak: Rate,
     /// The keys that met one router, where its table has no room for so many and the change makes a
     /// difference to what meets it; else none.
     pub overflow: Option<u64>,
@@ -88,6 +90,7 @@ pub fn describe(
         rule: usage.rule,
         buckets: usage.buckets,
         below_normal: usage.below_normal,
+        normal_peak: rate(usage.normal_peak),
         overflow: limit
             .most_keys
             .filter(|room| usage.most_keys > *room && !usage.same)

@@ -513,12 +513,14 @@ pub fn summary(
                         percent(share)
                     )
                 }
-                None => first_line(findings, Level::Error)
-                    .or_else(|| first_line(findings, Level::Warning))
+                None => first_line(findings, |one| one.level == Level::Error)
+                    .or_else(|| {
+                        first_line(findings, |one| one.level == Level::Warning && !one.mild)
+                    })
                     .unwrap_or_else(|| "the rules are bad".to_owned()),
             }
         }
-        Verdict::CannotJudge => first_line(findings, Level::Unknown)
+        Verdict::CannotJudge => first_line(findings, |one| one.level == Level::Unknown)
             .unwrap_or_else(|| "the materials cannot be used".to_owned()),
         Verdict::Pass => {
             let waives_harm =
@@ -578,8 +580,8 @@ pub fn lint(evidence: &Evidence<'_>, findings: &[Finding]) -> String {
     format!("{found} ({rules}; {alone}no traffic was judged)")
 }
 
-fn first_line(findings: &[Finding], level: Level) -> Option<String> {
-    let finding = findings.iter().find(|finding| finding.level == level && !finding.waived)?;
+fn first_line(findings: &[Finding], is_meant: impl Fn(&Finding) -> bool) -> Option<String> {
+    let finding = findings.iter().find(|finding| is_meant(finding) && !finding.waived)?;
     Some(match &finding.rule {
         Some(rule) => format!("{rule}: {}", finding.message),
         None => finding.message.clone(),

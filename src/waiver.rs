@@ -215,12 +215,14 @@ pub fn date(time: Timestamp) -> String {
 //------------ Applying --------------------------------------------------------
 
 /// Waives findings, warns of waivers that are for nothing, and says what became of each.
-/// `looked_at` says whether a finding as a waiver accepts could have been made in this run.
+/// `looked_at` says whether a finding as a waiver accepts could have been made in this run, and
+/// `is_touched` whether the change is about a rule.
 pub fn apply(
     waivers: Vec<Waiver>,
     now: Timestamp,
     findings: &mut Vec<Finding>,
     looked_at: impl Fn(&Waiver) -> bool,
+    is_touched: impl Fn(&str) -> bool,
 ) -> Vec<WaiverUse> {
     let mut waivers = waivers;
     // A comment at a rule that became several is there once.
@@ -255,7 +257,10 @@ pub fn apply(
         };
         all.push(WaiverUse { waiver, state, findings });
     }
-    let warnings: Vec<Finding> = all.iter().filter_map(|one| warning(one, findings)).collect();
+    let warning = |one: &WaiverUse| {
+        Some(Finding { mild: !is_touched(&one.waiver.rule.value), ..warning(one, findings)? })
+    };
+    let warnings: Vec<Finding> = all.iter().filter_map(warning).collect();
     findings.extend(warnings);
     all
 }

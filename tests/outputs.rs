@@ -322,6 +322,15 @@ fn github_shows_nine_and_says_how_many_more_there_are() {
     assert!(text.lines().last().expect("a line").starts_with("blastgate: FAIL: "), "{text}");
 }
 
+/// Returns a result of a run that failed, as if it had passed.
+fn passed(failed: &str) -> String {
+    failed.replacen("\"verdict\": \"fail\"", "\"verdict\": \"pass\"", 1).replacen(
+        "\"exit_code\": 1",
+        "\"exit_code\": 0",
+        1,
+    )
+}
+
 #[test]
 fn what_is_no_whole_result_of_this_version_is_refused_in_words() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -347,6 +356,7 @@ fn what_is_no_whole_result_of_this_version_is_refused_in_words() {
             good.replacen("\"verdict\": \"fail\"", "\"verdict\": \"pass\"", 1),
             "contradict each other",
         ),
+        ("passed", passed(&good), "it says that it passes, and a finding does not"),
         ("deep", "[".repeat(100_000), "no whole JSON"),
         ("twice", format!("{good}{good}"), "no whole JSON: trailing characters"),
     ];

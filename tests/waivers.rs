@@ -64,6 +64,57 @@ fn a_waiver_makes_a_fail_pass_until_its_date_and_every_output_counts_it() {
 }
 
 #[test]
+fn a_waiver_of_a_shared_bucket_names_everybody_who_may_be_in_it() {
+    let rules = "version: 1\nrules:\n  - {id: flood, match: {dst: 203.0.113.0/24, protocol: udp}, \
+                 action: {rate_limit: {rate: 20 Mbps}}, intent: {target: [acme], may_reach: all}}\n";
+    let inventory = "version: 1\ncustomers:\n  - {id: acme, prefixes: [203.0.113.0/28]}\n  \
+                     - {id: bakery, prefixes: [203.0.113.64/27]}\n  \
+                     - {id: hospital, prefixes: [203.0.113.128/27]}\n";
+    let waiver = |names: &str| {
+        format!(
+            "version: 1\nwaivers:\n  - {{guardrail: shared_bucket, rule: flood, customers: \
+             [{names}], reason: r, owner: o, until: 2026-04-01}}\n"
+        )
+    };
+    let all = ["acme", "bakery", "hospital", "(unowned)"];
+    let folder = fixture("shared_bucket", &[("rules.yaml", rules), ("inventory.yaml", inventory)]);
+    let found = |run: &Run| {
+        let findings = run.result["findings"].as_array().expect("findings").clone();
+        findings.into_iter().find(|one| one["guardrail"] == "shared_bucket").expect("it is found")
+    };
+    let run = judge(folder.path(), &[]);
+    let mut named: Vec<String> =
+        serde_json::from_value(found(&run)["customers"].clone()).expect("customers");
+    named.sort_by_key(|name| all.iter().position(|one| one == name));
+    assert_eq!(named, all);
+    for some in 1..=all.len() {
+        let names: Vec<String> = all[..some].iter().map(|name| format!("\"{name}\"")).collect();
+        std::fs::write(folder.path().join("waivers.yaml"), waiver(&names.join(", ")))
+            .expect("a file");
+        let run = judge(folder.path(), BY_FILE);
+        assert_eq!(found(&run)["waived"], some == all.len(), "{:#}", run.result);
+    }
+}
+
+#[test]
+fn a_stale_waiver_fails_no_change_of_other_rules() {
+    let rules = "version: 1\nrules:\n  - {id: x, match: {dst: 192.0.2.1}, action: log}\n";
+    let config = "version: 1\nrules: {paths: [rules.yaml]}\ninventory: [inventory.yaml]\n\
+                  traffic: [{path: traffic.yaml}]\nwaivers: [waivers.yaml]\n";
+    let stale = file("2026-04-01").replace("flood", "gone");
+    let files = [
+        ("waivers.yaml", stale.as_str()),
+        ("rules.yaml", rules),
+        ("before.yaml", rules),
+        ("blastgate.yaml", config),
+    ];
+    let folder = fixture("collateral_loss", &files);
+    let run = check(folder.path(), &["--strict", "--running", "before.yaml"]);
+    let found = (run.code, run.findings());
+    assert_eq!(found, (0, vec![("unused_waiver", "warning")]), "{:#}", run.result);
+}
+
+#[test]
 fn the_clock_decides_to_the_nanosecond_when_a_waiver_ends() {
     let folder = fixture("collateral_loss", &[("waivers.yaml", &file("2026-04-01"))]);
     let at = |now: &str| {
@@ -194,7 +245,7 @@ fn waive_adds_what_the_next_check_takes() {
         (&["--until", "91d"][..], "at most 90 days"),
         (&["--until", "2026-02-01"], "past"),
         (&["--until", "soon"], "write a date"),
-        (&["--until", "30d", "--file", "rules.yaml"], "add by hand"),
+        (&["--until", "30d", "--file", "rules.yaml"], "add this by hand"),
     ] {
         let (code, said) = waive(more);
         assert!(code == Some(2) && said.contains(says), "{more:?}: {said}");

@@ -18,6 +18,8 @@ pub struct Usage {
     pub buckets: usize,
     /// In how many of them what is not attack goes beyond the limit by itself.
     pub below_normal: usize,
+    /// The most that one of them was offered in one second that is not attack.
+    pub normal_peak: u64,
     /// The most keys that met one instance of the scope.
     pub most_keys: u64,
     /// Whether all that meets it walks both sets alike.
@@ -137,6 +139,7 @@ impl Bank<'_> {
                 Some((usage, at)) => {
                     usage.buckets += 1;
                     usage.below_normal += below;
+                    usage.normal_peak = usage.normal_peak.max(peak[1]);
                     usage.most_keys = usage.most_keys.max(*keys);
                     usage.same &= filling.same;
                     usage.is_astray |= is_astray;
@@ -153,6 +156,7 @@ impl Bank<'_> {
                         rule,
                         buckets: 1,
                         below_normal: below,
+                        normal_peak: peak[1],
                         most_keys: 1,
                         same,
                         is_astray,

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
 use super::When;
@@ -43,7 +44,7 @@ pub(super) struct RuleArguments {
     /// Take the candidate rules from the git index, not from the working tree. Only the rules: all
     /// else is read as it lies there. Where no running set is named it is then HEAD, as a pre-commit
     /// hook wants; before the first commit it is empty.
-    #[arg(long, env = "BLASTGATE_STAGED", help_heading = "Materials")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_STAGED", help_heading = "Materials")]
     pub(super) staged: bool,
 
     /// The rule language, when it cannot be told from the file.
@@ -109,7 +110,7 @@ pub(super) struct RuleArguments {
     pub(super) config: Option<PathBuf>,
 
     /// Use no config.
-    #[arg(long, env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
     pub(super) no_config: bool,
 
     /// The clock for expiry and age, as RFC 3339 [default: now].
@@ -117,7 +118,7 @@ pub(super) struct RuleArguments {
     pub(super) now: Option<String>,
 
     /// Warnings about rules that the change touches fail too.
-    #[arg(long, env = "BLASTGATE_STRICT", help_heading = "Judging")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_STRICT", help_heading = "Judging")]
     pub(super) strict: bool,
 
     /// No verdict within this long is CANNOT JUDGE.
@@ -150,7 +151,7 @@ pub(super) struct RuleArguments {
     pub(super) color: When,
 
     /// Print the verdict only.
-    #[arg(short, long, env = "BLASTGATE_QUIET", help_heading = "Output")]
+    #[arg(short, long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_QUIET", help_heading = "Output")]
     pub(super) quiet: bool,
 
     /// Print everything, not one screen.
@@ -202,7 +203,7 @@ pub(super) struct TrafficArguments {
     pub(super) label: Option<String>,
 
     /// Look through GRE, IP-in-IP, VXLAN and Geneve at the inner packet.
-    #[arg(long, env = "BLASTGATE_INNER", help_heading = "Traffic")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_INNER", help_heading = "Traffic")]
     pub(super) inner: bool,
 
     /// The time zone of local times in recordings that do not say it: a name, `+02:00`, or `UTC`.

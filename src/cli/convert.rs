@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use super::arguments::RuleArguments;
 use super::{When, here, is_terminal, plan, style};
@@ -53,7 +54,7 @@ pub(super) struct ConvertArguments {
     config: Option<PathBuf>,
 
     /// Use no config.
-    #[arg(long, env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
     no_config: bool,
 
     /// Colour of what is wrong.

@@ -56,6 +56,7 @@ impl Outputs {
         let mut targets = Vec::new();
         for one in wanted {
             let (name, path) = match one.split_once('=') {
+                Some((name, "-")) => (name, None),
                 Some((name, path)) => (name, Some(path)),
                 None => (one.as_str(), None),
             };

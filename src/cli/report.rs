@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
 use super::outputs::{Outputs, load};
@@ -33,7 +34,7 @@ pub(super) struct ReportArguments {
     color: When,
 
     /// Print the verdict only.
-    #[arg(short, long, env = "BLASTGATE_QUIET")]
+    #[arg(short, long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_QUIET")]
     quiet: bool,
 
     /// Print everything, not one screen.

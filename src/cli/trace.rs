@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
 use super::arguments::{RuleArguments, TrafficArguments};
@@ -82,7 +83,7 @@ pub(super) struct TraceArguments {
     config: Option<PathBuf>,
 
     /// Use no config.
-    #[arg(long, env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_NO_CONFIG", help_heading = "Materials")]
     no_config: bool,
 
     /// The form of the traffic, when it cannot be told from the file.
@@ -102,7 +103,7 @@ pub(super) struct TraceArguments {
     sampling: Option<Sampling>,
 
     /// Look through GRE, IP-in-IP, VXLAN and Geneve at the inner packet.
-    #[arg(long, env = "BLASTGATE_INNER", help_heading = "Traffic")]
+    #[arg(long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_INNER", help_heading = "Traffic")]
     inner: bool,
 
     /// The time zone of local times in recordings that do not say it: a name, `+02:00`, or `UTC`.
@@ -135,7 +136,7 @@ pub(super) struct TraceArguments {
     color: When,
 
     /// Print what becomes of the packet, and not the rules on its way.
-    #[arg(short, long, env = "BLASTGATE_QUIET", help_heading = "Output")]
+    #[arg(short, long, value_parser = BoolishValueParser::new(), env = "BLASTGATE_QUIET", help_heading = "Output")]
     quiet: bool,
 
     /// Print every rule on the way, also of long rule sets.

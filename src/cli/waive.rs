@@ -72,14 +72,15 @@ pub(super) fn run(arguments: &WaiveArguments) -> Result<u8> {
     let entry = entry(arguments, until);
     let before = match path.is_file() {
         true => input::text(&path).map_err(|error| anyhow!("{error}"))?,
-        false => "version: 1\nwaivers:\n".to_owned(),
+        false => String::new(),
     };
     let after = add(&before, &entry, now).with_context(|| {
-        format!("cannot add to {}; add by hand:\n{}", path.display(), entry.trim_end())
+        let entry = in_flow(&entry);
+        format!("cannot add to {}; add this by hand: `- {entry}`", path.display())
     })?;
     let output = Output::open(&path).with_context(|| format!("cannot write {}", path.display()))?;
     output.finish(after.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    let mut said = format!("added to {}:\n{entry}", path.display());
+    let mut said = format!("added to {}:\n{}", path.display(), in_block(&entry, "  "));
     if !is_listed {
         let name = path.display();
         said.push_str(&format!(
@@ -125,70 +126,106 @@ fn file(named: Option<&Path>) -> Result<(PathBuf, bool)> {
     }
 }
 
-/// Writes a waiver as an entry of the list.
-fn entry(arguments: &WaiveArguments, until: Timestamp) -> String {
-    let quoted = |text: &str| match words::is_id(text) {
-        true => text.to_owned(),
-        // JSON strings are YAML strings.
-        false => serde_json::Value::from(text).to_string(),
+/// A waiver as it is written: its keys and their values in YAML.
+type Entry = Vec<(&'static str, String)>;
+
+fn entry(arguments: &WaiveArguments, until: Timestamp) -> Entry {
+    // JSON strings are YAML strings. A plain word may be something else to YAML.
+    let quoted = |text: &str| {
+        let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&text);
+        match words::is_id(text) && is_word {
+            true => text.to_owned(),
+            false => serde_json::Value::from(text).to_string(),
+        }
     };
-    let mut text = format!(
-        "  - guardrail: {}\n    rule: {}\n",
-        quoted(&arguments.guardrail),
-        quoted(&arguments.rule)
-    );
+    let mut entry =
+        vec![("guardrail", quoted(&arguments.guardrail)), ("rule", quoted(&arguments.rule))];
     if !arguments.customer.is_empty() {
         let all: Vec<String> = arguments.customer.iter().map(|one| quoted(one)).collect();
-        text.push_str(&format!("    customers: [{}]\n", all.join(", ")));
+        entry.push(("customers", format!("[{}]", all.join(", "))));
     }
-    text.push_str(&format!("    reason: {}\n", quoted(&arguments.reason)));
-    text.push_str(&format!("    owner: {}\n    until: {until}\n", quoted(&arguments.owner)));
-    text
+    entry.push(("reason", quoted(&arguments.reason)));
+    entry.push(("owner", quoted(&arguments.owner)));
+    entry.push(("until", until.to_string()));
+    entry
 }
 
-/// Adds an entry to the end of a file, and makes sure that the file then says what it said before
-/// and this besides.
-fn add(before: &str, entry: &str, now: Timestamp) -> Result<String> {
+/// Writes an entry on one line.
+fn in_flow(entry: &Entry) -> String {
+    let all: Vec<String> = entry.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    format!("{{{}}}", all.join(", "))
+}
+
+/// Writes an entry on lines of its own.
+fn in_block(entry: &Entry, indent: &str) -> String {
+    let lines = entry.iter().enumerate().map(|(at, (key, value))| {
+        let sign = if at == 0 { "- " } else { "  " };
+        format!("{indent}{sign}{key}: {value}\n")
+    });
+    lines.collect()
+}
+
+/// Adds an entry to a file, in the way in which its list is written, and makes sure that the file
+/// then says what it said before and this besides.
+fn add(before: &str, entry: &Entry, now: Timestamp) -> Result<String> {
     let parse = |text: &str| {
         let source: SourceId = Sources::new().add("waivers", text);
         let (waivers, problems) = waiver::parse(source, text);
         let first = problems.first().map(|problem| problem.message.clone());
         (waivers, first)
     };
-    let is_new = before.trim_end().ends_with("waivers:");
+    let is_new = before.trim().is_empty() || before.trim_end().ends_with("waivers:");
     let (old, problem) = if is_new { (Vec::new(), None) } else { parse(before) };
     if let Some(problem) = problem {
         bail!("{problem}");
     }
-    let start = before.trim_end();
-    let start = start
-        .strip_suffix("waivers: []")
-        .map_or(start.to_owned(), |head| format!("{head}waivers:"));
-    let after = format!("{start}\n{entry}");
-    let (new, problem) = parse(&after);
     let says = |one: &Waiver| {
         let plain = |text: &Spanned<String>| text.value.clone();
         let customers: Vec<String> = one.customers.iter().map(plain).collect();
         (plain(&one.guardrail), plain(&one.rule), customers, one.reason.clone(), one.owner.clone())
     };
-    let same =
-        new.len() == old.len() + 1 && old.iter().map(says).eq(new.iter().map(says).take(old.len()));
-    if let Some(problem) = problem {
-        bail!("{problem}");
-    }
-    if !same {
-        bail!("its list does not end where the file ends");
-    }
-    let last = new
-        .last()
-        .map_or_else(Vec::new, |last| waiver::examine(std::slice::from_ref(last), now, None));
-    match last.first() {
-        Some(problem) => {
-            let help = problem.help.as_deref().unwrap_or_default();
-            bail!("{}; {help}", problem.message)
+    let mut failed = None;
+    for after in ways(before, entry) {
+        let (new, problem) = parse(&after);
+        if let Some(problem) = problem {
+            failed = failed.or(Some(problem));
+            continue;
         }
-        None => Ok(after),
+        if !old.iter().map(says).eq(new.iter().map(says).take(old.len())) {
+            continue;
+        }
+        if let (Some(last), true) = (new.last(), new.len() == old.len() + 1) {
+            let problems = waiver::examine(std::slice::from_ref(last), now, None);
+            if let Some(problem) = problems.first() {
+                bail!("{}; {}", problem.message, problem.help.as_deref().unwrap_or_default());
+            }
+            return Ok(after);
+        }
     }
+    bail!("{}", failed.as_deref().unwrap_or("its list does not end where the file ends"))
+}
+
+/// Returns how a file may look with one entry more: its list indented or not, or in brackets.
+fn ways(before: &str, entry: &Entry) -> Vec<String> {
+    let start = before.trim_end();
+    if start.is_empty() {
+        return vec![format!("version: 1\nwaivers:\n{}", in_block(entry, "  "))];
+    }
+    if let Some(head) = start.strip_suffix("waivers: []") {
+        return ways(&format!("{head}waivers:"), entry);
+    }
+    let is_dos = before.contains("\r\n");
+    let block = |indent: &str| {
+        let text = format!("{start}\n{}", in_block(entry, indent));
+        if is_dos { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
+    };
+    let mut ways = vec![block("  "), block(""), block("    ")];
+    if let Some(list) = start.strip_suffix(']') {
+        let list = list.trim_end().trim_end_matches(',');
+        ways.push(format!("{list}, {}]\n", in_flow(entry)));
+    }
+    ways
 }
 
 #[cfg(test)]
@@ -197,27 +234,45 @@ mod tests {
 
     #[test]
     fn a_file_says_what_it_said_before_and_one_waiver_more() {
-        let entry =
-            "  - {guardrail: shared_bucket, rule: x, reason: r, owner: o, until: 1970-01-02}\n";
-        let now = Timestamp(0);
-        let mut text = "version: 1\nwaivers:\n".to_owned();
-        for number in 1..4 {
-            text = add(&text, entry, now).expect("it can be added");
-            let source = Sources::new().add("w", text.as_str());
-            let (waivers, problems) = waiver::parse(source, &text);
-            assert_eq!((waivers.len(), problems.len()), (number, 0), "{text}");
+        let entry: Entry = [
+            ("guardrail", "shared_bucket"),
+            ("rule", "x"),
+            ("reason", "\"null\""),
+            ("owner", "o"),
+            ("until", "1970-01-02"),
+        ]
+        .map(|(key, value)| (key, value.to_owned()))
+        .to_vec();
+        let (now, flow) = (Timestamp(0), in_flow(&entry));
+        let block = |indent: &str| format!("version: 1\nwaivers:\n{}", in_block(&entry, indent));
+        for before in [
+            "".to_owned(),
+            "version: 1\nwaivers:\n".to_owned(),
+            "version: 1\nwaivers: []\n".to_owned(),
+            format!("version: 1\nwaivers: [{flow}]\n"),
+            format!("version: 1\nwaivers: [\n  {flow},\n]\n"),
+            format!("version: 1\r\nwaivers:\r\n  - {flow}\r\n"),
+            block(""),
+            block("  "),
+            block("    "),
+        ] {
+            let count = before.matches("guardrail").count();
+            let mut text = before.clone();
+            for number in 1..4 {
+                text = add(&text, &entry, now).unwrap_or_else(|no| panic!("{before:?}: {no}"));
+                let source = Sources::new().add("w", text.as_str());
+                let (waivers, problems) = waiver::parse(source, &text);
+                assert_eq!((waivers.len(), problems.len()), (count + number, 0), "{text}");
+            }
+            let is_dos = before.contains("\r\n");
+            assert_eq!(text.matches("\r\n").count() == text.matches('\n').count(), is_dos);
         }
-        assert_eq!(
-            add("version: 1\nwaivers: []\n", entry, now).ok(),
-            add("version: 1\nwaivers:\n", entry, now).ok()
-        );
         for other in [
             "waivers: [{guardrail: a}]\nversion: 1\n",
             "version: 1\n",
-            "",
             "version: 1\nwaivers:\n  - x: y\n",
         ] {
-            assert!(add(other, entry, now).is_err(), "{other}");
+            assert!(add(other, &entry, now).is_err(), "{other}");
         }
     }
 }

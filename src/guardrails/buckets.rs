@@ -1,5 +1,7 @@
 //! Who can meet in one bucket: shared by the guardrails about limits.
 
+use std::collections::BTreeSet;
+
 use super::{Evidence, Needs};
 use crate::attribution::Party;
 use crate::inventory::customers::{EndId, Owner};
@@ -7,9 +9,8 @@ use crate::judge::Judge;
 use crate::model::prefix::host_mask;
 use crate::model::{AddressRange, AddressSet, KeyPart, Match, RateLimit};
 
-/// Returns the names of two or more owners who can meet in one bucket of the limit of a rule, or of
-/// several rules that use the same, if not all of them are the rule's target; the first such bucket
-/// in the order of addresses.
+/// Returns the names of all owners who can meet others in one bucket of the limit of a rule, or of
+/// several rules that use the same, of the buckets whose owners are not all the rule's target.
 pub(super) fn shared_owners(
     evidence: &Evidence<'_>,
     users: &[&Match],
@@ -60,8 +61,8 @@ fn owned(evidence: &Evidence<'_>, set: &AddressSet) -> bool {
         .any(|(_, end)| customers.end(end).owner != Owner::Nobody)
 }
 
-/// Walks the pieces of a set in order and returns the owners of the first bucket that several
-/// share. `cut` is the prefix length of the key by family; none is one bucket for all.
+/// Walks the pieces of a set in order and returns the owners of the buckets that several share.
+/// `cut` is the prefix length of the key by family; none is one bucket for all.
 fn meeting(
     evidence: &Evidence<'_>,
     set: &AddressSet,
@@ -69,7 +70,11 @@ fn meeting(
     judge: &Judge,
 ) -> Option<Vec<String>> {
     let customers = evidence.attribution.customers;
-    let mut open: Option<(AddressRange, Vec<EndId>)> = None;
+    let mut found: BTreeSet<Party> = BTreeSet::new();
+    let mut open: Option<(AddressRange, BTreeSet<EndId>)> = None;
+    let mut close = |open: &Option<(AddressRange, BTreeSet<EndId>)>| {
+        found.extend(open.iter().flat_map(|(_, ends)| too_many(evidence, ends, judge)));
+    };
     for range in set.iter() {
         for (piece, end) in customers.segments(range) {
             let bucket = |address: u128| match cut {
@@ -87,40 +92,47 @@ fn meeting(
             let (first, last) = (bucket(piece.first), bucket(piece.last));
             let same = |known: &AddressRange| cut.is_none() || *known == first;
             match &mut open {
-                Some((known, ends)) if same(known) => ends.push(end),
-                _ => open = Some((first, vec![end])),
-            }
-            if let Some((_, ends)) = &open
-                && let Some(owners) = too_many(evidence, ends, judge)
-            {
-                return Some(owners);
+                Some((known, ends)) if same(known) => {
+                    ends.insert(end);
+                }
+                _ => {
+                    close(&open);
+                    open = Some((first, BTreeSet::from([end])));
+                }
             }
             if cut.is_some() && last != first {
-                open = Some((last, vec![end]));
+                close(&open);
+                open = Some((last, BTreeSet::from([end])));
             }
         }
     }
-    None
+    close(&open);
+    let inventory = evidence.inventory();
+    let names = || found.iter().map(|owner| owner.name(inventory)).collect();
+    (!found.is_empty()).then(names)
 }
 
-/// Returns the owners of these ends if there are several and not all are the target.
-fn too_many(evidence: &Evidence<'_>, ends: &[EndId], judge: &Judge) -> Option<Vec<String>> {
+/// Returns the owners of these ends if there are several and not all are the target; else none.
+fn too_many(evidence: &Evidence<'_>, ends: &BTreeSet<EndId>, judge: &Judge) -> BTreeSet<Party> {
     let inventory = evidence.inventory();
     let customers = evidence.attribution.customers;
-    let mut owners: Vec<Party> = ends
-        .iter()
-        .flat_map(|end| match customers.end(*end).owner {
-            Owner::Nobody => vec![Party::Unowned],
-            Owner::Customer(id) => vec![Party::Customer(id)],
+    if ends.iter().all(|end| judge.target.has_end(customers.end(*end), inventory)) {
+        return BTreeSet::new();
+    }
+    let mut owners = BTreeSet::new();
+    for end in ends {
+        match customers.end(*end).owner {
+            Owner::Nobody => {
+                owners.insert(Party::Unowned);
+            }
+            Owner::Customer(id) => {
+                owners.insert(Party::Customer(id));
+            }
             Owner::Shared(id) => {
                 let sharers = &inventory.shared[id.0 as usize].customers;
-                sharers.iter().map(|customer| Party::Customer(*customer)).collect()
+                owners.extend(sharers.iter().map(|customer| Party::Customer(*customer)));
             }
-        })
-        .collect();
-    owners.sort_unstable();
-    owners.dedup();
-    let all_meant = ends.iter().all(|end| judge.target.has_end(customers.end(*end), inventory));
-    (owners.len() > 1 && !all_meant)
-        .then(|| owners.into_iter().map(|owner| owner.name(inventory)).collect())
+        }
+    }
+    if owners.len() > 1 { owners } else { BTreeSet::new() }
 }

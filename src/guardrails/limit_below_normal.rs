@@ -25,10 +25,10 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         let message = format!(
-            "legitimate traffic alone goes beyond {} in {} (peak {} in the fullest)",
+            "legitimate traffic alone goes beyond {} in {} (its peak in one: {})",
             limit.rate,
             count(sharing.below_normal, "bucket"),
-            sharing.legitimate_peak,
+            sharing.normal_peak,
         );
         findings.push(Finding {
             mild: true,

@@ -38,7 +38,7 @@ fn write(result: &RunResult, _: Style, out: &mut dyn io::Write) -> io::Result<()
         writeln!(out, "::{} title=blastgate::{}", word(worst), data(&text))?;
     }
     // A line for the log: as it does not begin with `::`, nothing of it is decoded.
-    writeln!(out, "blastgate: {}: {}", result.verdict.word(), plain(&result.summary, 500))
+    writeln!(out, "blastgate: {}: {}", result.word(), plain(&result.summary, 500))
 }
 
 fn command(entry: &Entry<'_>, result: &RunResult) -> String {

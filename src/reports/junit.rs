@@ -53,7 +53,7 @@ fn verdict(result: &RunResult) -> TestCase {
     };
     let mut case = TestCase::new("verdict", status);
     case.set_classname(format!("blastgate.{}", result.command.word()));
-    case.set_system_out(format!("{}: {summary}", result.verdict.word()));
+    case.set_system_out(format!("{}: {summary}", result.word()));
     case
 }
 

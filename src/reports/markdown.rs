@@ -30,7 +30,7 @@ const RESERVE: usize = 8_000;
 fn write(result: &RunResult, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let mut page = Page { text: String::new(), length: 0 };
     page.add(&format!("<!-- blastgate:{} -->\n", result.command.word()));
-    page.add(&format!("### blastgate: {}\n\n", result.verdict.word()));
+    page.add(&format!("### blastgate: {}\n\n", result.word()));
     page.add(&format!("{}\n\n", code(&plain(&result.summary, MESSAGE))));
     page.add(&compared(result));
     page.customers(result);

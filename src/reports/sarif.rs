@@ -224,7 +224,7 @@ fn write(result: &RunResult, _: Style, out: &mut dyn io::Write) -> io::Result<()
             invocations: [Invocation {
                 execution_successful: result.verdict != Verdict::CannotJudge,
                 exit_code: result.exit_code,
-                exit_code_description: format!("{}: {summary}", result.verdict.word()),
+                exit_code_description: format!("{}: {summary}", result.word()),
                 tool_execution_notifications: notifications,
             }],
             column_kind: "unicodeCodePoints",

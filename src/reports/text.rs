@@ -11,8 +11,8 @@ use super::limits::limit_words;
 use super::{Form, Style, clean, throughput};
 use crate::finding::{Level, count};
 use crate::model::units::{grouped, percent};
+use crate::report::Verdict;
 use crate::report::WaiverState;
-use crate::report::{Command, Verdict};
 use crate::result::{Attack, Coverage, Covered, Customer, Finding, Limit, RunResult};
 
 pub(super) const FORM: Form =
@@ -524,13 +524,7 @@ impl Screen {
             Verdict::Fail => "1;31",
             Verdict::CannotJudge => "1;35",
         };
-        let word = report.verdict.word();
-        // What was judged without traffic must not look like a pass.
-        let word = match (report.command, report.verdict) {
-            (Command::Check, _) => word.to_owned(),
-            (Command::Lint, Verdict::Pass) => "lint".to_owned(),
-            (Command::Lint, _) => format!("lint: {word}"),
-        };
+        let word = report.word();
         let start = self.lines.len();
         self.wrap(&format!("{word}: "), "  ", &report.summary, 2);
         if let Some(line) = self.lines.get_mut(start)

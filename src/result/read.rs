@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{RunResult, SCHEMA};
+use super::{Finding, ProblemSeverity, RunResult, SCHEMA};
+use crate::finding::Level;
+use crate::report::Verdict;
 
 /// Why a text is no result.
 #[derive(Debug, Error)]
@@ -28,6 +30,9 @@ pub enum ReadError {
     /// Its parts contradict each other.
     #[error("its verdict and its exit code {0} contradict each other; it was edited or damaged")]
     Contradiction(u8),
+    /// It passes, and says why it does not.
+    #[error("it says that it passes, and {0}; it was edited or damaged")]
+    NoPass(&'static str),
 }
 
 /// Reads a saved result. Keys that are not known are passed over: later programs may write more.
@@ -50,5 +55,25 @@ pub fn read(text: &str) -> Result<RunResult, ReadError> {
     if result.exit_code != result.verdict.exit_code() {
         return Err(ReadError::Contradiction(result.exit_code));
     }
-    Ok(result)
+    match why_no_pass(&result).filter(|_| result.verdict == Verdict::Pass) {
+        Some(why) => Err(ReadError::NoPass(why)),
+        None => Ok(result),
+    }
+}
+
+/// Returns what of a result contradicts a pass.
+fn why_no_pass(result: &RunResult) -> Option<&'static str> {
+    let counts = |finding: &&Finding| finding.fails || finding.severity == Level::Unknown;
+    let (waived, open): (Vec<&Finding>, Vec<&Finding>) =
+        result.findings.iter().partition(|finding| finding.waived);
+    let mut errors = open.iter().filter(|finding| finding.severity == Level::Error);
+    if open.iter().any(counts) || errors.next().is_some() {
+        return Some("a finding does not");
+    }
+    if result.problems.iter().any(|problem| problem.severity == ProblemSeverity::Error) {
+        return Some("its materials could not be used");
+    }
+    let waivers: usize = result.waivers.iter().map(|waiver| waiver.findings).sum();
+    (waived.len() != result.waived_findings || waived.len() > waivers)
+        .then_some("no waiver accepts what is waived")
 }

@@ -48,6 +48,11 @@ impl Run {
                 None => self.plan.is_whole || number(evidence.running, id).is_some(),
             }
         };
-        apply(waivers, self.plan.standards.now, findings, looked_at)
+        let is_touched = |id: &str| {
+            let of_candidate = number(evidence.candidate, id);
+            of_candidate.is_some_and(|rule| evidence.change.concerns(rule))
+                || of_candidate.is_none() && number(evidence.running, id).is_some()
+        };
+        apply(waivers, self.plan.standards.now, findings, looked_at, is_touched)
     }
 }

@@ -44,7 +44,7 @@ fn waivers(lines: &[(&str, &str, &str, i64)]) -> Vec<Waiver> {
 /// Applies waivers to one finding, and returns it with the warnings about waivers.
 fn one(waivers: Vec<Waiver>, finding: Finding) -> (Finding, Vec<String>) {
     let mut findings = vec![finding];
-    apply(waivers, DAY, &mut findings, |_| true);
+    apply(waivers, DAY, &mut findings, |_| true, |_| true);
     let warnings = findings.split_off(1).into_iter().map(|one| one.message).collect();
     (findings.remove(0), warnings)
 }
@@ -84,7 +84,7 @@ fn what_expired_comes_back_and_says_so() {
     assert!(!found.waived && warnings.is_empty());
     assert_eq!(found.message, format!("m; its waiver expired on {}", date(DAY)));
     let mut findings = Vec::new();
-    let uses = apply(expired(), DAY, &mut findings, |_| true);
+    let uses = apply(expired(), DAY, &mut findings, |_| true, |_| true);
     assert_eq!(uses[0].state, WaiverState::Expired);
     assert!(findings[0].message.contains("expired on"), "{findings:?}");
 }
@@ -93,7 +93,7 @@ fn what_expired_comes_back_and_says_so() {
 fn what_was_not_looked_at_is_not_called_unused() {
     let mut findings = Vec::new();
     let all = waivers(&[("shared_bucket", "x", "", 1), ("shared_bucket", "y", "", 1)]);
-    let uses = apply(all, DAY, &mut findings, |waiver| waiver.rule.value == "x");
+    let uses = apply(all, DAY, &mut findings, |waiver| waiver.rule.value == "x", |_| false);
     let states: Vec<WaiverState> = uses.iter().map(|one| one.state).collect();
     assert_eq!(states, [WaiverState::Unused, WaiverState::Idle]);
     assert_eq!(findings.len(), 1);

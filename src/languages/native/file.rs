@@ -38,8 +38,9 @@ pub(super) fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
         under(node.0, help, &mut decoder, |decoder| sets.define(node.1, decoder));
     }
     let mut rules = rules(&documents, &sets, &mut decoder);
-    for id in files {
-        let problems = waivers::give(*id, &sources.get(*id).text, &mut rules);
+    for root in &roots {
+        let text = &sources.get(root.location.source).text;
+        let problems = waivers::give(root, text, &mut rules);
         decoder.problems.extend(problems);
     }
     let default = default(&documents, &sets, &mut decoder);

@@ -3,11 +3,13 @@
 //! They are read from the text, as YAML drops comments. Of all that remarks may say only waivers
 //! are read here: everything else has a key of its own.
 
-use crate::model::{Diagnostic, Location, Rule, SourceId, Span};
+use crate::model::{Diagnostic, Location, Rule, Span};
 use crate::remark;
+use crate::yaml::{Node, Value};
 
 /// Gives the rules of a file the waivers above them, and reports what stands above none.
-pub(super) fn give(source: SourceId, text: &str, rules: &mut [Rule]) -> Vec<Diagnostic> {
+pub(super) fn give(root: &Node, text: &str, rules: &mut [Rule]) -> Vec<Diagnostic> {
+    let source = root.location.source;
     let mut problems = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -20,6 +22,19 @@ pub(super) fn give(source: SourceId, text: &str, rules: &mut [Rule]) -> Vec<Diag
         }
         let begin = start + indent + 1;
         let location = Location { source, span: Span::new(begin, begin + comment.len()) };
+        // A line of a long text looks like a comment, and is none.
+        let plain = comment.split(['"', '\'', '\\']).next().unwrap_or(comment);
+        if is_within_a_text(root, plain) {
+            problems.push(
+                Diagnostic::error(
+                    location,
+                    "this is written in a text too, where it waives nothing",
+                )
+                .label("text, or comment?")
+                .help("take it out of the text, such as a `description`"),
+            );
+            continue;
+        }
         let waivers = match remark::read(comment, location) {
             Ok(Some(remark)) => remark,
             Ok(None) => continue,
@@ -44,6 +59,18 @@ pub(super) fn give(source: SourceId, text: &str, rules: &mut [Rule]) -> Vec<Diag
         }
     }
     problems
+}
+
+/// Returns whether a scalar holds these words.
+fn is_within_a_text(node: &Node, words: &str) -> bool {
+    match &node.value {
+        Value::Null => false,
+        Value::Scalar { text, .. } => text.contains(words),
+        Value::List(items) => items.iter().any(|item| is_within_a_text(item, words)),
+        Value::Map(entries) => entries
+            .iter()
+            .any(|(key, value)| is_within_a_text(key, words) || is_within_a_text(value, words)),
+    }
 }
 
 /// Returns whether a comment is a waiver, or was meant to be one.
@@ -75,6 +102,17 @@ mod tests {
 
     const WAIVER: &str =
         "# blastgate: waive guardrail=shared_bucket until=2026-04-01 owner=netops reason=\"a b\"";
+
+    #[test]
+    fn a_line_of_a_text_waives_nothing() {
+        let rule = "  - {id: b, match: {dst: 203.0.113.0/24}, action: drop}\n";
+        let escaped = format!("{}\"", WAIVER.replace('"', "\\\""));
+        for (open, line) in [("|", WAIVER), ("\"why", &escaped)] {
+            let first = "  - id: a\n    match: {protocol: udp}\n    action: log\n    description: ";
+            let text = format!("version: 1\nrules:\n{first}{open}\n      {line}\n{rule}");
+            one_problem(&text, &line[1..], "written in a text");
+        }
+    }
 
     #[test]
     fn a_comment_above_an_id_waives_for_that_rule_alone() {
