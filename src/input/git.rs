@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{in_order, into_text, is_hidden, is_rule_file, shown};
+use super::folders::{in_order, is_beside, is_hidden, is_rule_file};
+use super::{into_text, shown};
 use command::{ask, blobs, line, run};
 pub use error::GitError;
 use paths::{Place, path_of};
@@ -465,7 +466,7 @@ fn pick(
     extensions: &[&str],
 ) -> Result<(), GitError> {
     // A link may lead to a folder of rules, as a submodule does.
-    let is_link = entry.mode == LINK && !super::is_beside(&path_of(&entry.path));
+    let is_link = entry.mode == LINK && !is_beside(&path_of(&entry.path));
     let is_other = (is_link || entry.mode == SUBMODULE) && !is_left_out(&entry.path);
     if is_other || is_listed(&entry.path, extensions) {
         refuse(entry, &name)?;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{InputError, in_order, is_stdin, pattern, shown, walk};
+use super::folders::{in_order, walk};
+use super::{InputError, is_stdin, pattern, shown};
 
 /// Returns the recordings that a path stands for: a file as it is; a folder with all files in it and
 /// below; a pattern (`*`, `?`, `[…]`) of which there is no file with all that it matches. Hidden ones
