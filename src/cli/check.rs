@@ -17,5 +17,5 @@ pub(super) struct CheckArguments {
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<u8> {
     let CheckArguments { rules, traffic } = arguments;
-    judge_by_traffic(Judged { rules, traffic, prepare: |_| Ok(()) })
+    judge_by_traffic(Judged { rules, traffic, prepare: |_| Ok(()), begin: |_| {} })
 }

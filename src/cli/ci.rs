@@ -43,17 +43,23 @@ Exit codes: 0 PASS, 1 FAIL, 2 usage or config, 3 CANNOT JUDGE.";
 
 pub(super) fn run(arguments: &CiArguments) -> Result<u8> {
     let CiArguments { rules, traffic } = arguments;
-    judge_by_traffic(Judged { rules, traffic, prepare })
+    judge_by_traffic(Judged { rules, traffic, prepare, begin })
 }
 
-/// Makes the plan strict, and finds what it compares with where nothing says so.
+/// Makes the plan strict.
 fn prepare(plan: &mut Plan) -> Result<()> {
     plan.strict = true;
-    if plan.running != Running::Nothing {
-        return Ok(());
-    }
-    if plan.rules.iter().any(|path| path.as_os_str() == "-") {
+    let is_stdin = plan.rules.iter().any(|path| path.as_os_str() == "-");
+    if plan.running == Running::Nothing && is_stdin {
         bail!("rules from standard input are in no git repository; name files or folders");
+    }
+    Ok(())
+}
+
+/// Finds what the plan compares with where nothing says so.
+fn begin(plan: &mut Plan) {
+    if plan.running != Running::Nothing {
+        return;
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let event = variable("GITHUB_EVENT_PATH").and_then(|path| input::text(Path::new(&path)).ok());
@@ -101,7 +107,6 @@ fn prepare(plan: &mut Plan) -> Result<()> {
             });
         }
     }
-    Ok(())
 }
 
 /// A CI system: what it is called, and what makes it check out the whole history.
