@@ -150,3 +150,65 @@ fn an_escaped_star_is_part_of_a_name() {
     let run = judge_by("rules.nft", Some(&nft("", "")), &nft("", &rule("eth*")), way);
     assert_eq!(run.verdict(), "pass", "{}", run.result);
 }
+
+#[test]
+fn whether_fragments_are_put_together_is_a_change() {
+    let nft = |priority: &str, first: &str| {
+        format!(
+            "table inet f {{\n chain c {{\n  type filter hook prerouting priority {priority}; policy \
+             drop;\n {first} udp sport 53 accept\n  tcp dport {{ 80, 443 }} accept\n }}\n chain d \
+             {{\n  type filter hook forward priority 0;\n  ct state invalid counter\n }}\n}}\n"
+        )
+    };
+    let tracked = nft("-300", "");
+    for untracked in [nft("-500", ""), tracked.replace("ct state invalid counter", "counter")] {
+        for (before, after) in [(&tracked, &untracked), (&untracked, &tracked)] {
+            let run = judge_by("rules.nft", Some(before), after, &[]);
+            assert_ne!(run.verdict(), "pass", "{before}{after}{}", run.result);
+        }
+    }
+    let iptables = |first: &str| {
+        format!(
+            "*filter\n:FORWARD DROP [0:0]\n{first}-A FORWARD -p udp -m udp --sport 53 -j ACCEPT\n\
+             -A FORWARD -p tcp -m tcp --dport 443 -j ACCEPT\nCOMMIT\n"
+        )
+    };
+    let invalid = "-A FORWARD -m conntrack --ctstate INVALID -j DROP\n";
+    for language in ["iptables-nft", "iptables-legacy"] {
+        let more = ["--language", language];
+        let run = judge_by("rules.v4", Some(&iptables(invalid)), &iptables(""), &more);
+        assert_ne!(run.verdict(), "pass", "{}", run.result);
+    }
+}
+
+#[test]
+fn a_change_to_frames_that_are_not_ip_is_never_judged() {
+    let device = |policy: &str, rules: &str| {
+        format!(
+            "table netdev f {{\n chain c {{\n  type filter hook ingress device eth0 priority 0; \
+             policy {policy};\n{rules} }}\n}}\n"
+        )
+    };
+    let listed = |protocols: &str| device("drop", &format!("  meta protocol {protocols} accept\n"));
+    for (before, after) in [
+        (listed("{ ip, ip6, arp }"), listed("{ ip, ip6 }")),
+        (listed("{ ip, arp }"), listed("{ arp }")),
+        (device("accept", ""), device("accept", "  meta protocol arp drop\n")),
+        (device("accept", ""), device("accept", "  meta mark 7 drop\n")),
+        (
+            device("accept", "  meta protocol vmap { arp : accept }\n"),
+            device("accept", "  meta protocol vmap { arp : drop }\n"),
+        ),
+    ] {
+        let run = judge_by("rules.nft", Some(&before), &after, &["--path", "ingress"]);
+        assert_ne!(run.verdict(), "pass", "{before}{after}{}", run.result);
+    }
+    // What is for IP alone is judged.
+    let run = judge_by(
+        "rules.nft",
+        Some(&device("accept", "")),
+        &device("accept", "  ip saddr 192.0.2.1 ip daddr 192.0.2.2 drop\n"),
+        &["--path", "ingress"],
+    );
+    assert_ne!(run.verdict(), "cannot_judge", "{}", run.result);
+}

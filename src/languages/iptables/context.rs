@@ -200,7 +200,9 @@ impl Context<'_> {
         if !reads_bytes && !self.reassembles() {
             return holds;
         }
-        let unknown = |text: &String| not_recorded(format!("{text} of a later fragment"));
+        // What the bytes of a part look like says nothing of what the whole packet does.
+        let whole = if self.reassembles() { " in the whole packet" } else { "" };
+        let unknown = |text: &String| not_recorded(format!("{text}{whole} of a later fragment"));
         let unknown = match texts {
             [text] => unknown(text),
             texts => Term::AnyOf(texts.iter().map(|text| all([unknown(text)], location)).collect()),

@@ -65,7 +65,7 @@ impl Matcher<'_> {
         if turned {
             let mut terms = self.present(&read);
             if transport {
-                branches.push(later_fragment(&text));
+                branches.push(later_fragment(&text, self.view.reassembled));
             }
             if !branches.is_empty() {
                 let all = branches.into_iter().map(|one| all_of(one, self.location)).collect();
@@ -77,7 +77,7 @@ impl Matcher<'_> {
             return Ok(branches.pop());
         }
         if transport {
-            branches.push(later_fragment(&text));
+            branches.push(later_fragment(&text, self.view.reassembled));
         }
         let all = branches.into_iter().map(|one| all_of(one, self.location)).collect();
         Ok(Some(vec![Term::AnyOf(all)]))

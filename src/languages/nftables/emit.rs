@@ -9,6 +9,7 @@ use super::facts::hash;
 use super::lower::{Lowered, Lowering, Making, Twin};
 use super::matches::shortened;
 use super::terms::{MOST_APART, all_of, is_transport, later_fragment, later_fragments};
+use super::view::Reassembled;
 use crate::chains::{ChainRule, Verdict};
 use crate::model::{Action, Exceed, Location, Match, RateLimit, Spanned, Term};
 
@@ -21,7 +22,7 @@ impl Lowering<'_> {
     pub(super) fn finish(mut self) -> Lowered {
         let twins = std::mem::take(&mut self.twins);
         let wide = twins.iter().filter(|twin| !twin.narrow).count();
-        let twins = if wide > TWINS { shared(twins) } else { twins };
+        let twins = if wide > TWINS { shared(twins, self.matcher.view.reassembled) } else { twins };
         if twins.is_empty() {
             return self.out;
         }
@@ -79,6 +80,7 @@ impl Lowering<'_> {
             }
         }
         let unknown = unknown(making);
+        let reassembled = self.matcher.view.reassembled;
         let (transport, rest): (Vec<_>, Vec<_>) =
             terms.iter().cloned().partition(|term| is_transport(&term.value));
         let alone = matches!(
@@ -100,7 +102,7 @@ impl Lowering<'_> {
         }
         if !alone {
             // Limits have one bucket, and jumps lay out their chain once: one rule for both.
-            let later = all_of(later_fragments(&unknown, place), place);
+            let later = all_of(later_fragments(&unknown, reassembled, place), place);
             let either = Term::AnyOf(vec![Match { terms: transport }, later]);
             let mut terms = rest;
             terms.push(Spanned::new(either, place));
@@ -113,7 +115,9 @@ impl Lowering<'_> {
         self.out.rules.push(rule);
         let mut terms = rest;
         terms.extend(
-            later_fragments(&unknown, place).into_iter().map(|term| Spanned::new(term, place)),
+            later_fragments(&unknown, reassembled, place)
+                .into_iter()
+                .map(|term| Spanned::new(term, place)),
         );
         let mut rule = self.made(making, Match { terms }, verdict, location);
         rule.text.push_str(" of later fragments");
@@ -169,7 +173,7 @@ fn unknown(making: &Making<'_>) -> Vec<String> {
 }
 
 /// Joins the twins of rules that stand behind each other and do the same to the same packets.
-fn shared(twins: Vec<Twin>) -> Vec<Twin> {
+fn shared(twins: Vec<Twin>, reassembled: Reassembled) -> Vec<Twin> {
     let mut all: Vec<Twin> = Vec::new();
     let without = |rule: &ChainRule| -> Vec<Spanned<Term>> {
         let is_unknown = |term: &Term| {
@@ -195,23 +199,27 @@ fn shared(twins: Vec<Twin>) -> Vec<Twin> {
             *digest = digest.rotate_left(5) ^ hash(&twin.unknown.join(" or "));
             continue;
         }
-        close(&mut all, run.take());
+        close(&mut all, run.take(), reassembled);
         run = Some((rest, 0, 0));
         all.push(twin);
     }
-    close(&mut all, run);
+    close(&mut all, run, reassembled);
     all
 }
 
 /// Says in the last twin what it stands for besides its own rule.
-fn close(all: &mut [Twin], run: Option<(Vec<Spanned<Term>>, usize, u64)>) {
+fn close(
+    all: &mut [Twin],
+    run: Option<(Vec<Spanned<Term>>, usize, u64)>,
+    reassembled: Reassembled,
+) {
     if let (Some(last), Some((mut terms, count, digest))) = (all.last_mut(), run)
         && count > 0
     {
         let text = last.unknown.join(" or ");
         let text = format!("{text} and {count} rules like it, #{digest:016x}");
         let place = last.rule.location;
-        let unknown = later_fragment(&text).into_iter().skip(1);
+        let unknown = later_fragment(&text, reassembled).into_iter().skip(1);
         terms.extend(unknown.map(|term| Spanned::new(term, place)));
         last.rule.matches = Match { terms };
     }

@@ -5,6 +5,7 @@ use super::ranges::greatest;
 use super::terms::{later_fragment, needs};
 use super::tree::{Expr, Limit};
 use super::values;
+use super::view::Reassembled;
 use crate::model::{
     Algorithm, Burst, Diagnostic, Exceed, Family, KeyPart, Location, Match, NumberSet, Rate,
     RateLimit, RateUnit, Scope, Spanned, Term,
@@ -77,6 +78,7 @@ pub(super) fn refill_s(limit: &Limit) -> u64 {
 pub(super) fn key(
     key: &Expr,
     seen: &dyn Fn(&str) -> Field,
+    reassembled: Reassembled,
     location: Location,
 ) -> Option<(Vec<KeyPart>, Vec<Term>)> {
     let parts = match key {
@@ -141,7 +143,7 @@ pub(super) fn key(
         let of = |terms: Vec<Term>| Match {
             terms: terms.into_iter().map(|term| Spanned::new(term, location)).collect(),
         };
-        let later = later_fragment(&format!("the key {key}"));
+        let later = later_fragment(&format!("the key {key}"), reassembled);
         terms.push(Term::AnyOf(vec![of(vec![ports]), of(later)]));
     }
     per.sort_unstable();

@@ -490,7 +490,7 @@ impl<'a> Lowering<'a> {
         let timeout = dynamic.timeout_s.or(set.and_then(|set| set.timeout_s));
         let uses = self.matcher.facts.writers.get(&name).map_or(0, Vec::len);
         let seen = |words: &str| self.matcher.seen_field(words);
-        let keyed = limits::key(&dynamic.key, &seen, location);
+        let keyed = limits::key(&dynamic.key, &seen, self.matcher.view.reassembled, location);
         if let ([limit], false, Some((per, terms))) = (limits.as_slice(), counts, &keyed) {
             let why = if uses > 1 {
                 Some("several rules write to the set")

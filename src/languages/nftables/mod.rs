@@ -16,7 +16,7 @@
 //! | `matches`, `concat` | sets, comparisons, concatenations |
 //! | `limits`, `lower`, `joint`, `emit` | the rules of a chain |
 //! | `refused`, `refusal`, `elements`, `opaque`, `places` | what reads well, but nft(8) does not load |
-//! | `not_followed` | what rules do to packets besides letting them pass or not |
+//! | `not_followed`, `frames` | what rules do to packets besides letting them pass or not, and to frames that are none |
 //! | `hooks` | the chains that packets pass, in order |
 //! | `constructs` | the table for the documentation |
 
@@ -30,6 +30,7 @@ mod emit;
 mod expressions;
 mod facts;
 mod fields;
+mod frames;
 mod hooks;
 mod joint;
 mod json;

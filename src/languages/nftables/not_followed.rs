@@ -1,11 +1,11 @@
-//! What rules do to packets besides letting them pass or not: what becomes of them then is not
-//! followed, so that no change to it can be judged.
+//! What rules do to packets besides letting them pass or not, and to frames that are none: what becomes
+//! of them then is not followed, so that no change to it can be judged.
 
 use std::collections::BTreeSet;
 
-use super::places;
 use super::ruleset::{Ruleset, Table};
 use super::tree::{Expr, Rule, Statement};
+use super::{frames, places};
 use crate::model::Location;
 
 /// Fields that stay with a packet inside of the host, and conditions on which hang on the rules
@@ -61,6 +61,14 @@ pub(super) fn of(ruleset: &Ruleset) -> Vec<(Location, String)> {
                 write(&mut text, rule, table);
                 all.push((rule.location, text));
             }
+        }
+        for (chain, rules) in frames::of(table) {
+            let drops = chain.policy.as_ref().is_some_and(|drops| drops.value);
+            let mut text = format!("{name} {}: frames that are not IP", chain.name);
+            rules.iter().for_each(|rule| write(&mut text, rule, table));
+            text.push_str(if drops { " ; drop" } else { " ; accept" });
+            let place = rules.first().map_or(chain.location, |rule| rule.location);
+            all.push((place, text));
         }
         let objects = table.objects.iter();
         all.extend(objects.map(|object| (object.location, format!("{name} {}", object.value))));

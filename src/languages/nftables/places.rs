@@ -45,31 +45,39 @@ pub(super) fn all_jumps(table: &Table) -> Vec<Vec<(usize, Location)>> {
 }
 
 fn jumps(table: &Table, chain: &Chain) -> Vec<(usize, Location)> {
-    let mut found = Vec::new();
-    for statement in chain.rules.iter().flat_map(|rule| &rule.statements) {
-        let mut add = |verdict: &Verdict| {
-            if let Verdict::Jump(name) | Verdict::Goto(name) = verdict {
-                found.extend(table.chain(name).map(|to| (to, statement.location)));
-            }
-        };
-        match &statement.value {
-            Statement::Verdict(verdict) => add(verdict),
-            Statement::VerdictMap { data, .. } => {
-                let elements = match data {
-                    Expr::Set(elements) => elements.as_slice(),
-                    Expr::Named(name) => table.sets.get(name).map_or(&[][..], |set| &set.elements),
-                    _ => &[],
-                };
-                for element in elements {
-                    if let Some(Data::Verdict(verdict)) = &element.data {
-                        add(verdict);
-                    }
-                }
-            }
-            _ => {}
+    let statements = chain.rules.iter().flat_map(|rule| &rule.statements);
+    let targets = statements.flat_map(|statement| {
+        let names = verdicts(table, &statement.value).filter_map(target);
+        names.filter_map(|name| table.chain(name)).map(|to| (to, statement.location))
+    });
+    targets.collect()
+}
+
+/// Returns all verdicts that a statement may give.
+pub(super) fn verdicts<'t>(
+    table: &'t Table,
+    statement: &'t Statement,
+) -> impl Iterator<Item = &'t Verdict> {
+    let (own, elements) = match statement {
+        Statement::Verdict(verdict) => (Some(verdict), &[][..]),
+        Statement::VerdictMap { data: Expr::Set(elements), .. } => (None, elements.as_slice()),
+        Statement::VerdictMap { data: Expr::Named(name), .. } => {
+            (None, table.sets.get(name).map_or(&[][..], |set| &set.elements))
         }
+        _ => (None, &[][..]),
+    };
+    own.into_iter().chain(elements.iter().filter_map(|element| match &element.data {
+        Some(Data::Verdict(verdict)) => Some(verdict),
+        _ => None,
+    }))
+}
+
+/// Returns the chain that a verdict goes to.
+pub(super) fn target(verdict: &Verdict) -> Option<&str> {
+    match verdict {
+        Verdict::Jump(name) | Verdict::Goto(name) => Some(name),
+        _ => None,
     }
-    found
 }
 
 /// Checks where a base chain hangs (nft(8), "Chains").

@@ -183,7 +183,7 @@ impl Condition<'_> {
         // The bytes of any protocol are read as if they were ports.
         let ported = Term::Protocol(NumberSet::new(WITH_PORTS.map(|number| (number, number))));
         let other = vec![self.not(vec![ported.clone()]), unrecorded(self.text)];
-        let later = later_fragment(self.text);
+        let later = later_fragment(self.text, self.view.reassembled);
         vec![self.any_of(vec![vec![ported, term], other, later])]
     }
 
@@ -367,14 +367,20 @@ pub(super) const MOST_APART: usize = 4;
 const NOWHERE: Location =
     Location { source: crate::model::SourceId(0), span: crate::model::Span { start: 0, end: 0 } };
 
-/// Returns the terms of a later fragment whose bytes, or whose first part, may meet a condition on
-/// the transport header: which, no record tells.
-pub(super) fn later_fragment(text: &str) -> Vec<Term> {
-    vec![Term::Fragment(vec![FragmentTest::NotFirst]), of_later_fragment(text)]
+/// Returns the terms of a later fragment whose bytes, or whose first part where they have been put
+/// together, may meet a condition on the transport header: which, no record tells.
+pub(super) fn later_fragment(text: &str, reassembled: Reassembled) -> Vec<Term> {
+    vec![Term::Fragment(vec![FragmentTest::NotFirst]), of_later_fragment(text, reassembled)]
 }
 
-fn of_later_fragment(text: &str) -> Term {
-    unrecorded(format!("{text} of a later fragment"))
+/// What the bytes of a part look like says nothing of what the whole packet does.
+fn of_later_fragment(text: &str, reassembled: Reassembled) -> Term {
+    let whole = match reassembled {
+        Reassembled::None => "",
+        Reassembled::V4 => " in the whole packet (IPv4)",
+        Reassembled::Both => " in the whole packet",
+    };
+    unrecorded(format!("{text}{whole} of a later fragment"))
 }
 
 /// Returns one text for each value of a few that a condition on ports holds for.
@@ -399,11 +405,15 @@ pub(super) fn looked_for(field: &Expr, terms: &[Term]) -> Option<Vec<String>> {
 }
 
 /// Returns the terms of later fragments that may meet any of some conditions.
-pub(super) fn later_fragments(unknown: &[String], location: Location) -> Vec<Term> {
+pub(super) fn later_fragments(
+    unknown: &[String],
+    reassembled: Reassembled,
+    location: Location,
+) -> Vec<Term> {
     match unknown {
-        [text] => later_fragment(text),
+        [text] => later_fragment(text, reassembled),
         texts => {
-            let branch = |text| all_of(vec![of_later_fragment(text)], location);
+            let branch = |text| all_of(vec![of_later_fragment(text, reassembled)], location);
             let branches = texts.iter().map(|text| branch(text)).collect();
             vec![Term::Fragment(vec![FragmentTest::NotFirst]), Term::AnyOf(branches)]
         }
