@@ -143,7 +143,8 @@ impl Run {
         if !is_lint {
             let elsewhere = if nothing { self.changed_elsewhere() } else { None };
             let unjudged = || self.changed_unjudged(&running, &candidate);
-            let problem = elsewhere.or_else(unjudged).filter(|_| has_running);
+            let sharing = || self.changed_sharing(&running, &candidate);
+            let problem = elsewhere.or_else(unjudged).or_else(sharing).filter(|_| has_running);
             // Where there is no running set, all of it is new.
             let problem = self.changed_unfollowed(&running, &candidate).or(problem);
             self.problems.extend(problem);

@@ -212,3 +212,65 @@ fn a_change_to_frames_that_are_not_ip_is_never_judged() {
     );
     assert_ne!(run.verdict(), "cannot_judge", "{}", run.result);
 }
+
+#[test]
+fn how_many_policers_one_is_hangs_on_words_that_are_not_followed() {
+    let junos = |policer: &str, filter: &str| {
+        format!(
+            "firewall {{\n policer q {{\n {policer}  if-exceeding {{\n   bandwidth-limit 10m;\n   \
+             burst-size-limit 15k;\n  }}\n  then discard;\n }}\n family inet {{\n  filter f {{\n \
+             {filter}   term a {{\n    from {{ destination-address {{ 10.0.0.0/30; }} protocol udp; \
+             }}\n    then {{ policer q; accept; }}\n   }}\n   term rest {{ then accept; }}\n  }}\n \
+             }}\n}}\n"
+        )
+    };
+    let plain = junos("", "");
+    for other in [
+        junos("", "interface-specific;\n"),
+        junos("shared-bandwidth-policer;\n", ""),
+        junos("physical-interface-policer;\n", ""),
+    ] {
+        never_judged("rules.conf", &plain, &other);
+    }
+}
+
+#[test]
+fn extension_headers_of_ipv6_are_not_taken_for_its_payload() {
+    let junos = |first: &str| {
+        format!(
+            "firewall {{\n family inet6 {{\n  filter f {{\n{first}   term rest {{ then accept; }}\n  \
+             }}\n }}\n}}\n"
+        )
+    };
+    let term = |from: &str, then: &str| {
+        format!(
+            "   /* blastgate: intent target=a */\n   term t{from_id} {{ from {{ {from}; }} then {then}; }}\n",
+            from_id = from.len()
+        )
+    };
+    for (before, after) in [
+        (term("next-header 58", "discard"), term("next-header [ 58 44 ]", "discard")),
+        (
+            term("payload-protocol udp", "accept")
+                + &term("payload-protocol [ udp tcp ]", "discard"),
+            term("next-header udp", "accept") + &term("payload-protocol [ udp tcp ]", "discard"),
+        ),
+    ] {
+        let run = judge_by("rules.conf", Some(&junos(&before)), &junos(&after), &[]);
+        assert_ne!(run.verdict(), "pass", "{before}{after}{}", run.result);
+    }
+}
+
+#[test]
+fn a_route_told_to_one_neighbor_otherwise_than_to_all_is_not_judged() {
+    let all = "announce flow route destination 10.0.0.0/30 protocol udp accept\n\
+               announce flow route destination 10.0.0.0/30 discard\n";
+    for more in [
+        "neighbor 10.9.0.1 announce flow route destination 10.0.0.0/30 protocol udp discard\n",
+        "neighbor 10.9.0.1 withdraw flow route destination 10.0.0.0/30 protocol udp\n",
+        "neighbor 10.9.0.1 local-as 65000 withdraw flow route destination 10.0.0.0/30 protocol udp\n",
+    ] {
+        let run = judge_by("rules.txt", Some(all), &format!("{all}{more}"), &[]);
+        assert_eq!(run.verdict(), "cannot_judge", "{more}{}", run.result);
+    }
+}

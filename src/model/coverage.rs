@@ -25,6 +25,9 @@ pub struct Coverage {
     /// What is done to packets besides letting them pass or not, such as a translation of addresses:
     /// its place and its text. Where these differ, packets fare otherwise, whatever way is judged.
     pub not_followed: Vec<(Location, String)>,
+    /// What says which packets share the bucket of a limit, where that is not followed: its place and
+    /// its text. A change to it is judged by nobody.
+    pub sharing: Vec<(Location, String)>,
 }
 
 impl Coverage {
@@ -37,6 +40,7 @@ impl Coverage {
             not_understood: Vec::new(),
             not_judged: Vec::new(),
             not_followed: Vec::new(),
+            sharing: Vec::new(),
         }
     }
 
@@ -53,6 +57,14 @@ impl Coverage {
         for coverage in all {
             let own = not_followed.iter().filter(|(place, _)| place.source == coverage.source);
             coverage.not_followed.extend(own.cloned());
+        }
+    }
+
+    /// Gives each file of several what it says about sharing.
+    pub fn add_sharing(all: &mut [Coverage], sharing: &[(Location, String)]) {
+        for coverage in all {
+            let own = sharing.iter().filter(|(place, _)| place.source == coverage.source);
+            coverage.sharing.extend(own.cloned());
         }
     }
 

@@ -242,6 +242,20 @@ impl Run {
         )
     }
 
+    /// Says that a change changes who shares limits, where that is not followed.
+    pub(super) fn changed_sharing(
+        &self,
+        running: &RuleSet,
+        candidate: &RuleSet,
+    ) -> Option<Diagnostic> {
+        let (place, label) = difference(running, candidate, |file| &file.sharing)?;
+        Some(
+            Diagnostic::error(place, "this changes who shares a limit, which is not followed")
+                .label(label)
+                .help("judge such a change by itself and by hand"),
+        )
+    }
+
     /// Says that a change changes what is not judged, unless the user named the way.
     pub(super) fn changed_unjudged(
         &self,

@@ -346,11 +346,7 @@ impl<'a> Reader<'a> {
             Block::Top if self.is_api(self.at - words.len()) => {
                 let verb =
                     words.iter().position(|word| matches!(&*word.text, "announce" | "withdraw"))?;
-                head.receivers = words[..verb]
-                    .windows(2)
-                    .filter(|pair| pair[0].text == "neighbor" && pair[1].text != "*")
-                    .map(|pair| format!("neighbor {}", pair[1].text.trim_end_matches(',')))
-                    .collect();
+                head.receivers = receivers(words[..verb].iter().map(|word| &*word.text));
                 head.is_withdrawal = words[verb].text == "withdraw";
                 let mut next = verb + 1;
                 if let Some("ipv4" | "ipv6") = text(next) {
@@ -436,6 +432,24 @@ struct Draft {
     rd: Option<[u8; 8]>,
     next_hop: Option<String>,
     communities: Vec<Spanned<community::Community>>,
+}
+
+/// Returns who gets a route, by the words in front of the verb: neighbors, one of which may be told
+/// by more than its address; nobody stands for all.
+fn receivers<'w>(words: impl Iterator<Item = &'w str>) -> Vec<String> {
+    let mut receivers: Vec<String> = Vec::new();
+    for word in words {
+        let word = word.trim_end_matches(',');
+        match receivers.last_mut() {
+            Some(last) if word != "neighbor" && !word.is_empty() => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ if word.is_empty() => {}
+            _ => receivers.push(word.to_owned()),
+        }
+    }
+    if receivers.iter().any(|one| one == "neighbor *") { Vec::new() } else { receivers }
 }
 
 #[cfg(test)]

@@ -43,12 +43,60 @@ pub(super) struct Route {
 pub(super) struct Announced {
     routes: Vec<Option<Route>>,
     by_octets: HashMap<(Family, Vec<u8>, Vec<String>), usize>,
+    /// To whom routes for the same packets go, and what they do there.
+    told: HashMap<(Family, Vec<u8>), Vec<Told>>,
     pub(super) problems: Vec<Diagnostic>,
     /// What the texts say besides flow routes.
     pub(super) besides: Vec<(Location, String)>,
 }
 
+/// Who is told of a route for some packets.
+#[derive(PartialEq, Eq)]
+struct Told {
+    receivers: Vec<String>,
+    /// What it does; none takes it back.
+    does: Option<Vec<Vec<u8>>>,
+}
+
+/// Returns whether some neighbor may be among the receivers of both.
+fn may_meet(a: &[String], b: &[String]) -> bool {
+    let is_neighbor = |one: &String| one.starts_with("neighbor ");
+    // By more than its address, nobody knows who that is.
+    let is_plain = |all: &[String]| all.iter().all(|one| one.split(' ').count() == 2);
+    match (a, b) {
+        _ if !a.iter().chain(b).any(is_neighbor) => false,
+        ([], _) | (_, []) => true,
+        _ if is_plain(a) && is_plain(b) => a.iter().any(|one| b.contains(one)),
+        _ => true,
+    }
+}
+
 impl Announced {
+    /// Reports a route of which nobody can tell who has which in the end: a neighbor is told one thing
+    /// with others, and another by itself.
+    fn tell(&mut self, route: &Route, octets: &[u8], is_withdrawal: bool) {
+        let does = || route.communities.iter().map(|one| one.value.to_vec()).collect();
+        let told = Told { receivers: route.receivers.clone(), does: (!is_withdrawal).then(does) };
+        let before = self.told.entry((route.flow.family, octets.to_vec())).or_default();
+        let differs = |other: &&Told| {
+            other.receivers != told.receivers
+                && other.does != told.does
+                && may_meet(&other.receivers, &told.receivers)
+        };
+        if before.iter().any(|other| differs(&other)) {
+            self.problems.push(
+                Diagnostic::error(
+                    route.location,
+                    "who has which route for these packets is not followed",
+                )
+                .label("told to some neighbors otherwise than to others")
+                .help("hand over the routes of one neighbor at a time"),
+            );
+        } else if !before.contains(&told) {
+            before.push(told);
+        }
+    }
+
     /// Adds a route; one for the same packets is replaced (RFC 4271 section 9.1.4).
     pub(super) fn announce(&mut self, route: Route) {
         let Some(octets) = route.flow.encode() else {
@@ -57,6 +105,7 @@ impl Announced {
             self.problems.push(problem.help(format!("an NLRI has less than {most} octets")));
             return;
         };
+        self.tell(&route, &octets, false);
         let key = (route.flow.family, octets, route.receivers.clone());
         if let Some(before) = self.by_octets.insert(key, self.routes.len())
             && let Some(before) = self.routes[before].take()
@@ -73,6 +122,7 @@ impl Announced {
     /// Takes a route back.
     pub(super) fn withdraw(&mut self, route: &Route) {
         let octets = route.flow.encode().unwrap_or_default();
+        self.tell(route, &octets, true);
         let key = (route.flow.family, octets, route.receivers.clone());
         match self.by_octets.remove(&key) {
             Some(number) => self.routes[number] = None,

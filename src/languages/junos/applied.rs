@@ -218,6 +218,25 @@ pub(super) fn not_judged(tree: &Tree, judged: &[Judged<'_>]) -> Vec<(Location, S
     all
 }
 
+/// Words that say how many policers there are of one that is written once.
+const SHARES: &[&str] = &[
+    "interface-specific",
+    "interface-shared",
+    "physical-interface-filter",
+    "physical-interface-policer",
+    "logical-interface-policer",
+    "logical-bandwidth-policer",
+    "shared-bandwidth-policer",
+];
+
+/// Returns the statements that say who shares a policer.
+pub(super) fn sharing(tree: &Tree) -> Vec<(Location, String)> {
+    let mut all = tree.top().statements(&|_, _| false);
+    all.retain(|(_, text)| text.split(' ').any(|word| SHARES.contains(&word)));
+    all.sort();
+    all
+}
+
 fn nested(tree: &Tree, name: &str) -> bool {
     defined(tree).iter().any(|(_, filter)| {
         let terms = filter.get("term").into_iter().flat_map(Item::children);

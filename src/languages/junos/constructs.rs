@@ -63,7 +63,7 @@ pub(super) const ALL: &[Construct] = &[
         "",
     ),
     exact("`protocol`, `payload-protocol`", "protocol [ tcp udp 47 ];", ""),
-    exact("`next-header`", "next-header udp;", "extension headers in front are not recorded"),
+    bounded("`next-header`", "next-header udp;", "extension headers in front are not recorded"),
     exact(
         "ports with a protocol",
         "protocol udp; destination-port [ ntp 1000-2000 ];",

@@ -252,19 +252,8 @@ impl<'t> Reader<'_, 't> {
             };
             let Some(set) = self.numbers(condition, what, words) else { return };
             let set = if except { complement(&set) } else { set };
-            let extension = |number: u64| matches!(number, 0 | 43 | 44 | 60);
             if name == "next-header" {
-                let such = set.ranges().iter().any(|(first, last)| {
-                    [0, 43, 44, 60].iter().any(|one| (first..=last).contains(&one))
-                });
-                if such && !except && set.ranges().iter().all(|(a, b)| a == b && extension(*a)) {
-                    let text = format!("next-header {}", shown(&set));
-                    found
-                        .bounded
-                        .push((here, format!("{text}: extension headers are not recorded")));
-                    let term = unmodelled(text, UnmodelledKind::NotRecorded);
-                    return found.terms.push(Spanned::new(term, here));
-                }
+                return next_header(&set, here, found);
             }
             let term = make(set.clone());
             let carriers: &[u64] = match term {
@@ -369,6 +358,43 @@ impl<'t> Reader<'_, 't> {
         };
         found.terms.extend(terms);
     }
+}
+
+/// Headers of IPv6 that may stand in front of the upper layer.
+const EXTENSIONS: &[u64] = &[0, 43, 44, 51, 60, 135, 139, 140];
+
+/// Adds a condition on the first header behind that of IPv6. It is the upper layer where nothing
+/// stands in front of it: in fragments something does, of other packets no record tells.
+fn next_header(set: &NumberSet, here: Location, found: &mut Conditions) {
+    found.bounded.push((here, "next-header: extension headers are not recorded".to_owned()));
+    let spanned = |term: Term| Spanned::new(term, here);
+    let all = |terms: Vec<Term>| Match { terms: terms.into_iter().map(spanned).collect() };
+    let unknown = |text: &str| unmodelled(text.to_owned(), UnmodelledKind::NotRecorded);
+    let in_front = || unknown("an extension header of IPv6 in front of the upper layer");
+    let upper = (0..=255).filter(|number| !EXTENSIONS.contains(number) && set.contains(*number));
+    let upper = NumberSet::new(upper.map(|number| (number, number)));
+    let mut branches = Vec::new();
+    if !upper.ranges().is_empty() {
+        let whole = Term::Fragment(vec![FragmentTest::None]);
+        let nothing = Term::Not(all(vec![in_front()]));
+        branches.push(all(vec![Term::Protocol(upper), whole, nothing]));
+    }
+    let any_in_front = || {
+        let part = Term::Fragment(vec![FragmentTest::Any]);
+        Term::AnyOf(vec![all(vec![part]), all(vec![in_front()])])
+    };
+    let (wanted, others): (Vec<u64>, Vec<u64>) =
+        EXTENSIONS.iter().partition(|number| set.contains(**number));
+    if others.is_empty() {
+        branches.push(all(vec![any_in_front()]));
+    } else {
+        branches.extend(
+            wanted
+                .iter()
+                .map(|number| all(vec![any_in_front(), unknown(&format!("next-header {number}"))])),
+        );
+    }
+    found.terms.push(spanned(Term::AnyOf(branches)));
 }
 
 /// Adds a condition on what stands behind the IP header.

@@ -54,6 +54,7 @@ fn parse(files: &Files<'_>) -> (RuleSet, Vec<Diagnostic>) {
     let mut set = filter::lay_out(&tree, &judged, files.files, &mut problems);
     let besides = applied::not_judged(&tree, &judged);
     Coverage::add_not_judged(&mut set.coverage, &besides);
+    Coverage::add_sharing(&mut set.coverage, &applied::sharing(&tree));
     (set, problems)
 }
 
