@@ -274,3 +274,54 @@ fn a_route_told_to_one_neighbor_otherwise_than_to_all_is_not_judged() {
         assert_eq!(run.verdict(), "cannot_judge", "{more}{}", run.result);
     }
 }
+
+#[test]
+fn who_gets_flow_routes_is_not_taken_for_no_change() {
+    let conf = |neighbors: &[&str]| -> String {
+        let of = |address: &&str| {
+            format!(
+                "neighbor {address} {{\n router-id 192.0.2.60;\n local-address 192.0.2.60;\n \
+                 local-as 64496;\n peer-as 64496;\n family {{ ipv4 flow; }}\n flow {{\n  route r \
+                 {{ match {{ destination 10.0.0.0/30; protocol udp; }} then {{ discard; }} }}\n }}\n}}\n"
+            )
+        };
+        neighbors.iter().map(of).collect()
+    };
+    let one = conf(&["10.9.0.1"]);
+    for other in [conf(&["10.9.0.1", "10.9.0.2"]), conf(&["10.9.0.9"])] {
+        for (before, after) in [(&one, &other), (&other, &one)] {
+            let run = judge_by("rules.conf", Some(before), after, &[]);
+            assert_eq!(run.verdict(), "cannot_judge", "{after}{}", run.result);
+        }
+    }
+    let junos = |more: &str| {
+        format!(
+            "routing-options {{\n flow {{\n{more}  term-order standard;\n  route a {{\n   match {{ \
+             destination 10.0.0.0/30; protocol udp; }}\n   then discard;\n  }}\n }}\n}}\n"
+        )
+    };
+    let without = junos("  interface-group 1 exclude;\n");
+    let run = judge_by("rules.conf", Some(&without), &junos(""), &[]);
+    assert_eq!(run.verdict(), "cannot_judge", "{}", run.result);
+}
+
+#[test]
+fn what_the_host_itself_sends_is_not_judged_where_it_leaves() {
+    let nft = |rule: &str| {
+        format!(
+            "table inet f {{\n chain c {{\n  type filter hook postrouting priority 0;\n{rule} }}\n \
+             chain d {{\n  type filter hook forward priority 0;\n  tcp dport 179 drop\n }}\n}}\n"
+        )
+    };
+    let run = judge_by("rules.nft", Some(&nft("")), &nft("  tcp dport 179 drop\n"), &[]);
+    assert_eq!(run.verdict(), "cannot_judge", "{}", run.result);
+    let iptables = |rule: &str| {
+        format!(
+            "*mangle\n:POSTROUTING ACCEPT [0:0]\n{rule}COMMIT\n*filter\n:FORWARD ACCEPT [0:0]\n-A \
+             FORWARD -p tcp -m tcp --dport 179 -j DROP\nCOMMIT\n"
+        )
+    };
+    let rule = "-A POSTROUTING -p tcp -m tcp --dport 179 -j DROP\n";
+    let run = judge_by("rules.v4", Some(&iptables("")), &iptables(rule), &[]);
+    assert_eq!(run.verdict(), "cannot_judge", "{}", run.result);
+}

@@ -1,7 +1,7 @@
 //! What only a picture shows, as it is saved: traffic over time, the address space, and the text of
 //! rules. All of it is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -136,13 +136,11 @@ const LINE: usize = 300;
 /// the line at which a rule stands to that of the next.
 pub(super) fn texts(report: &Report) -> BTreeMap<usize, String> {
     let change = &report.change;
-    let concerned = |id: &String| {
-        let of_change = [&change.added, &change.modified, &change.moved];
-        report.findings.iter().any(|finding| finding.rule.as_ref() == Some(id))
-            || of_change.iter().any(|ids| ids.contains(id))
-    };
-    let is_found =
-        |id: &String| report.findings.iter().any(|finding| finding.rule.as_ref() == Some(id));
+    let found: HashSet<&String> =
+        report.findings.iter().filter_map(|finding| finding.rule.as_ref()).collect();
+    let changed: HashSet<&String> =
+        [&change.added, &change.modified, &change.moved].into_iter().flatten().collect();
+    let concerned = |id: &String| found.contains(id) || changed.contains(id);
     let mut starts: BTreeMap<SourceId, Vec<u32>> = BTreeMap::new();
     for rule in &report.rules {
         starts.entry(rule.location.source).or_default().push(rule.location.span.start);
@@ -153,7 +151,7 @@ pub(super) fn texts(report: &Report) -> BTreeMap<usize, String> {
         .collect();
     // What was found something of comes first, if not all can be kept.
     if wanted.len() > RULES {
-        wanted.sort_by_key(|at| !is_found(&report.rules[*at].id));
+        wanted.sort_by_key(|at| !found.contains(&report.rules[*at].id));
         wanted.truncate(RULES);
     }
     let text = |at: &usize| {

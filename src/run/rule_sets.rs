@@ -195,21 +195,19 @@ impl Run {
         for path in files {
             texts.extend(self.text(&path).map(|source| Text { source, path }));
         }
-        self.warn_of_others(paths);
+        self.refuse_others(paths);
         self.parse(texts, &Origin::Disk, is_candidate)
     }
 
-    /// Warns of files in folders that look like rules, but whose names do not end like theirs; a
-    /// strict run is not about what is there then.
-    fn warn_of_others(&mut self, paths: &[PathBuf]) {
+    /// Refuses files in folders that are rules, but whose names do not end like theirs.
+    fn refuse_others(&mut self, paths: &[PathBuf]) {
         for path in input::other_files(paths, &self.extensions()) {
             let Ok(text) = input::text(&path) else { continue };
             let name = input::shown(&path);
             if let Some(language) = languages::certain(&text) {
                 let message = format!("{name} looks like rules, and is not read");
                 let end = language.extensions[0];
-                let severity = if self.plan.strict { Severity::Error } else { Severity::Warning };
-                let problem = Diagnostic { severity, ..Diagnostic::bare(message) };
+                let problem = Diagnostic::bare(message);
                 let help = format!("name it so that it ends in .{end}, or name the file itself");
                 self.problems.push(problem.help(help));
             }

@@ -82,6 +82,14 @@ pub(super) fn read(sources: &Sources, files: &[SourceId], announced: &mut Announ
             let problem = Diagnostic::error(groups.location(), "groups are not expanded here");
             announced.problems.push(problem.help("hand over `… | display inheritance`"));
         }
+        // Where routes hold, and whether they are believed, is not judged.
+        let besides = flow.statements(&|path, _| matches!(path, ["route" | "term-order", ..]));
+        let instance = instance.join(" ");
+        announced.besides.extend(
+            besides
+                .into_iter()
+                .map(|(place, text)| (place, format!("routing-options flow {instance} {text}"))),
+        );
         let order = flow.at(&["term-order"]).and_then(Item::value);
         if order.is_none_or(|order| order.word() != "standard")
             && let Some((one, other)) = hangs_on_order(&routes)

@@ -239,7 +239,9 @@ fn not_judged(written: &Written<'_>, files: &Files<'_>) -> Vec<(Location, String
         }
         for name in table.builtin() {
             let is_on = way.iter().any(|(own, hook)| own == table && hook.chain() == *name);
-            let Some(first) = chains.find(name).filter(|_| !is_on) else { continue };
+            // What the host itself sends leaves by the same chain, and is not judged there.
+            let is_judged = is_on && *name != "POSTROUTING";
+            let Some(first) = chains.find(name).filter(|_| !is_judged) else { continue };
             let drops = chains.chains[first].policy.as_ref();
             let drops = drops.is_some_and(|policy| policy.value == DefaultAction::Drop);
             let mut text = format!("{family:?} {} {drops}", table.name());

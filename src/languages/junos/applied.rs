@@ -174,7 +174,6 @@ fn different(one: Location, two: Location, a: &Application<'_>, b: &Application<
         ))
 }
 
-/// Returns whether some term refers to a filter.
 /// Words of statements elsewhere than in `firewall` that decide about packets.
 const DECIDES: &[&str] = &[
     "filter",
@@ -193,6 +192,9 @@ const DECIDES: &[&str] = &[
     "service",
     "service-filter",
     "service-set",
+    "class-of-service",
+    "security",
+    "ddos-protection",
 ];
 
 /// Returns the statements that decide about packets and are not judged: other filters, and where
@@ -237,6 +239,7 @@ pub(super) fn sharing(tree: &Tree) -> Vec<(Location, String)> {
     all
 }
 
+/// Returns whether some term refers to a filter.
 fn nested(tree: &Tree, name: &str) -> bool {
     defined(tree).iter().any(|(_, filter)| {
         let terms = filter.get("term").into_iter().flat_map(Item::children);

@@ -6,7 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::facts::Facts;
 use super::lower::Lowering;
 use super::matches::{Cache, Matcher};
-use super::ruleset::{Base, Ruleset, TableFamily};
+use super::places;
+use super::ruleset::{self, Base, Ruleset, Table, TableFamily};
 use super::terms::unrecorded;
 use super::view::{Hook, Reassembled, View};
 use crate::chains::{Chain, ChainRule, Program, Verdict};
@@ -81,10 +82,12 @@ pub(super) fn program(ruleset: &Ruleset, way: &Way) -> Made {
     Made { not_judged: not_judged(ruleset, &met), ..builder.made }
 }
 
-/// Returns the base chains that packets on the way do not meet, and what only those go to.
+/// Returns the base chains that packets on the way do not meet, and what only those go to. What the
+/// host itself sends leaves by the same chains as what it forwards, and is not judged there.
 fn not_judged(ruleset: &Ruleset, met: &BTreeSet<(usize, usize)>) -> Vec<(Location, String)> {
     let mut all = Vec::new();
     for (at, table) in ruleset.tables.iter().enumerate() {
+        let leaving = leaving(table);
         let sets = table.sets.iter().map(|(name, set)| {
             let elements: Vec<String> =
                 set.elements.iter().map(|one| one.key.to_string()).collect();
@@ -93,7 +96,8 @@ fn not_judged(ruleset: &Ruleset, met: &BTreeSet<(usize, usize)>) -> Vec<(Locatio
         let sets: Vec<(String, String)> = sets.collect();
         for (number, chain) in table.chains.iter().enumerate() {
             let drops = chain.policy.as_ref().is_some_and(|policy| policy.value);
-            if met.contains(&(at, number)) || (chain.rules.is_empty() && !drops) {
+            let is_judged = met.contains(&(at, number)) && !leaving.contains(&number);
+            if is_judged || (chain.rules.is_empty() && !drops) {
                 continue;
             }
             let mut text = format!("{} {} {}", table.family.word(), table.name, chain.name);
@@ -114,6 +118,24 @@ fn not_judged(ruleset: &Ruleset, met: &BTreeSet<(usize, usize)>) -> Vec<(Locatio
         }
     }
     all
+}
+
+/// Returns the chains that packets may meet when they leave the host.
+fn leaving(table: &Table) -> BTreeSet<usize> {
+    let jumps = places::all_jumps(table);
+    let is_base = |chain: &ruleset::Chain| {
+        let base = chain.base.as_ref().filter(|base| base.kind != "nat");
+        base.is_some_and(|base| base.hook == "postrouting" || base.hook == "egress")
+    };
+    let bases = table.chains.iter().enumerate().filter(|(_, chain)| is_base(chain));
+    let mut open: Vec<usize> = bases.map(|(number, _)| number).collect();
+    let mut met = BTreeSet::new();
+    while let Some(one) = open.pop() {
+        if met.insert(one) {
+            open.extend(jumps[one].iter().map(|(to, _)| *to));
+        }
+    }
+    met
 }
 
 /// Returns the hooks of a way, in order. A forwarded packet passes the egress of its device last.

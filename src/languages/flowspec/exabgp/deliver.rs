@@ -62,6 +62,14 @@ pub(super) fn deliver(groups: Vec<Group>, events: Vec<Event>, announced: &mut An
             of_route.entry(key(&event.route)).or_default().extend(&receivers[group]);
         }
     }
+    // A route for all is another one where there is a neighbor more.
+    let told_of: BTreeSet<usize> = of_route.values().flatten().copied().collect();
+    let mut names: Vec<&str> = told_of.iter().map(|number| groups[*number].name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(first) = events.iter().find(|event| event.group.is_some()) {
+        let text = format!("flow routes go to {}", names.join(", "));
+        announced.besides.push((first.route.location, text));
+    }
     let mut told = BTreeSet::new();
     for mut event in events {
         if let Some(group) = event.group {
