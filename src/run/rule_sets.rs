@@ -12,7 +12,7 @@ use crate::change::Change;
 use crate::input::git::{Commit, GitError, Listing, Repository};
 use crate::input::{self, shown};
 use crate::languages::{self, Files, LANGUAGES, Language, Path, Way};
-use crate::model::{Coverage, Diagnostic, Location, RuleSet, Severity, SourceId, Sources};
+use crate::model::{Coverage, Diagnostic, Location, RuleSet, SourceId, Sources};
 use crate::report::Command;
 
 /// Returns what the running set is called before it is known which commit is meant.
