@@ -119,6 +119,9 @@ impl Run {
             return self.cannot_judge();
         }
         self.check_pops(&candidate, &inventory);
+        if given == Needs::Traffic {
+            self.check_tiers(&inventory);
+        }
         let change = Change::between(&running, &candidate);
         let after = self.plan.traffic.iter().filter_map(|recording| recording.observed_after);
         let has_running = self.running.is_some();

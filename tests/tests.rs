@@ -28,6 +28,7 @@ mod languages;
 mod limits;
 mod lint;
 mod matching;
+mod misread;
 mod nft_kernel;
 mod nftables;
 mod outputs;

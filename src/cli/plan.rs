@@ -72,8 +72,9 @@ pub(super) fn plan(
     } else {
         arguments.waivers.clone()
     };
-    let attack = config.labels.attack.iter().map(|one| (Label::Attack, one.clone()));
+    // What is said to be legitimate is an exception to what is said to be attack.
     let legit = config.labels.legit.iter().map(|one| (Label::Legit, one.clone()));
+    let attack = config.labels.attack.iter().map(|one| (Label::Attack, one.clone()));
     let threads = match traffic.and_then(|traffic| traffic.threads) {
         Some(threads) => usize::from(threads),
         None => std::thread::available_parallelism().map_or(1, usize::from),
@@ -104,7 +105,7 @@ pub(super) fn plan(
         is_whole: arguments.rules.is_empty(),
         traffic: recordings,
         scenarios,
-        labels: attack.chain(legit).collect(),
+        labels: legit.chain(attack).collect(),
         clean: config
             .redirects
             .iter()

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Evidence;
 use crate::attribution::Party;
 use crate::impact::Amount;
-use crate::model::{CustomerId, Family, Match};
+use crate::model::{CustomerId, Family, Match, NameId};
 
 /// The evidence about those whom one rule reaches outside its `may_affect`.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +57,13 @@ fn of_rule(
         }
     }
     let mut thin = BTreeSet::new();
-    for group in &evidence.impact.groups {
+    // What was recorded elsewhere says nothing of a rule for some PoPs.
+    let pops = rule.and_then(|rule| evidence.rule(rule).matches.pops());
+    let is_elsewhere = |pop: Option<NameId>| match (pop, &pops) {
+        (Some(pop), Some(pops)) => !pops.contains(&&*evidence.names.name(pop)),
+        _ => false,
+    };
+    for group in evidence.impact.groups.iter().filter(|group| !is_elsewhere(group.id.pop)) {
         let members: Vec<CustomerId> = match group.id.party {
             Party::Customer(id) => vec![id],
             Party::Shared(id) => evidence.inventory().shared[id.0 as usize].customers.clone(),

@@ -283,6 +283,8 @@ pub struct ReadCounts {
     pub dropped: u64,
     /// How many of what is unread are flows or samples that nobody knows the sampling rate of.
     pub unknown_sampling: u64,
+    /// How many records say another sampling rate than the user, who is believed.
+    pub overridden: u64,
     /// Frames that carry no IP and so are nobody's: ARP, spanning tree, … by kind.
     pub other: std::collections::BTreeMap<String, u64>,
     /// Why reading stopped before the end of the file, if it did: what followed is not known.

@@ -245,10 +245,9 @@ impl<'r, 'a> Worker<'r, 'a> {
                 }
             }
             if record.label == Label::None
-                && let Some((label, _)) =
-                    replay.labels.iter().find(|(_, test)| test.decide(&record) == Truth::Yes)
+                && let Some(label) = label(&replay.labels, &record)
             {
-                record.label = *label;
+                record.label = label;
                 has_changed = true;
             }
             changed.push(record);
@@ -447,4 +446,17 @@ impl<'r, 'a> Worker<'r, 'a> {
         }
         self.paths.push(self.tally.pairs.intern(&self.pair));
     }
+}
+
+/// Returns the label of a record: that of the first test that holds. What may be legitimate, and
+/// nobody can tell, gets none.
+fn label(labels: &[(Label, super::Test)], record: &Record) -> Option<Label> {
+    for (label, test) in labels {
+        match (test.decide(record), label) {
+            (Truth::Yes, _) => return Some(*label),
+            (Truth::Maybe(_), Label::Legit) => return None,
+            _ => {}
+        }
+    }
+    None
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::Recording;
 use crate::guardrails::{self, Evidence};
 use crate::input;
-use crate::model::{Diagnostic, ReadCounts, Timestamp};
+use crate::model::units::grouped;
+use crate::model::{Diagnostic, ReadCounts, Severity, Timestamp};
 use crate::report::{self, Covered};
 
 /// What replay produced, and what was read for it.
@@ -124,6 +125,15 @@ pub(super) fn problems_of(recording: &Recording, counts: &ReadCounts) -> Vec<Dia
             ))
             .help("what follows there is not known; name a whole recording"),
         );
+    }
+    if counts.overridden > 0 {
+        let message = format!(
+            "{} records of {name} say another sampling rate than you do, and are not believed",
+            grouped(counts.overridden)
+        );
+        let problem = Diagnostic { severity: Severity::Warning, ..Diagnostic::bare(message) };
+        problems
+            .push(problem.help("take `sampling` away, here or in the config, if they are right"));
     }
     if counts.records == 0 {
         let why: Vec<String> = counts

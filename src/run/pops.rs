@@ -7,6 +7,24 @@ use crate::input;
 use crate::model::{Diagnostic, Inventory, Location, Match, RuleSet, Term};
 
 impl Run {
+    /// Tiers that must be judged are tiers that customers have: of others nothing would be judged.
+    pub(super) fn check_tiers(&mut self, inventory: &Inventory) {
+        let known: BTreeSet<&str> =
+            inventory.customers.iter().filter_map(|one| one.tier.as_deref()).collect();
+        let unknown = self.plan.standards.must_judge.iter();
+        let unknown = unknown.filter(|tier| !known.contains(tier.as_str())).map(|tier| {
+            let problem = Diagnostic::bare(format!(
+                "`must_judge` names the tier `{tier}`, and no customer has it"
+            ));
+            let near = crate::yaml::nearest(tier, known.iter().copied());
+            problem.help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "name a `tier` of the inventory, or take it away".to_owned(),
+            })
+        });
+        self.problems.extend(unknown.collect::<Vec<_>>());
+    }
+
     /// Where the inventory lists PoPs, rules and recordings may name no others.
     pub(super) fn check_pops(&mut self, candidate: &RuleSet, inventory: &Inventory) {
         let Some(pops) = &inventory.pops else { return };

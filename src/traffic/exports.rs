@@ -218,9 +218,21 @@ impl Out {
         *self.unread.entry(reason).or_default() += count;
     }
 
+    /// Counts a record of packets that were dropped where they were recorded.
+    pub(super) fn dropped(&mut self) {
+        self.counts.dropped += 1;
+        self.other("flow records of what the exporter had dropped");
+    }
+
     /// Notes that some exporter has no way to say anything of IPv6.
     pub(super) fn no_ipv6(&mut self) {
         self.counts.no_ipv6 = true;
+    }
+
+    /// Notes at which rate a record says that it was sampled, where the user says one for all.
+    pub(super) fn overridden(&mut self, rate: Option<u32>) {
+        let said = self.settings.sampling.map(|rate| rate.0);
+        self.counts.overridden += u64::from(rate.is_some() && rate != said);
     }
 
     /// Counts a record of which nobody knows for how many it stands.

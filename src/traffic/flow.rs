@@ -48,6 +48,8 @@ pub(super) struct Flow {
     pub(super) bytes: Option<u64>,
     /// Whether bytes are not exact, and so not the length of a packet.
     pub(super) is_length_rough: bool,
+    /// Whether its packets were dropped where it was recorded.
+    pub(super) was_dropped: bool,
     /// No packet is before, and all are before.
     pub(super) time_ns: Option<(i64, i64)>,
 }
@@ -55,6 +57,8 @@ pub(super) struct Flow {
 /// What a flow record becomes.
 pub(super) enum Became {
     Record(Record),
+    /// What was dropped where it was recorded, and does not count.
+    Dropped,
     /// No traffic, and why.
     Other(&'static str),
     /// What cannot be judged, and why.
@@ -64,6 +68,9 @@ pub(super) enum Became {
 impl Flow {
     /// Makes a record. Its weight is the user's, or one.
     pub(super) fn record(&self, exporter: Option<NameId>, settings: &Settings) -> Became {
+        if self.was_dropped && !settings.count_drops {
+            return Became::Dropped;
+        }
         let (packets, bytes) = match (self.packets, self.bytes) {
             (Some(0), None | Some(0)) => return Became::Other("flow records of no packets"),
             (None | Some(0), _) => {

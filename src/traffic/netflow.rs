@@ -209,14 +209,14 @@ const CUT: &str = "cut off in the middle of an export";
 fn add(flow: &Flow, sampling: Option<u32>, exporter: NameId, out: &mut Out) {
     match flow.record(Some(exporter), &out.settings) {
         Became::Record(mut record) => {
-            if out.settings.sampling.is_none() {
-                match sampling {
-                    Some(rate) => record.weight = rate,
-                    None => return out.unknown_sampling(),
-                }
+            match (out.settings.sampling, sampling) {
+                (Some(_), rate) => out.overridden(rate),
+                (None, Some(rate)) => record.weight = rate,
+                (None, None) => return out.unknown_sampling(),
             }
             out.push(record);
         }
+        Became::Dropped => out.dropped(),
         Became::Other(name) => out.other(name),
         Became::Unread(reason) => out.unread(reason, 1),
     }

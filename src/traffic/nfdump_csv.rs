@@ -57,6 +57,7 @@ const PRESET: Preset = Preset {
         (Column::Time, &["ts", "firstSeen"]),
         (Column::End, &["te", "lastSeen"]),
         (Column::Duration, &["td", "duration"]),
+        (Column::Verdict, &["fwd"]),
         (Column::Exporter, &["ra"]),
     ],
     extra: &["opkt", "obyt", "dir"],
@@ -100,10 +101,21 @@ fn make(row: &Row<'_>, mut flow: Flow, _: &mut Here) -> Made {
     Made::Flows([Some(there), Some(back)])
 }
 
-/// The rows end with a summary of three lines; another file may follow.
+/// How many lines follow the word that begins a summary.
+const SUMMARY: u8 = 2;
+
+/// The rows end with a summary of three lines; another file may follow, with its header or without.
 fn line(line: &str, here: &mut Here) -> Line {
-    here.ended |= line.trim() == "Summary";
-    if here.ended { Line::Frame } else { Line::Row }
+    if line.trim() == "Summary" {
+        (here.ended, here.after_end) = (true, 0);
+        return Line::Frame;
+    }
+    if here.ended && here.after_end < SUMMARY {
+        here.after_end += 1;
+        return Line::Frame;
+    }
+    here.ended = false;
+    Line::Row
 }
 
 fn end(here: &Here) -> Option<&'static str> {

@@ -51,6 +51,7 @@ const PRESET: Preset = Preset {
         (Column::Bytes, &["in_bytes"]),
         (Column::Time, &["first"]),
         (Column::End, &["last"]),
+        (Column::Verdict, &["fwd_status"]),
         (Column::Exporter, &["ip4_router", "ip6_router"]),
     ],
     extra: &["type", "sampled", "out_packets", "out_bytes"],

@@ -48,6 +48,7 @@ const PRESET: Preset = Preset {
         (Column::Time, &["timestamp_start", "timestamp_min", "stamp_inserted"]),
         (Column::End, &["timestamp_end", "timestamp_max", "stamp_updated"]),
         (Column::Sampling, &["sampling_rate"]),
+        (Column::Verdict, &["fwd_status"]),
         (Column::Exporter, &["peer_ip_src"]),
     ],
     unset: &["[]"],

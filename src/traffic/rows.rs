@@ -130,6 +130,8 @@ pub(super) struct Here {
     pub(super) kind: Option<&'static str>,
     /// Whether the end of the rows was met.
     pub(super) ended: bool,
+    /// How many lines came after it.
+    pub(super) after_end: u8,
     /// Whether an end must be met.
     pub(super) must_end: bool,
     /// Whether counts of this row were multiplied, where rows differ.

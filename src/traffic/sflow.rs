@@ -135,11 +135,11 @@ fn one(format: u64, sample: &[u8], time_ns: i64, exporter: NameId, out: &mut Out
         Became::Unread(reason) => out.unread(reason, 1),
         Became::Packet { header, bytes } => {
             let mut record = out.settings.record(header, Some(exporter));
-            if out.settings.sampling.is_none() {
-                match u32::try_from(rate) {
-                    Ok(rate @ 1..) => record.weight = rate,
-                    _ => return out.unknown_sampling(),
-                }
+            let rate = u32::try_from(rate).ok().filter(|rate| *rate > 0);
+            match (out.settings.sampling, rate) {
+                (Some(_), rate) => out.overridden(rate),
+                (None, Some(rate)) => record.weight = rate,
+                (None, None) => return out.unknown_sampling(),
             }
             record.time_ns = time_ns.saturating_sub(LATE_NS);
             record.duration_ns = time_ns.abs_diff(record.time_ns);

@@ -72,6 +72,9 @@ impl Classic {
         // The crate reads packet headers, too, at several times the cost; a capture holds millions.
         let Some(fixed) = window.bytes().first_chunk() else { return cut(window) };
         let [seconds, fraction, claimed, original_length] = self.numbers(fixed);
+        if i64::from(fraction) * self.fraction_ns >= 1_000_000_000 {
+            return Next::Broken(format!("a time with a fraction of {fraction} in a second"));
+        }
         let captured = usize::try_from(claimed).unwrap_or(usize::MAX);
         let Some(length) = header.checked_add(captured).filter(|length| *length <= LONGEST) else {
             return Next::Broken(format!("a packet that claims {claimed} bytes"));

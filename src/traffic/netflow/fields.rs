@@ -50,6 +50,8 @@ pub(super) fn flow(values: &Values, clock: Clock, boot: Option<Boot>) -> Flow {
         packets,
         bytes,
         is_length_rough: false,
+        // The first two bits are the status, the others the reason (RFC 7270, section 4.12).
+        was_dropped: values.get(Slot::Forwarding).is_some_and(|status| status >> 6 == 2),
         time_ns: times(values, clock, boot),
     }
 }

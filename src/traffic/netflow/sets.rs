@@ -232,6 +232,10 @@ impl Sets {
             for became in become_of(record, &values, clock, own.boot, exporter, out) {
                 let mut record = match became {
                     Became::Record(record) => record,
+                    Became::Dropped => {
+                        out.dropped();
+                        continue;
+                    }
                     Became::Other(name) => {
                         out.other(name);
                         continue;
@@ -242,6 +246,7 @@ impl Sets {
                     }
                 };
                 if out.settings.sampling.is_some() {
+                    out.overridden(own.samplers.rate(sampled));
                     out.push(record);
                 } else if let Some(rate) = own.samplers.rate(sampled) {
                     record.weight = rate;

@@ -64,6 +64,7 @@ slots! {
     GreatestTtl = 53;
     Ttl = 192;
     FragmentOffset = 88;
+    Forwarding = 89;
     FragmentFlags = 197;
     Input = 10;
     Direction = 61;

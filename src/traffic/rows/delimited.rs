@@ -56,6 +56,19 @@ impl Header {
             })
     }
 
+    /// Returns whether a line names columns, and is not this one.
+    pub(super) fn is_another(&self, line: &str, plan: &Plan) -> bool {
+        let is_name = |text: &str| {
+            let text = text.trim().trim_matches('"');
+            let mut names = plan.names.iter().chain(&self.names);
+            !text.is_empty() && names.any(|name| name.eq_ignore_ascii_case(text))
+        };
+        let mut cells = line.split(char::from(self.delimiter));
+        // Names have a letter in front, and most rows do not.
+        let is_word = line.trim_start_matches('"').starts_with(|c: char| c.is_ascii_alphabetic());
+        is_word && cells.next().is_some_and(is_name) && cells.any(is_name)
+    }
+
     /// Returns whether nothing in a line of these columns is wanted.
     pub(super) fn is_strange(&self) -> bool {
         self.slots.iter().all(Vec::is_empty)

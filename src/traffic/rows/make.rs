@@ -390,9 +390,12 @@ impl Rows {
 
     /// Returns how many packets one of a row stands for, and whether its counts are multiplied by
     /// that; none if nobody says.
-    fn rate(&self, row: &Row<'_>) -> Result<Option<(u32, bool)>, Fault> {
+    fn rate(&mut self, row: &Row<'_>) -> Result<Option<(u32, bool)>, Fault> {
         let in_row = small(row, Column::Sampling, u32::MAX.into())?.filter(|rate| *rate > 0);
         let said = self.settings.sampling.map(|rate| rate.0);
+        if let (Some(said), Some(rate)) = (said, in_row) {
+            self.counts.overridden += u64::from(u64::from(said) != rate);
+        }
         let rate = match (said, in_row, self.preset.rate) {
             (Some(rate), _, _) => rate,
             (None, Some(rate), _) => rate as u32,
@@ -444,6 +447,8 @@ impl Rows {
         let pop = row.get(Column::Pop).and_then(|text| self.name(text));
         let mut record = match flow.record(exporter, &self.settings) {
             Became::Record(record) => record,
+            // Rows say it in a column, which is looked at before.
+            Became::Dropped => return Ok(None),
             Became::Other(what) => {
                 self.counts.frames += 1;
                 *self.counts.other.entry(what.to_owned()).or_default() += 1;

@@ -214,6 +214,10 @@ impl Source {
             here.ended = false;
             return Ok(Unit::Skipped);
         }
+        if header.is_another(text, plan) {
+            let why = "a line that names other columns than the first one";
+            return Ok(Unit::Broken(format!("{why} (line {})", self.lines.line)));
+        }
         if let Line::Frame = (preset.line)(text, here) {
             return Ok(Unit::Skipped);
         }

@@ -1,0 +1,206 @@
+//! Recordings and settings that are easily taken for what they are not: what a part of a file says,
+//! where it was recorded, and for whom it counts.
+
+use blastgate::model::ReadCounts;
+use blastgate::traffic::Settings;
+
+use crate::bad_input::folder;
+use crate::common::{Run, check};
+use crate::recorded;
+
+const INVENTORY: &str = "version: 1\ncustomers:\n  - {id: acme, prefixes: [203.0.113.0/26]}\n  \
+                         - {id: bakery, tier: gold, prefixes: [203.0.113.64/26]}\n";
+
+/// Judges a rule for both customers that is meant for one, by packets to both of which those to the
+/// second are not touched unless `rule` says so.
+fn judge(rule: &str, config: &str, flows: &str) -> Run {
+    let rules = format!(
+        "version: 1\nrules:\n  - {{id: r, match: {{dst: 203.0.113.0/24, {rule}}}, action: drop, \
+         intent: {{target: [acme], may_affect: [acme], may_reach: all}}}}\n"
+    );
+    let traffic = format!("version: 1\nduration: 60s\nflows:\n{flows}");
+    let config = format!(
+        "version: 1\nrules: {{paths: [rules.yaml]}}\ninventory: [inventory.yaml]\n\
+         traffic: [{{path: traffic.yaml}}]\n{config}"
+    );
+    let folder = folder(&[
+        ("rules.yaml", rules.as_bytes()),
+        ("inventory.yaml", INVENTORY.as_bytes()),
+        ("traffic.yaml", traffic.as_bytes()),
+        ("blastgate.yaml", config.as_bytes()),
+    ]);
+    check(folder.path(), &[])
+}
+
+const BOTH: &str = "  - {id: a, pop: ams, dst: 203.0.113.1, protocol: udp, src_port: 123, rate: 10 pps}\n  \
+                    - {id: b, pop: ams, dst: 203.0.113.70, protocol: udp, src_port: 123, rate: 10 pps}\n";
+
+#[test]
+fn what_was_recorded_elsewhere_is_no_evidence() {
+    let narrow = "protocol: udp, src_port: 124";
+    assert_eq!(judge(&format!("{narrow}, pop: ams"), "", BOTH).verdict(), "pass");
+    let run = judge(&format!("{narrow}, pop: fra"), "", BOTH);
+    assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
+    assert!(run.findings().contains(&("nothing_recorded", "unknown")), "{:#}", run.result);
+}
+
+#[test]
+fn a_tier_that_nobody_has_is_no_safeguard() {
+    let rule = "protocol: udp, src_port: 124";
+    let with = |tier: &str| judge(rule, &format!("evidence: {{must_judge: [{tier}]}}\n"), BOTH);
+    assert_eq!(with("gold").verdict(), "pass");
+    for tier in ["Gold", "platinum", "bakery"] {
+        let run = with(tier);
+        assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
+        let problem = run.result["problems"][0]["message"].as_str().expect("a problem");
+        assert!(problem.contains("must_judge"), "{problem}");
+    }
+}
+
+#[test]
+fn what_is_said_to_be_legitimate_is_an_exception_to_what_is_attack() {
+    let attack = "labels: {attack: [{protocol: udp, src_port: 123}]";
+    let rule = "protocol: udp, src_port: 123";
+    let run = judge(rule, &format!("{attack}}}\n"), BOTH);
+    assert_eq!(run.affected(), Vec::<&str>::new(), "{:#}", run.result);
+    let run = judge(rule, &format!("{attack}, legit: [{{dst: 203.0.113.64/26}}]}}\n"), BOTH);
+    assert_eq!((run.verdict(), run.affected()), ("fail", vec!["bakery"]), "{:#}", run.result);
+}
+
+fn read(form: &str, text: &str) -> (usize, ReadCounts) {
+    let settings = Settings { count_drops: false, ..crate::rows::settings(Some(1), true) };
+    let settings = Settings { count_drops: false, ..settings };
+    let (records, counts) =
+        recorded::read_as(form, text.as_bytes().to_vec(), &settings).expect("rows");
+    (records.len(), counts)
+}
+
+#[test]
+fn files_of_nfdump_may_be_joined_with_headers_or_without() {
+    let header = "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt\n";
+    let row = "2026-02-28 11:00:00,2026-02-28 11:00:01,1.000,198.51.100.1,203.0.113.1,123,9,UDP,........,0,0,3,120,0,0\n";
+    let end = "Summary\nflows,bytes,packets,avg_bps,avg_pps,avg_bpp\n1,120,3,0,0,0\n";
+    for (text, rows) in [
+        (format!("{header}{row}{end}"), 1),
+        (format!("{header}{row}{end}{header}{row}{end}"), 2),
+        (format!("{header}{row}{end}{row}{end}"), 2),
+    ] {
+        let (records, counts) = read("nfdump-csv", &text);
+        assert_eq!((records, counts.unread.len()), (rows, 0), "{text}{counts:?}");
+    }
+    // Without its summary the second one is cut off.
+    let (records, counts) = read("nfdump-csv", &format!("{header}{row}{end}{row}"));
+    assert_eq!((records, counts.unread.len()), (2, 1), "{counts:?}");
+    // What the router had dropped never arrived.
+    let dropped = row.replace("........,0,", "........,128,");
+    let (records, counts) = read("nfdump-csv", &format!("{header}{row}{dropped}{end}"));
+    assert_eq!((records, counts.dropped), (1, 1), "{counts:?}");
+}
+
+#[test]
+fn a_line_that_names_other_columns_ends_what_is_known() {
+    let text = "dstaddr srcaddr protocol srcport dstport packets bytes start end action log-status\n\
+                10.0.0.1 10.0.0.2 6 40000 443 1 44 1772272800 1772272810 ACCEPT OK\n\
+                srcaddr dstaddr protocol srcport dstport packets bytes start end action log-status\n\
+                10.0.0.1 10.0.0.2 6 40000 443 1 44 1772272800 1772272810 ACCEPT OK\n";
+    let (records, counts) = read("aws-vpc", text);
+    assert_eq!(records, 1);
+    assert!(counts.broken.expect("it is broken").contains("line 3"));
+    // The same line once more names the same columns.
+    let again = text.replace("srcaddr dstaddr", "dstaddr srcaddr");
+    let (records, counts) = read("aws-vpc", &again);
+    assert_eq!((records, counts.broken), (2, None));
+}
+
+#[test]
+fn pmacct_says_what_was_dropped_in_words() {
+    let row = |status: &str| {
+        format!(
+            "{{\"ip_src\":\"198.51.100.1\",\"ip_dst\":\"203.0.113.1\",\"port_src\":1,\"port_dst\":2,\
+             \"ip_proto\":\"udp\",\"packets\":10,\"bytes\":400,\"fwd_status\":\"{status}\",\
+             \"timestamp_start\":\"1772272800.0\",\"timestamp_end\":\"1772272801.0\"}}\n"
+        )
+    };
+    let text = row("FORWARDED Unclassified") + &row("DROPPED ACL Deny") + &row("UNKNOWN");
+    let (records, counts) = read("pmacct", &text);
+    assert_eq!((records, counts.dropped, counts.unread.len()), (2, 1, 0), "{counts:?}");
+}
+
+/// A capture of frames at times of so many seconds and so large a fraction.
+fn capture(frames: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+    bytes.extend([0; 8]);
+    bytes.extend([0xff, 0xff, 0, 0, 1, 0, 0, 0]);
+    for (fraction, frame) in frames {
+        let length = u32::try_from(frame.len()).expect("a length");
+        for number in [1_772_272_800, *fraction, length, length] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(frame);
+    }
+    bytes
+}
+
+/// A frame of a UDP datagram over IPv4.
+fn datagram(port: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    let udp = u16::try_from(8 + payload.len()).expect("a length");
+    frame.extend([0x45, 0]);
+    frame.extend((20 + udp).to_be_bytes());
+    frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    for number in [40_000, port, udp, 0] {
+        frame.extend(number.to_be_bytes());
+    }
+    frame.extend(payload);
+    frame
+}
+
+#[test]
+fn a_fraction_of_more_than_a_second_is_corrupt() {
+    let frame = || datagram(9, &[0; 8]);
+    let good = capture(&[(0, frame()), (999_999, frame())]);
+    let (records, counts) =
+        recorded::read_as("pcap", good, &recorded::settings()).expect("a capture");
+    assert_eq!((records.len(), counts.broken), (2, None));
+    let bad = capture(&[(0, frame()), (1_000_000, frame())]);
+    let (records, counts) =
+        recorded::read_as("pcap", bad, &recorded::settings()).expect("a capture");
+    assert_eq!(records.len(), 1);
+    assert!(counts.broken.expect("it is broken").contains("fraction"));
+}
+
+#[test]
+fn flows_that_the_exporter_had_dropped_did_not_arrive() {
+    // A template with addresses, counts, times in seconds and the forwarding status, and flows of it.
+    let fields: [(u16, u16); 7] = [(8, 4), (12, 4), (1, 4), (2, 4), (150, 4), (151, 4), (89, 1)];
+    let mut sets: Vec<u8> = Vec::new();
+    let put = |bytes: &mut Vec<u8>, numbers: &[u16]| {
+        numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
+    };
+    put(&mut sets, &[2, 8 + 4 * 7, 256, 7]);
+    fields.iter().for_each(|(element, length)| put(&mut sets, &[*element, *length]));
+    let mut flows: Vec<u8> = Vec::new();
+    for status in [64, 128, 130, 0] {
+        flows.extend([198, 51, 100, 1, 203, 0, 113, 1]);
+        for number in [400_u32, 10, 1_772_272_800, 1_772_272_801] {
+            flows.extend(number.to_be_bytes());
+        }
+        flows.push(status);
+    }
+    put(&mut sets, &[256, u16::try_from(4 + flows.len()).expect("a length")]);
+    sets.extend(flows);
+    let mut message: Vec<u8> = Vec::new();
+    put(&mut message, &[10, u16::try_from(16 + sets.len()).expect("a length")]);
+    for number in [1_772_272_802_u32, 0, 7] {
+        message.extend(number.to_be_bytes());
+    }
+    message.extend(sets);
+    let bytes = capture(&[(0, datagram(4739, &message))]);
+    for (count_drops, records) in [(false, 2), (true, 4)] {
+        let settings = Settings { count_drops, ..crate::rows::settings(Some(1), false) };
+        let (read, counts) =
+            recorded::read_as("netflow", bytes.clone(), &settings).expect("exports");
+        assert_eq!(read.len(), records, "{counts:?}");
+        assert_eq!(counts.dropped, 4 - records as u64, "{counts:?}");
+    }
+}
