@@ -74,6 +74,12 @@ pub enum InputError {
         /// The link.
         name: String,
     },
+    /// Something in a folder of recordings that is neither a file nor a folder.
+    #[error("{name} is neither a file nor a folder; take it out, or name it by itself")]
+    NoFile {
+        /// What it is called.
+        name: String,
+    },
     /// Standard input was asked for twice.
     #[error("standard input can be read only once")]
     StdinTwice,
@@ -193,7 +199,7 @@ pub fn recording(path: &Path, meter: &Meter) -> Result<Recording, InputError> {
     let (packed, plain): (_, Box<dyn Read + Send>) = if start.starts_with(&[0x1f, 0x8b]) {
         let raw = BufReader::with_capacity(1 << 16, raw);
         ("gzip", Box::new(flate2::read::MultiGzDecoder::new(raw)))
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+    } else if is_zstd(&start) {
         ("zstd", Box::new(zstd::stream::read::Decoder::new(raw).map_err(fault)?))
     } else {
         let file = places::of(path, &start, meter);
@@ -202,6 +208,15 @@ pub fn recording(path: &Path, meter: &Meter) -> Result<Recording, InputError> {
     };
     let (start, reader) = peek(plain).map_err(fault)?;
     Ok(Recording { start, reader, packed: Some(packed), file: None })
+}
+
+/// Returns whether bytes begin a frame of zstd, or one that is to be skipped (RFC 8878, section 3.1).
+fn is_zstd(start: &[u8]) -> bool {
+    match start {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
+        [first, 0x2a, 0x4d, 0x18, ..] => first & 0xf0 == 0x50,
+        _ => false,
+    }
 }
 
 /// Returns the first bytes of a reader, and a reader that still has them. An error after the

@@ -204,3 +204,45 @@ fn flows_that_the_exporter_had_dropped_did_not_arrive() {
         assert_eq!(counts.dropped, 4 - records as u64, "{counts:?}");
     }
 }
+
+#[test]
+fn addresses_of_a_wrong_length_are_none() {
+    for length in [3_u16, 5] {
+        let mut sets: Vec<u8> = Vec::new();
+        let put = |bytes: &mut Vec<u8>, numbers: &[u16]| {
+            numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
+        };
+        put(&mut sets, &[2, 8 + 4 * 5, 256, 5]);
+        for (element, length) in [(8, length), (12, length), (1, 4), (2, 4), (150, 4)] {
+            put(&mut sets, &[element, length]);
+        }
+        put(&mut sets, &[256, 4 + 2 * length + 12]);
+        sets.extend(vec![1; 2 * usize::from(length)]);
+        for number in [400_u32, 10, 1_772_272_800] {
+            sets.extend(number.to_be_bytes());
+        }
+        let mut message: Vec<u8> = Vec::new();
+        put(&mut message, &[10, u16::try_from(16 + sets.len()).expect("a length")]);
+        for number in [1_772_272_802_u32, 0, 7] {
+            message.extend(number.to_be_bytes());
+        }
+        message.extend(sets);
+        let bytes = capture(&[(0, datagram(4739, &message))]);
+        let settings = crate::rows::settings(Some(1), false);
+        let (read, counts) = recorded::read_as("netflow", bytes, &settings).expect("exports");
+        assert_eq!((read.len(), counts.unread.values().sum::<u64>()), (0, 1), "{counts:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_a_folder_of_recordings_is_not_waited_for() {
+    let folder = folder(&[("t/traffic.yaml", b"version: 1\nduration: 1s\nflows: []\n")]);
+    let pipe = folder.path().join("t/pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let given = ["rules.yaml", "--inventory", "inventory.yaml", "--traffic", "t"];
+    let run = check(folder.path(), &given);
+    assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
+    assert!(run.result["problems"].to_string().contains("neither a file"), "{:#}", run.result);
+}

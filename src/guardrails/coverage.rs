@@ -57,13 +57,11 @@ fn of_rule(
         }
     }
     let mut thin = BTreeSet::new();
-    // What was recorded elsewhere says nothing of a rule for some PoPs.
-    let pops = rule.and_then(|rule| evidence.rule(rule).matches.pops());
-    let is_elsewhere = |pop: Option<NameId>| match (pop, &pops) {
-        (Some(pop), Some(pops)) => !pops.contains(&&*evidence.names.name(pop)),
-        _ => false,
+    let groups = match is_recorded_where(evidence, rule) {
+        true => evidence.impact.groups.as_slice(),
+        false => &[],
     };
-    for group in evidence.impact.groups.iter().filter(|group| !is_elsewhere(group.id.pop)) {
+    for group in groups {
         let members: Vec<CustomerId> = match group.id.party {
             Party::Customer(id) => vec![id],
             Party::Shared(id) => evidence.inventory().shared[id.0 as usize].customers.clone(),
@@ -88,6 +86,14 @@ fn of_rule(
     let unseen = coverage.reached.difference(&coverage.recorded).copied();
     coverage.not_judged = unseen.chain(thin).collect();
     coverage
+}
+
+/// Returns whether anything was recorded where a rule applies: what was recorded elsewhere alone says
+/// nothing of a rule for some PoPs.
+fn is_recorded_where(evidence: &Evidence<'_>, rule: Option<u32>) -> bool {
+    let Some(pops) = rule.and_then(|rule| evidence.rule(rule).matches.pops()) else { return true };
+    let is_one = |pop: NameId| pops.contains(&&*evidence.names.name(pop));
+    evidence.impact.groups.iter().any(|group| group.id.pop.is_none_or(is_one))
 }
 
 /// Returns the one family of the addresses that a match names, if it is one.

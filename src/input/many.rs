@@ -29,6 +29,10 @@ pub fn recordings(path: &Path) -> Result<Vec<PathBuf>, InputError> {
     if let Some(linked) = linked.first() {
         return Err(InputError::LinkedFolder { name: shown(linked) });
     }
+    // A pipe or a device among them would be waited for.
+    if let Some(other) = files.iter().find(|file| file.exists() && !file.is_file()) {
+        return Err(InputError::NoFile { name: shown(other) });
+    }
     if files.is_empty() {
         return Err(InputError::NoRecordings { name: shown(path) });
     }

@@ -76,7 +76,9 @@ impl Flow {
             (None | Some(0), _) => {
                 return Became::Unread("flow records without a count of packets");
             }
-            (Some(_), None) => return Became::Unread("flow records without a count of bytes"),
+            (Some(_), None | Some(0)) => {
+                return Became::Unread("flow records without a count of bytes");
+            }
             (Some(packets), Some(bytes)) if packets > MOST || bytes > MOST => {
                 return Became::Unread("flow records with impossible counts");
             }

@@ -279,6 +279,9 @@ impl Values {
             // Where it is, for who takes it.
             Slot::PacketSection | Slot::FrameSection => (at as u128) << 32 | length as u128,
             _ if length == 0 || length > 16 => return,
+            // Addresses are never shortened (RFC 7011, section 6.2).
+            Slot::Src4 | Slot::Dst4 if length != 4 => return,
+            Slot::Src6 | Slot::Dst6 if length != 16 => return,
             _ => {
                 let bytes = set.get(at..at + length).unwrap_or_default();
                 let number = bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte));
