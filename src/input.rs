@@ -68,7 +68,7 @@ pub enum InputError {
         /// The folder, or the pattern.
         name: String,
     },
-    /// A link to a folder in a folder of rules.
+    /// A link to a folder in a folder of rules or recordings.
     #[error("{name} is a symbolic link to a folder, which is not followed; name the folder itself")]
     LinkedFolder {
         /// The link.

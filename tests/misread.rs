@@ -69,7 +69,6 @@ fn what_is_said_to_be_legitimate_is_an_exception_to_what_is_attack() {
 
 fn read(form: &str, text: &str) -> (usize, ReadCounts) {
     let settings = Settings { count_drops: false, ..crate::rows::settings(Some(1), true) };
-    let settings = Settings { count_drops: false, ..settings };
     let (records, counts) =
         recorded::read_as(form, text.as_bytes().to_vec(), &settings).expect("rows");
     (records.len(), counts)
@@ -169,16 +168,31 @@ fn a_fraction_of_more_than_a_second_is_corrupt() {
     assert!(counts.broken.expect("it is broken").contains("fraction"));
 }
 
-#[test]
-fn flows_that_the_exporter_had_dropped_did_not_arrive() {
-    // A template with addresses, counts, times in seconds and the forwarding status, and flows of it.
-    let fields: [(u16, u16); 7] = [(8, 4), (12, 4), (1, 4), (2, 4), (150, 4), (151, 4), (89, 1)];
-    let mut sets: Vec<u8> = Vec::new();
+/// A capture of an IPFIX message: a template of elements with their lengths, and records of it.
+fn ipfix(fields: &[(u16, u16)], records: &[u8]) -> Vec<u8> {
     let put = |bytes: &mut Vec<u8>, numbers: &[u16]| {
         numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
     };
-    put(&mut sets, &[2, 8 + 4 * 7, 256, 7]);
+    let length = |bytes: usize| u16::try_from(bytes).expect("a length");
+    let count = length(fields.len());
+    let mut sets: Vec<u8> = Vec::new();
+    put(&mut sets, &[2, 8 + 4 * count, 256, count]);
     fields.iter().for_each(|(element, length)| put(&mut sets, &[*element, *length]));
+    put(&mut sets, &[256, length(4 + records.len())]);
+    sets.extend(records);
+    let mut message: Vec<u8> = Vec::new();
+    put(&mut message, &[10, length(16 + sets.len())]);
+    for number in [1_772_272_802_u32, 0, 7] {
+        message.extend(number.to_be_bytes());
+    }
+    message.extend(sets);
+    capture(&[(0, datagram(4739, &message))])
+}
+
+#[test]
+fn flows_that_the_exporter_had_dropped_did_not_arrive() {
+    // Addresses, counts, times in seconds and the forwarding status.
+    let fields = [(8, 4), (12, 4), (1, 4), (2, 4), (150, 4), (151, 4), (89, 1)];
     let mut flows: Vec<u8> = Vec::new();
     for status in [64, 128, 130, 0] {
         flows.extend([198, 51, 100, 1, 203, 0, 113, 1]);
@@ -187,15 +201,7 @@ fn flows_that_the_exporter_had_dropped_did_not_arrive() {
         }
         flows.push(status);
     }
-    put(&mut sets, &[256, u16::try_from(4 + flows.len()).expect("a length")]);
-    sets.extend(flows);
-    let mut message: Vec<u8> = Vec::new();
-    put(&mut message, &[10, u16::try_from(16 + sets.len()).expect("a length")]);
-    for number in [1_772_272_802_u32, 0, 7] {
-        message.extend(number.to_be_bytes());
-    }
-    message.extend(sets);
-    let bytes = capture(&[(0, datagram(4739, &message))]);
+    let bytes = ipfix(&fields, &flows);
     for (count_drops, records) in [(false, 2), (true, 4)] {
         let settings = Settings { count_drops, ..crate::rows::settings(Some(1), false) };
         let (read, counts) =
@@ -208,26 +214,11 @@ fn flows_that_the_exporter_had_dropped_did_not_arrive() {
 #[test]
 fn addresses_of_a_wrong_length_are_none() {
     for length in [3_u16, 5] {
-        let mut sets: Vec<u8> = Vec::new();
-        let put = |bytes: &mut Vec<u8>, numbers: &[u16]| {
-            numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
-        };
-        put(&mut sets, &[2, 8 + 4 * 5, 256, 5]);
-        for (element, length) in [(8, length), (12, length), (1, 4), (2, 4), (150, 4)] {
-            put(&mut sets, &[element, length]);
-        }
-        put(&mut sets, &[256, 4 + 2 * length + 12]);
-        sets.extend(vec![1; 2 * usize::from(length)]);
+        let mut flow = vec![1; 2 * usize::from(length)];
         for number in [400_u32, 10, 1_772_272_800] {
-            sets.extend(number.to_be_bytes());
+            flow.extend(number.to_be_bytes());
         }
-        let mut message: Vec<u8> = Vec::new();
-        put(&mut message, &[10, u16::try_from(16 + sets.len()).expect("a length")]);
-        for number in [1_772_272_802_u32, 0, 7] {
-            message.extend(number.to_be_bytes());
-        }
-        message.extend(sets);
-        let bytes = capture(&[(0, datagram(4739, &message))]);
+        let bytes = ipfix(&[(8, length), (12, length), (1, 4), (2, 4), (150, 4)], &flow);
         let settings = crate::rows::settings(Some(1), false);
         let (read, counts) = recorded::read_as("netflow", bytes, &settings).expect("exports");
         assert_eq!((read.len(), counts.unread.values().sum::<u64>()), (0, 1), "{counts:?}");

@@ -172,7 +172,6 @@ fn parse(files: &Files<'_>, backend: Backend) -> (RuleSet, Vec<Diagnostic>) {
             not_understood: own(&not_understood),
             not_judged: own(&not_judged),
             not_followed: own(&not_followed),
-            sharing: Vec::new(),
             ..Coverage::new(*source, *rules)
         });
     }

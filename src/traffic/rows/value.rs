@@ -45,25 +45,20 @@ pub(super) fn was_dropped(text: &str) -> Option<bool> {
         let status = u8::try_from(number).ok()?;
         return Some((if status < 4 { status } else { status >> 6 }) == 2);
     }
-    // Of `DROPPED ACL Deny` the first word says it.
-    let first = text.split_whitespace().next().unwrap_or(text);
-    let is = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word));
-    if is(&["reject", "rejected", "drop", "dropped", "deny", "denied", "block", "blocked"]) {
+    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is(&["reject", "rejected", "drop", "deny", "denied", "block", "blocked"]) {
         return Some(true);
     }
-    let is_passed = is(&[
-        "accept",
-        "accepted",
-        "pass",
-        "passed",
-        "allow",
-        "allowed",
-        "permit",
-        "forwarded",
-        "consumed",
-        "unknown",
-    ]);
-    is_passed.then_some(false)
+    if is(&["accept", "accepted", "pass", "passed", "allow", "allowed", "permit"]) {
+        return Some(false);
+    }
+    // The status of RFC 7270 may have its reason behind it, as in `DROPPED ACL Deny`.
+    let status = text.split_whitespace().next().unwrap_or(text).to_ascii_lowercase();
+    match status.as_str() {
+        "dropped" => Some(true),
+        "forwarded" | "consumed" | "unknown" => Some(false),
+        _ => None,
+    }
 }
 
 const FLAGS: &[(&str, char, u8)] = &[
