@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribution::Party;
 use crate::matcher::{NOT_UNDERSTOOD, Step, UNRECORDED};
-use crate::model::{NameId, Share};
+use crate::model::{CustomerId, NameId, Share};
 use crate::service::Service;
 use crate::tally::{Counts, Pair};
 
@@ -309,6 +309,8 @@ pub struct Impact {
     pub courses: Vec<Course>,
     /// Everything offered.
     pub offered: Amount,
+    /// Customers with traffic that is not attack, from them and to them.
+    pub recorded: [BTreeSet<CustomerId>; 2],
     /// Whether any of it is labelled.
     pub labelled: bool,
     /// What of it has a known owner at an end.

@@ -301,6 +301,30 @@ pub fn identity(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| plain(path))
 }
 
+/// What is read at a path: two that are the same are the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Content {
+    /// A file, by its device and its number there: several names may lead to it.
+    File(u64, u64),
+    /// What has only its place.
+    Place(PathBuf),
+}
+
+/// Returns what is read at a path; `-` is what stands behind standard input.
+pub fn content(path: &Path) -> Content {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let path = if is_stdin(path) { Path::new("/dev/stdin") } else { path };
+        if let Ok(file) = fs::metadata(path)
+            && file.is_file()
+        {
+            return Content::File(file.dev(), file.ino());
+        }
+    }
+    Content::Place(identity(path))
+}
+
 /// Takes `.` and `..` out of a path, by its words alone.
 pub fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();

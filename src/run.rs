@@ -245,6 +245,7 @@ impl Run {
             unread: &replayed.unread_by_file,
             no_ipv6: &replayed.no_ipv6,
             windows: &tally.windows,
+            directions: &tally.directions,
             standards: &self.plan.standards,
         };
         let what_if: Vec<Evidence<'_>> = situations[1..]
@@ -451,11 +452,11 @@ impl Run {
         }
         let rank = |pop: Option<crate::model::NameId>| pop.map(|pop| names.name(pop));
         let tally = tally.finish(&rank);
-        replayed.newest = tally.newest_aged.values().max().copied().map(Timestamp);
+        replayed.newest = tally.newest_aged.values().map(|newest| Timestamp(newest.last_ns)).max();
         replayed.newest_by_file = tally
             .newest_aged
             .iter()
-            .map(|(rank, newest)| (replayed.files[*rank as usize].clone(), Timestamp(*newest)))
+            .map(|(rank, newest)| (replayed.files[*rank as usize].clone(), *newest))
             .collect();
         replayed.tally = tally;
         let owned = replayed.tally.ends.values().iter().any(|ends| {

@@ -8,9 +8,11 @@ use std::hash::{BuildHasher, Hash};
 
 mod counters;
 mod counting;
+mod directions;
 
 pub use counters::Packed;
 pub use counting::Counting;
+pub use directions::Directions;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
@@ -208,17 +210,32 @@ pub struct Tally {
     pub offers: Vec<Offer>,
     /// The buckets of all offers.
     pub buckets_met: Vec<u32>,
-    /// For every recording that has an age, by its rank: the end of its latest record.
-    pub newest_aged: BTreeMap<u32, i64>,
+    /// For every recording that has an age, by its rank: when its latest records were.
+    pub newest_aged: BTreeMap<u32, Newest>,
     /// For every window: the start of its earliest record, and the end of its latest.
     pub windows: BTreeMap<i64, (i64, i64)>,
     /// Packets of the recording that each exporter of a PoP saw.
     pub exporters: BTreeMap<(NameId, NameId), u64>,
+    /// Which ways the recording went where.
+    pub directions: Directions,
     /// Records whose PoP the inventory does not list.
     pub unknown_pop_records: u64,
     /// The PoPs that they name.
     pub unlisted_pops: BTreeSet<NameId>,
 }
+
+/// When the latest records of a recording were, in nanoseconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The end of the very latest.
+    pub last_ns: i64,
+    /// The end of the latest but for one in [`STRAY`], to the window: a few packets of another day
+    /// say nothing of the age of the rest.
+    pub most_ns: i64,
+}
+
+/// At most one record in so many does not count for the age of a recording.
+pub const STRAY: u64 = 100;
 
 impl Tally {
     /// Returns all keys and counts.

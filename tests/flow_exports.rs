@@ -256,7 +256,9 @@ fn recorded_flows_sampled_at_the_rates_of_their_options_sum_up_as_pmacct_says() 
     let capture = captures.iter().find(|capture| capture.name.contains(name)).expect("its capture");
     let (records, counts) =
         recorded::read_as("netflow", capture.bytes.clone(), &recorded::settings()).expect("read");
-    assert!(counts.unread.is_empty() && counts.unknown_sampling == 0, "{counts:?}");
+    // The numbers of its messages say that this is a part of what was sent.
+    assert!(counts.unread.keys().all(|why| why.starts_with("lost before")), "{counts:?}");
+    assert_eq!(counts.unknown_sampling, 0, "{counts:?}");
     let scaled = records.iter().map(|record| {
         let weight = u64::from(record.weight);
         let src = record.header.src_address().to_string();

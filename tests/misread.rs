@@ -20,8 +20,8 @@ fn judge(rule: &str, config: &str, flows: &str) -> Run {
     );
     let traffic = format!("version: 1\nduration: 60s\nflows:\n{flows}");
     let config = format!(
-        "version: 1\nrules: {{paths: [rules.yaml]}}\ninventory: [inventory.yaml]\n\
-         traffic: [{{path: traffic.yaml}}]\n{config}"
+        "version: 1\nrules: {{paths: [rules.yaml]}}\ninventory: [inventory.yaml]\n{}{config}",
+        if config.contains("traffic:") { "" } else { "traffic: [{path: traffic.yaml}]\n" }
     );
     let folder = folder(&[
         ("rules.yaml", rules.as_bytes()),
@@ -40,6 +40,34 @@ fn what_was_recorded_elsewhere_is_no_evidence() {
     let narrow = "protocol: udp, src_port: 124";
     assert_eq!(judge(&format!("{narrow}, pop: ams"), "", BOTH).verdict(), "pass");
     let run = judge(&format!("{narrow}, pop: fra"), "", BOTH);
+    assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
+    assert!(run.findings().contains(&("nothing_recorded", "unknown")), "{:#}", run.result);
+}
+
+/// Recorded traffic of a file of its own for each direction.
+fn judge_ways(rule: &str, flows: &str, direction: &str) -> Run {
+    judge(rule, &format!("traffic: [{{path: traffic.yaml, direction: {direction}}}]\n"), flows)
+}
+
+#[test]
+fn what_was_recorded_the_other_way_is_no_evidence() {
+    let rule = "protocol: udp, src_port: 124";
+    for (recorded, named, verdict) in [
+        ("ingress", "ingress", "pass"),
+        ("egress", "egress", "pass"),
+        ("egress", "ingress", "cannot_judge"),
+        ("ingress", "egress", "cannot_judge"),
+    ] {
+        let run = judge_ways(&format!("{rule}, direction: {named}"), BOTH, recorded);
+        assert_eq!(run.verdict(), verdict, "{recorded}, {named}: {:#}", run.result);
+    }
+}
+
+#[test]
+fn what_a_customer_sends_says_nothing_of_what_comes_to_him() {
+    let sent = "  - {id: a, pop: ams, dst: 203.0.113.1, protocol: udp, src_port: 123, rate: 10 pps}\n  \
+                - {id: b, pop: ams, src: 203.0.113.70, dst: 192.0.2.1, protocol: udp, rate: 10 pps}\n";
+    let run = judge("protocol: udp, src_port: 124", "", sent);
     assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
     assert!(run.findings().contains(&("nothing_recorded", "unknown")), "{:#}", run.result);
 }
@@ -189,6 +217,44 @@ fn ipfix(fields: &[(u16, u16)], records: &[u8]) -> Vec<u8> {
     capture(&[(0, datagram(4739, &message))])
 }
 
+/// A message of IPFIX of a domain.
+fn message(domain: u32, sets: &[&[u16]]) -> Vec<u8> {
+    let sets: Vec<u8> =
+        sets.iter().flat_map(|set| set.iter()).flat_map(|half| half.to_be_bytes()).collect();
+    let length = u16::try_from(16 + sets.len()).expect("a length");
+    let mut bytes = [10_u16.to_be_bytes(), length.to_be_bytes()].concat();
+    for number in [1_772_272_802_u32, 0, domain] {
+        bytes.extend(number.to_be_bytes());
+    }
+    bytes.extend(sets);
+    bytes
+}
+
+#[test]
+fn a_rate_belongs_to_the_domain_that_it_is_said_of() {
+    // An option of a scope: the sampling interval of an observation domain.
+    let option: &[u16] = &[3, 18, 257, 2, 1, 149, 4, 34, 4];
+    let said = |domain: u16, rate: u16| [257, 12, 0, domain, 0, rate];
+    let template: &[u16] = &[2, 32, 256, 6, 8, 4, 12, 4, 1, 4, 2, 4, 150, 4, 151, 4];
+    let flow: &[u16] = &[256, 28, 1, 1, 2, 2, 0, 400, 0, 10, 0x69a2, 0xbca0, 0x69a2, 0xbca0];
+    let read = |of_seven: &[&[u16]]| {
+        let messages = [
+            message(7, &[template, flow]),
+            message(9, &[template, flow]),
+            message(0, &[&[option], of_seven].concat()),
+        ];
+        let frames: Vec<(u32, Vec<u8>)> =
+            messages.iter().map(|message| (0, datagram(4739, message))).collect();
+        let settings = crate::rows::settings(None, false);
+        let (records, counts) =
+            recorded::read_as("netflow", capture(&frames), &settings).expect("exports");
+        let weights: Vec<u32> = records.iter().map(|record| record.weight).collect();
+        (weights, counts.unknown_sampling, counts.unread.len())
+    };
+    assert_eq!(read(&[&said(7, 100)]), (vec![100], 1, 1));
+    assert_eq!(read(&[&said(7, 100), &said(9, 50)]), (vec![100, 50], 0, 0));
+}
+
 #[test]
 fn flows_that_the_exporter_had_dropped_did_not_arrive() {
     // Addresses, counts, times in seconds and the forwarding status.
@@ -236,4 +302,53 @@ fn a_pipe_in_a_folder_of_recordings_is_not_waited_for() {
     let run = check(folder.path(), &given);
     assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
     assert!(run.result["problems"].to_string().contains("neither a file"), "{:#}", run.result);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_two_names_counts_once() {
+    let traffic = format!("version: 1\nduration: 60s\nflows:\n{BOTH}");
+    let rules = "version: 1\nrules:\n  - {id: r, match: {dst: 203.0.113.0/26}, action: drop, intent: {target: [acme], may_reach: all}}\n";
+    let folder = folder(&[
+        ("rules.yaml", rules.as_bytes()),
+        ("inventory.yaml", INVENTORY.as_bytes()),
+        ("t/a.yaml", traffic.as_bytes()),
+    ]);
+    let [a, b] = ["t/a.yaml", "t/b.yaml"].map(|name| folder.path().join(name));
+    std::fs::hard_link(a, b).expect("a link");
+    let given = ["rules.yaml", "--inventory", "inventory.yaml", "--traffic", "t"];
+    let run = check(folder.path(), &given);
+    assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
+    assert!(run.result["problems"].to_string().contains("named twice"), "{:#}", run.result);
+}
+
+#[test]
+fn a_few_new_packets_make_no_old_recording_new() {
+    let rules = "version: 1\nrules:\n  - {id: r, match: {dst: 203.0.113.0/24, protocol: tcp}, \
+                 action: drop, intent: {target: [acme], may_reach: all}}\n";
+    let judge = |new: usize| {
+        let row = |start: i64, end: u8| {
+            format!("198.51.100.1,203.0.113.{end},17,123,9,3,120,{start},{start}\n")
+        };
+        let mut csv = "src,dst,protocol,src_port,dst_port,packets,bytes,start,end\n".to_owned();
+        for at in 0..1_000 {
+            csv += &row(1_760_000_000 + at, if at % 2 == 0 { 1 } else { 70 });
+        }
+        (0..new).for_each(|at| csv += &row(1_772_272_000 + at as i64, 1));
+        let config = "version: 1\nrules: {paths: [rules.yaml]}\ninventory: [inventory.yaml]\n\
+                      traffic:\n  - path: t.csv\n    format: csv\n    sampling: 1\n    columns: {src: src, dst: dst, \
+                      protocol: protocol, src_port: src_port, dst_port: dst_port, packets: packets, \
+                      bytes: bytes, time: {field: start, unit: s}, end: {field: end, unit: s}, \
+                      sampling: {applied: false}}\n";
+        let folder = folder(&[
+            ("rules.yaml", rules.as_bytes()),
+            ("inventory.yaml", INVENTORY.as_bytes()),
+            ("t.csv", csv.as_bytes()),
+            ("blastgate.yaml", config.as_bytes()),
+        ]);
+        let run = check(folder.path(), &[]);
+        run.findings().contains(&("evidence_too_old", "unknown"))
+    };
+    assert!(judge(0) && judge(9));
+    assert!(!judge(30));
 }

@@ -48,6 +48,7 @@ mod rows;
 mod rows_recorded;
 mod sample;
 mod scenarios;
+mod stated_losses;
 mod tcpdump;
 mod trace;
 mod twin;

@@ -322,12 +322,33 @@ fn other(
     }
 }
 
+/// How many seconds records may span together, as many as there are of them times the second, until
+/// bins are made wider.
+const SPANNED: (u64, u64) = (1 << 16, 64);
+
+/// Returns how many seconds wide bins should be: one, unless records span so many of them that to
+/// look at each would take long. They may lie anywhere in these, so that little is known anyway.
+fn width<'c>(parts: impl Iterator<Item = &'c Contribution> + Clone) -> i64 {
+    let most = SPANNED.0 + SPANNED.1 * parts.clone().count() as u64;
+    let spans = |width: i64| {
+        let bins = |one: &Contribution| {
+            one.bins.1.div_euclid(width).abs_diff(one.bins.0.div_euclid(width)) + 1
+        };
+        parts.clone().map(bins).fold(0, u64::saturating_add)
+    };
+    let widths = (0..i64::BITS - 2).map(|doubled| 1i64 << doubled);
+    widths.into_iter().find(|width| spans(*width) <= most).unwrap_or(i64::MAX)
+}
+
 /// What each key may lose at most; strays may come as well, and are charged elsewhere.
 fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[&Contribution]) -> Lost {
     let shape = &limiter.bounds[1];
     let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
+    let width = width(parts.iter().chain(strays.iter().copied()));
+    let wide = |bins: (i64, i64)| bins.0.div_euclid(width)..=bins.1.div_euclid(width);
+    let bin_ns = BIN_NS.saturating_mul(width.unsigned_abs());
     for one in parts.iter().chain(strays.iter().copied()) {
-        for bin in one.bins.0..=one.bins.1 {
+        for bin in wide(one.bins) {
             sums.entry(bin).or_default().add(one, shape.counts);
         }
     }
@@ -336,7 +357,7 @@ fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[&Contribution])
         .map(|(index, sum)| Bin { index: *index, amount: sum.interval().1, largest: sum.largest })
         .collect();
     let all = if limiter.is_plain {
-        greatest_loss(shape, &bins, BIN_NS)
+        greatest_loss(shape, &bins, bin_ns)
     } else {
         // Whoever comes after the window is used up, or while a timeout lasts, loses everything.
         let all = bins.iter().map(|bin| u128::from(bin.amount)).sum();
@@ -348,14 +369,14 @@ fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[&Contribution])
     }
     let open: BTreeSet<i64> = bins
         .iter()
-        .zip(may_exceed(shape, &bins, BIN_NS))
+        .zip(may_exceed(shape, &bins, bin_ns))
         .map(|(bin, may)| (bin, may || !limiter.is_plain))
         .filter(|(_, may)| *may)
         .map(|(bin, _)| bin.index)
         .collect();
     let mut lost = Lost::new();
     for one in parts {
-        if open.range(one.bins.0..=one.bins.1).next().is_some() {
+        if open.range(wide(one.bins)).next().is_some() {
             let sum = lost.entry(one.key).or_default();
             *sum = (sum.0.saturating_add(one.packets), sum.1.saturating_add(one.bytes));
         }
@@ -368,4 +389,31 @@ fn greatest(limiter: &Limiter, parts: &[Contribution], strays: &[&Contribution])
         *offered = shape.counts.pick((counted, many), (many, counted));
     }
     lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_are_wider_than_a_second_only_where_records_span_very_many() {
+        let part = |bins| Contribution {
+            key: 0,
+            bins,
+            packets: 1,
+            bytes: 1,
+            sampled: None,
+            sizes: (1, 1),
+            fronts: 0,
+        };
+        let width_of = |count: usize, bins| {
+            let parts: Vec<Contribution> = (0..count).map(|_| part(bins)).collect();
+            width(parts.iter())
+        };
+        assert_eq!(width_of(30, (0, 1_800)), 1);
+        assert_eq!(width_of(10_000, (0, 60)), 1);
+        // 20 flows of ten days.
+        assert_eq!(width_of(20, (-100, 864_000)), 512);
+        assert!(width_of(2, (i64::MIN, i64::MAX)) > 1 << 40);
+    }
 }

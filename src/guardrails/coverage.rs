@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Evidence;
 use crate::attribution::Party;
 use crate::impact::Amount;
-use crate::model::{CustomerId, Family, Match, NameId};
+use crate::model::{AddressSet, CustomerId, Family, Match, NameId};
 
 /// The evidence about those whom one rule reaches outside its `may_affect`.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,8 @@ fn of_rule(
         true => evidence.impact.groups.as_slice(),
         false => &[],
     };
+    let sides = rule.map(|rule| Sides::new(&evidence.rule(rule).matches));
+    let is_recorded = |id: &CustomerId| sides.as_ref().is_none_or(|sides| sides.has(evidence, *id));
     for group in groups {
         let members: Vec<CustomerId> = match group.id.party {
             Party::Customer(id) => vec![id],
@@ -72,6 +74,11 @@ fn of_rule(
         }
         let offered = group.total.offered;
         coverage.offered.add(offered);
+        let members: Vec<CustomerId> = members.into_iter().filter(is_recorded).collect();
+        if members.is_empty() {
+            coverage.unjudged.add(offered);
+            continue;
+        }
         let is_thin = group.is_sampled() && offered.raw < evidence.standards.min_samples;
         if is_thin {
             coverage.unjudged.add(offered);
@@ -88,12 +95,38 @@ fn of_rule(
     coverage
 }
 
-/// Returns whether anything was recorded where a rule applies: what was recorded elsewhere alone says
-/// nothing of a rule for some PoPs.
+/// Returns whether anything was recorded where a rule applies: what was recorded elsewhere alone, or
+/// only the other way, says nothing of a rule for some PoPs or one direction.
 fn is_recorded_where(evidence: &Evidence<'_>, rule: Option<u32>) -> bool {
-    let Some(pops) = rule.and_then(|rule| evidence.rule(rule).matches.pops()) else { return true };
-    let is_one = |pop: NameId| pops.contains(&&*evidence.names.name(pop));
-    evidence.impact.groups.iter().any(|group| group.id.pop.is_none_or(is_one))
+    let Some(rule) = rule.map(|rule| evidence.rule(rule)) else { return true };
+    let (pops, directions) = (rule.matches.pops(), rule.matches.directions());
+    let is_there =
+        |pop: NameId| pops.as_ref().is_none_or(|pops| pops.contains(&&*evidence.names.name(pop)));
+    evidence.impact.groups.iter().any(|group| {
+        let pop = group.id.pop;
+        pop.is_none_or(is_there)
+            && directions.is_none_or(|directions| evidence.directions.has(pop, directions))
+    })
+}
+
+/// The addresses that a rule names at the source and at the destination, if it does: who is named at
+/// one end is recorded only by traffic of which he is at that end.
+struct Sides([Option<AddressSet>; 2]);
+
+impl Sides {
+    fn new(matches: &Match) -> Sides {
+        Sides([matches.sources(), matches.destinations()])
+    }
+
+    /// Returns whether a customer is recorded at every end at which he is named.
+    fn has(&self, evidence: &Evidence<'_>, id: CustomerId) -> bool {
+        let prefixes = &evidence.inventory().customer(id).prefixes;
+        let is_named =
+            |set: &AddressSet| prefixes.iter().any(|prefix| set.overlaps(prefix.value.range()));
+        self.0.iter().zip(&evidence.impact.recorded).all(|(named, recorded)| {
+            recorded.contains(&id) || !named.as_ref().is_some_and(is_named)
+        })
+    }
 }
 
 /// Returns the one family of the addresses that a match names, if it is one.

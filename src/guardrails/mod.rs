@@ -23,6 +23,7 @@ use crate::reach::{Order, Reached};
 use crate::safe_rate::SafeRate;
 use crate::service::Service;
 use crate::sharing::Sharing;
+use crate::tally::{Directions, Newest};
 
 mod aimed;
 mod attack_still_passes;
@@ -197,8 +198,8 @@ pub struct Evidence<'a> {
     pub sharing: &'a [Sharing],
     /// Which rates would do.
     pub safe_rates: &'a [SafeRate],
-    /// The newest record of every recording that has an age.
-    pub newest: &'a [(String, Timestamp)],
+    /// When the newest records of every recording were that has an age.
+    pub newest: &'a [(String, Newest)],
     /// Recordings that were left aside, or parts of them, as nobody knows how they were sampled.
     pub sampling_unknown: &'a [String],
     /// Recordings of which something is unread: how much, of how much, and most of it why.
@@ -207,6 +208,8 @@ pub struct Evidence<'a> {
     pub no_ipv6: &'a [String],
     /// For every window: the start of its earliest record, and the end of its latest.
     pub windows: &'a BTreeMap<i64, (i64, i64)>,
+    /// Which ways the recording went where.
+    pub directions: &'a Directions,
     /// Enough is what?
     pub standards: &'a Standards,
 }

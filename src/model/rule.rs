@@ -170,6 +170,14 @@ impl Match {
             _ => None,
         })
     }
+
+    /// Returns the directions to which the match is restricted; none if it is not.
+    pub fn directions(&self) -> Option<&[Direction]> {
+        self.terms.iter().find_map(|term| match &term.value {
+            Term::Direction(directions) => Some(directions.as_slice()),
+            _ => None,
+        })
+    }
 }
 
 /// One condition.

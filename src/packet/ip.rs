@@ -7,6 +7,9 @@ use crate::model::ordinary::{
 };
 use crate::model::{Family, Fragment, Known, Layers, PacketHeader};
 
+/// No upper layer (RFC 8200, section 4.7).
+const NONE: u8 = 59;
+
 /// How many IPv6 extension headers are walked; beyond them the upper layer is unknown.
 const EXTENSIONS: usize = 64;
 
@@ -61,8 +64,9 @@ pub(super) fn v6(view: View<'_>) -> Result<Packet<'_>, Reason> {
     let next = fixed[6];
     let claimed = usize::from(u16::from_be_bytes([fixed[4], fixed[5]]));
     let jumbo = next == HOP_BY_HOP && view.u8(42) == Some(JUMBO);
-    // Large segments inside a host may lack even the option.
-    let longer = view.wire != UNKNOWN && view.wire > 40 + usize::from(u16::MAX);
+    // Large segments inside a host may lack even the option; what is too short for a header of TCP is
+    // padding.
+    let longer = view.wire != UNKNOWN && view.wire >= 40 + 20 && next != NONE;
     let claimed = if claimed == 0 && (jumbo || longer) { view.wire } else { 40 + claimed };
     let whole = cut_to_length(&mut header, view, claimed);
     Ok(match upper(&mut header, next, whole.skip(40)) {

@@ -25,6 +25,7 @@ pub(super) fn inside(inside: Inside<'_>) -> Network<'_> {
     match inside {
         Inside::Ethernet(frame) => ethernet(frame),
         Inside::EtherType(ether_type, view) => typed(ether_type, view),
+        Inside::Ppp(frame) => ppp(frame),
     }
 }
 

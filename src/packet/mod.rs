@@ -11,7 +11,7 @@
 //! | Ethernet | 802.1Q and 802.1ad tags, MPLS, PPPoE sessions, LLC/SNAP |
 //! | raw IP, BSD loopback, Linux cooked 1 and 2, PPP, Cisco HDLC | fully |
 //! | IPv4, IPv6 | options skipped; hop-by-hop, routing, destination, fragment and AH walked |
-//! | GRE, ERSPAN II, IP in IP, MPLS in IP, VXLAN, Geneve | only when asked to look through tunnels |
+//! | GRE, PPTP, WCCP, ERSPAN II, IP in IP, AH in IPv4, MPLS in IP, VXLAN, Geneve | only when asked to look through tunnels |
 //! | 802.11, MACsec, provider backbone bridges, pseudowires | refused, with the reason |
 
 mod datagram;
@@ -23,7 +23,7 @@ mod tunnel;
 use std::fmt;
 
 use crate::model::PacketHeader;
-pub use datagram::{Carried, Datagram, carried};
+pub use datagram::{Carried, Datagram, Fragment, carried, datagram_of};
 
 /// How many tunnels are looked through, one in the other.
 const NESTING: usize = 8;
@@ -209,6 +209,7 @@ struct Packet<'a> {
 enum Inside<'a> {
     Ethernet(View<'a>),
     EtherType(u16, View<'a>),
+    Ppp(View<'a>),
 }
 
 #[cfg(test)]

@@ -243,6 +243,18 @@ fn lengths_that_lie_are_unknown_and_absent_ones_come_from_the_wire() {
     let (packet, _) = bytes(read(LinkType::RAW, &jumbo, 70_000, false));
     assert_eq!(packet.packet_length, 70_000);
     expect_syn(packet);
+    // In IPv6, too; but what says that nothing follows, or is no longer than the padding, holds nothing.
+    let mut offloaded = v6(6, &tcp());
+    offloaded[4..6].copy_from_slice(&[0, 0]);
+    let (packet, length) = bytes(read_whole(101, &offloaded, false));
+    assert_eq!((packet.packet_length, length), (60, 60));
+    expect_syn(packet);
+    for (next, payload) in [(59, tcp()), (6, tcp()[..6].to_vec())] {
+        let mut empty = v6(next, &payload);
+        empty[4..6].copy_from_slice(&[0, 0]);
+        let (packet, length) = bytes(read_whole(101, &empty, false));
+        assert_eq!((packet.packet_length, length, packet.layers), (40, 40, Layers::NONE));
+    }
 }
 
 #[test]
@@ -277,6 +289,13 @@ fn tunnels_are_looked_through_only_when_asked() {
         (17, udp(6081, &join(&[&[1, 0, 0x65, 0x58, 0, 0, 1, 0, 1, 1, 1, 0], &bridged]))),
         (17, udp(6081, &join(&[&[0, 0, 0x86, 0xdd, 0, 0, 1, 0], &inner]))),
         (4, v4(41, 0, &[], &inner)),
+        (17, udp(8472, &join(&[&[8, 0, 0, 0, 0, 0, 9, 0], &bridged]))),
+        (51, join(&[&[41, 4, 0, 0], &[0; 20], &inner])),
+        // PPTP with and without an acknowledged number; WCCP of version 2 holds IPv4 only.
+        (47, join(&[&[0x30, 0x01, 0x88, 0x0b], &[0; 8], &[0, 0x57], &inner])),
+        (47, join(&[&[0x30, 0x81, 0x88, 0x0b], &[0; 12], &[0xff, 3, 0, 0x57], &inner])),
+        gre(0, [0x88, 0x3e], &[0, 1, 0, 0], &v4(41, 0, &[], &inner)),
+        gre(0, [0x88, 0x3e], &[], &v4(41, 0, &[], &inner)),
     ] {
         let frame = v4(protocol, 0, &[], &payload);
         let outer = header(101, &frame, false);
@@ -285,7 +304,7 @@ fn tunnels_are_looked_through_only_when_asked() {
     }
     // What cannot be read inside leaves the outer header standing.
     for (protocol, payload) in [
-        gre(1, [0x88, 0x0b], &[0; 4], &inner),
+        gre(0, [0x88, 0x0b], &[0; 4], &inner),
         gre(0, [0x65, 0x58], &[], &ethernet(0x0806, &[0; 28])),
         (41, inner[..39].to_vec()),
         (17, udp(4789, &[0, 0, 0, 0, 0, 0, 9, 0])),

@@ -1,9 +1,11 @@
 //! Tunnels: from the payload of an IP packet to the frame or packet in it.
 
 use super::{Inside, Packet, UNKNOWN, View};
+use crate::model::ordinary::AUTHENTICATION;
 use crate::model::{Known, Layers};
 
-const VXLAN_PORT: u16 = 4789;
+/// That of IANA, and the one that Linux takes unless told otherwise.
+const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 const GENEVE_PORT: u16 = 6081;
 
 const IPV4: u16 = 0x0800;
@@ -11,6 +13,8 @@ const IPV6: u16 = 0x86dd;
 const MPLS: u16 = 0x8847;
 const BRIDGED: u16 = 0x6558;
 const ERSPAN: u16 = 0x88be;
+const WCCP: u16 = 0x883e;
+const PPP: u16 = 0x880b;
 
 /// Returns what a packet tunnels, if it is a tunnel that can be looked through.
 pub(super) fn inside<'a>(packet: &Packet<'a>) -> Option<Inside<'a>> {
@@ -27,9 +31,10 @@ pub(super) fn inside<'a>(packet: &Packet<'a>) -> Option<Inside<'a>> {
         4 => Some(Inside::EtherType(IPV4, view)),
         41 => Some(Inside::EtherType(IPV6, view)),
         47 => gre(view),
+        AUTHENTICATION => authenticated(view),
         137 => Some(Inside::EtherType(MPLS, view)),
         17 if header.layers.has(Layers::PORTS) => match header.dst_port {
-            VXLAN_PORT => vxlan(view.skip(8)),
+            port if VXLAN_PORTS.contains(&port) => vxlan(view.skip(8)),
             GENEVE_PORT => geneve(view.skip(8)),
             _ => None,
         },
@@ -37,9 +42,25 @@ pub(super) fn inside<'a>(packet: &Packet<'a>) -> Option<Inside<'a>> {
     }
 }
 
-/// GRE of RFC 2784 and 2890. Version 1 is PPTP; source routes (RFC 1701) are gone.
+/// AH in tunnel mode (RFC 4302, section 3.1.2), in IPv4; in IPv6 it is one of the headers.
+fn authenticated(view: View<'_>) -> Option<Inside<'_>> {
+    let rest = view.skip((usize::from(view.u8(1)?) + 2) * 4);
+    match view.u8(0)? {
+        4 => Some(Inside::EtherType(IPV4, rest)),
+        41 => Some(Inside::EtherType(IPV6, rest)),
+        _ => None,
+    }
+}
+
+/// GRE of RFC 2784 and 2890, and version 1 of PPTP (RFC 2637); source routes (RFC 1701) are gone.
 fn gre(view: View<'_>) -> Option<Inside<'_>> {
     let (flags, protocol) = (view.u16(0)?, view.u16(2)?);
+    if flags & 7 == 1 && protocol == PPP {
+        let [sequence, acknowledged] = [0x1000, 0x0080].map(|bit| flags & bit != 0);
+        return Some(Inside::Ppp(
+            view.skip(8 + 4 * (usize::from(sequence) + usize::from(acknowledged))),
+        ));
+    }
     if flags & 0x4007 != 0 {
         return None;
     }
@@ -49,6 +70,9 @@ fn gre(view: View<'_>) -> Option<Inside<'_>> {
     match protocol {
         IPV4 | IPV6 | MPLS => Some(Inside::EtherType(protocol, rest)),
         BRIDGED => Some(Inside::Ethernet(rest)),
+        // Version 2 of WCCP has four bytes of its own, which never look like an IPv4 header.
+        WCCP if rest.u8(0)? >> 4 == 4 => Some(Inside::EtherType(IPV4, rest)),
+        WCCP => Some(Inside::EtherType(IPV4, rest.skip(4))),
         // ERSPAN II has a sequence number and eight bytes of its own; I has neither.
         ERSPAN => Some(Inside::Ethernet(if sequence { rest.skip(8) } else { rest })),
         _ => None,

@@ -133,6 +133,7 @@ struct Seen {
     start_ns: i64,
     end_ns: i64,
     aged: Option<u32>,
+    records: u64,
 }
 
 impl<'r, 'a> Worker<'r, 'a> {
@@ -186,6 +187,9 @@ impl<'r, 'a> Worker<'r, 'a> {
         self.tally.count_all(&keys, |at| counts(&records[at]), &mut self.numbers);
         for (at, record) in records.iter().enumerate() {
             self.see(record, keys[at].window, origin);
+            if origin.part == 0 {
+                self.tally.directions.see(record);
+            }
             if let (Some(pop), Some(exporter), 0) = (record.pop, record.exporter, origin.part) {
                 let seen = self.tally.exporters.entry((pop, exporter)).or_default();
                 *seen = seen.saturating_add(counts(record).packets);
@@ -307,17 +311,19 @@ impl<'r, 'a> Worker<'r, 'a> {
             Some(seen) if seen.window == window && seen.aged == aged => {
                 seen.start_ns = seen.start_ns.min(record.time_ns);
                 seen.end_ns = seen.end_ns.max(end_ns);
+                seen.records += 1;
             }
             _ => {
                 self.note_seen();
-                self.seen = Some(Seen { window, start_ns: record.time_ns, end_ns, aged });
+                let start_ns = record.time_ns;
+                self.seen = Some(Seen { window, start_ns, end_ns, aged, records: 1 });
             }
         }
     }
 
     fn note_seen(&mut self) {
-        if let Some(Seen { window, start_ns, end_ns, aged }) = self.seen.take() {
-            self.tally.seen(window, start_ns, end_ns, aged);
+        if let Some(Seen { window, start_ns, end_ns, aged, records }) = self.seen.take() {
+            self.tally.seen(window, (start_ns, end_ns), aged, records);
         }
     }
 

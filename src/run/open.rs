@@ -81,7 +81,7 @@ impl Run {
             };
             for path in files {
                 let named = input::shown(&one.path);
-                if let Some(before) = known.insert(input::identity(&path), named.clone()) {
+                if let Some(before) = known.insert(input::content(&path), named.clone()) {
                     let message = format!(
                         "{} is named twice: by {before} and by {named}",
                         input::shown(&path)

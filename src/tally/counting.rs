@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
 use super::counters::Counters;
-use super::{BucketKey, Counts, Interner, Key, NO_BUCKET, Offer, Packed, Pair, Tally};
+use super::{
+    BucketKey, Counts, Directions, Interner, Key, NO_BUCKET, Newest, Offer, Packed, Pair, STRAY,
+    Tally,
+};
 use crate::attribution::Ends;
 use crate::model::NameId;
 
@@ -24,12 +27,15 @@ pub struct Counting {
     pub offers: Vec<Offer>,
     /// The buckets of all offers.
     pub buckets_met: Vec<u32>,
-    /// See [`Tally::newest_aged`].
-    pub newest_aged: BTreeMap<u32, i64>,
+    /// By the rank of a recording that has an age, and by window: the end of its latest record, and
+    /// how many there are.
+    aged: BTreeMap<(u32, i64), (i64, u64)>,
     /// See [`Tally::windows`].
     pub windows: BTreeMap<i64, (i64, i64)>,
     /// See [`Tally::exporters`].
     pub exporters: BTreeMap<(NameId, NameId), u64>,
+    /// See [`Tally::directions`].
+    pub directions: Directions,
     /// See [`Tally::unknown_pop_records`].
     pub unknown_pop_records: u64,
     /// See [`Tally::unlisted_pops`].
@@ -66,14 +72,46 @@ impl Counting {
         self.counters.counts_mut(to).add(counts);
     }
 
-    /// Notes when records of a window were; `aged` is the rank of their recording if it has an age.
-    pub fn seen(&mut self, window: i64, start_ns: i64, end_ns: i64, aged: Option<u32>) {
+    /// Notes when so many records of a window were; `aged` is the rank of their recording if it has
+    /// an age.
+    pub fn seen(
+        &mut self,
+        window: i64,
+        (start_ns, end_ns): (i64, i64),
+        aged: Option<u32>,
+        records: u64,
+    ) {
         let span = self.windows.entry(window).or_insert((start_ns, end_ns));
         *span = (span.0.min(start_ns), span.1.max(end_ns));
         if let Some(rank) = aged {
-            let newest = self.newest_aged.entry(rank).or_insert(end_ns);
-            *newest = end_ns.max(*newest);
+            self.note_aged((rank, window), end_ns, records);
         }
+    }
+
+    fn note_aged(&mut self, at: (u32, i64), end_ns: i64, records: u64) {
+        let (end, count) = self.aged.entry(at).or_insert((end_ns, 0));
+        *end = end_ns.max(*end);
+        *count += records;
+    }
+
+    /// Returns when the latest records of each recording were that has an age.
+    fn newest_aged(&self) -> BTreeMap<u32, Newest> {
+        let mut all: BTreeMap<u32, u64> = BTreeMap::new();
+        for ((rank, _), (_, records)) in &self.aged {
+            *all.entry(*rank).or_default() += records;
+        }
+        let newest = |(rank, records): (u32, u64)| {
+            let windows = || self.aged.range((rank, i64::MIN)..=(rank, i64::MAX)).rev();
+            let mut later = 0;
+            let most = windows().find(|(_, (_, records_of_it))| {
+                later += records_of_it;
+                later * STRAY >= records
+            });
+            let last_ns = windows().map(|(_, (end_ns, _))| *end_ns).max().unwrap_or_default();
+            let most_ns = most.map_or(last_ns, |(_, (end_ns, _))| *end_ns);
+            (rank, Newest { last_ns, most_ns })
+        };
+        all.into_iter().map(newest).collect()
     }
 
     /// Returns all keys and counts, by number.
@@ -125,12 +163,12 @@ impl Counting {
             ..offer
         }));
         for (window, (start, end)) in other.windows {
-            self.seen(window, start, end, None);
+            self.seen(window, (start, end), None, 0);
         }
-        for (rank, end_ns) in other.newest_aged {
-            let newest = self.newest_aged.entry(rank).or_insert(end_ns);
-            *newest = end_ns.max(*newest);
+        for (at, (end_ns, records)) in other.aged {
+            self.note_aged(at, end_ns, records);
         }
+        self.directions.merge(&other.directions);
         for (exporter, packets) in other.exporters {
             let sum = self.exporters.entry(exporter).or_default();
             *sum = sum.saturating_add(packets);
@@ -179,7 +217,8 @@ impl Counting {
         order.sort_unstable();
         let mut done = Tally {
             entries: Vec::with_capacity(order.len()),
-            newest_aged: self.newest_aged,
+            newest_aged: self.newest_aged(),
+            directions: self.directions,
             windows: self.windows,
             exporters: self.exporters,
             unknown_pop_records: self.unknown_pop_records,

@@ -56,6 +56,8 @@ pub(super) enum Loss {
     Frame(&'static str),
     /// Neither it nor anything after it can be read.
     Rest(String),
+    /// So many never came into the file, as it says itself.
+    Before(u64),
 }
 
 /// A capture that is being read.
@@ -108,7 +110,14 @@ impl Capture {
                 break;
             }
             match next {
-                Next::End => self.layout = None,
+                Next::End => {
+                    if let Layout::Ng(ng) = layout
+                        && let dropped @ 1.. = ng.dropped()
+                    {
+                        lose(Loss::Before(dropped));
+                    }
+                    self.layout = None;
+                }
                 Next::Frame => self.frames = number,
                 Next::Lost(reason) => {
                     self.frames = number;

@@ -5,6 +5,9 @@
 //! one of exports, and all else in it is unread. Packets that carry exports in a capture that is
 //! read as packets are counted, so that the user can be asked which of the two is meant.
 
+mod fragments;
+mod sequence;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -14,6 +17,8 @@ use super::{Opened, Piece, Settings, TrafficReader};
 use crate::model::ordinary::UDP;
 use crate::model::{Diagnostic, Layers, PacketHeader, ReadCounts, Record, RecordBatch};
 use crate::packet::{self, Carried, Datagram, LinkType};
+use fragments::Fragments;
+pub(super) use sequence::Sequences;
 
 //------------ What is an export -----------------------------------------------
 
@@ -35,6 +40,9 @@ pub(super) const V5: (usize, usize) = (24, 48);
 /// The lengths of the headers of NetFlow v9 and IPFIX.
 pub(super) const V9: usize = 20;
 pub(super) const IPFIX: usize = 16;
+
+/// What nobody can read counts as one record for so many bytes: those of NetFlow v5.
+pub(super) const RECORD_BYTES: usize = 48;
 
 /// Returns the number that so many bytes at a place are in network byte order.
 pub(super) fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
@@ -110,6 +118,7 @@ pub(super) fn first(start: &[u8]) -> Option<Kind> {
     let (frames, bytes) = capture::first_frames(start)?;
     frames.iter().find_map(|frame| match look(frame, &bytes) {
         Carried::Datagram(datagram) => Some(kind(&datagram)),
+        Carried::Fragment(part) => Some(part.start().and_then(|start| kind(&start))),
         Carried::Packet => Some(None),
         Carried::Other(_) | Carried::Unread(_) => None,
     })?
@@ -131,6 +140,7 @@ pub(super) fn is_carried(found: &Found, frame: &[u8], header: &PacketHeader) -> 
     }
     match packet::carried(found.link, frame, found.original_length) {
         Carried::Datagram(datagram) => kind(&datagram).is_some(),
+        Carried::Fragment(part) => part.start().is_some_and(|start| kind(&start).is_some()),
         _ => false,
     }
 }
@@ -224,6 +234,19 @@ impl Out {
         self.other("flow records of what the exporter had dropped");
     }
 
+    /// Counts so many bytes of exports of which nobody knows what was in them.
+    fn lose_bytes(&mut self, bytes: usize) {
+        let count = bytes.div_ceil(RECORD_BYTES).max(1);
+        self.unread("in parts of datagrams of which the other parts are missing", count as u64);
+    }
+
+    /// Notes that so many records were lost on their way here, as the numbers of exports say.
+    pub(super) fn lost_on_the_way(&mut self, count: u64) {
+        if count > 0 {
+            self.unread("lost before they were recorded, as the numbers of the exports say", count);
+        }
+    }
+
     /// Notes that some exporter has no way to say anything of IPv6.
     pub(super) fn no_ipv6(&mut self) {
         self.counts.no_ipv6 = true;
@@ -249,6 +272,8 @@ impl Out {
                 *self.counts.unread.entry(reason.clone()).or_default() += 1;
                 self.counts.broken = Some(reason);
             }
+            // The numbers of the exports tell how many records were in them.
+            Loss::Before(_) => {}
         }
     }
 
@@ -270,8 +295,9 @@ pub(super) fn open(
     exports: impl Exports + 'static,
 ) -> Opened {
     let capture = Capture::open(input, settings.name.clone())?;
-    let (bytes, found, next) = Default::default();
-    Ok(Box::new(Reader { capture, bytes, found, next, exports, out: Out::new(settings) }))
+    let (bytes, found, next, fragments) = Default::default();
+    let out = Out::new(settings);
+    Ok(Box::new(Reader { capture, bytes, found, next, fragments, exports, out }))
 }
 
 struct Reader<E> {
@@ -280,6 +306,7 @@ struct Reader<E> {
     found: Vec<Found>,
     /// The first of the frames found that was not looked at.
     next: usize,
+    fragments: Fragments,
     exports: E,
     out: Out,
 }
@@ -305,6 +332,7 @@ impl<E: Exports> TrafficReader for Reader<E> {
                 self.next = 0;
                 self.capture.cut(&mut self.bytes, &mut self.found, |loss| out.lose(loss))?;
                 if self.found.is_empty() {
+                    self.fragments.end(|bytes| out.lose_bytes(bytes));
                     self.exports.end(out);
                     if out.records.is_empty() {
                         return Ok(!batch.is_empty());
@@ -327,13 +355,18 @@ impl<E: Exports> Reader<E> {
         self.next += 1;
         let out = &mut self.out;
         match look(found, &self.bytes) {
-            Carried::Datagram(datagram) => match kind(&datagram) {
-                None => out.unread(NO_EXPORT, 1),
-                Some(kind) => match self.exports.refuses(kind) {
-                    Some(reason) => out.unread(reason, 1),
-                    None => self.exports.read(kind, &datagram, found.time_ns, out),
-                },
-            },
+            Carried::Datagram(datagram) => {
+                read(&mut self.exports, &datagram, found.time_ns, out);
+            }
+            Carried::Fragment(part) => {
+                let whole = self.fragments.add(&part, |bytes| out.lose_bytes(bytes));
+                if let Some(whole) = whole {
+                    match packet::datagram_of(part.src, &whole) {
+                        Some(datagram) => read(&mut self.exports, &datagram, found.time_ns, out),
+                        None => out.unread(NO_EXPORT, 1),
+                    }
+                }
+            }
             Carried::Packet => out.unread(NO_EXPORT, 1),
             Carried::Other(name) => out.other(name),
             Carried::Unread(reason) => {
@@ -341,6 +374,16 @@ impl<E: Exports> Reader<E> {
                 *out.counts.unread.entry(reason.to_string()).or_default() += 1;
             }
         }
+    }
+}
+
+fn read(exports: &mut impl Exports, datagram: &Datagram<'_>, time_ns: i64, out: &mut Out) {
+    match kind(datagram) {
+        None => out.unread(NO_EXPORT, 1),
+        Some(kind) => match exports.refuses(kind) {
+            Some(reason) => out.unread(reason, 1),
+            None => exports.read(kind, datagram, time_ns, out),
+        },
     }
 }
 

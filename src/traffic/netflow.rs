@@ -26,7 +26,7 @@ mod v5;
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::exports::{self, Exports, Kind, Out, number};
+use super::exports::{self, Exports, Kind, Out, Sequences, number};
 use super::flow::{Became, Flow};
 use super::{Form, Knows, Opened, Settings};
 use crate::model::{Address, NameId};
@@ -108,6 +108,8 @@ struct Netflow {
     /// The name of each address.
     exporters: HashMap<Address, NameId, foldhash::fast::FixedState>,
     sets: Sets,
+    /// The numbers of messages, by sender and, of each kind, by source.
+    sequences: Sequences<(Address, u16), (u16, u32)>,
 }
 
 impl Netflow {
@@ -128,7 +130,7 @@ impl Exports for Netflow {
     fn read(&mut self, kind: Kind, datagram: &Datagram<'_>, _: i64, out: &mut Out) {
         let exporter = self.exporter(datagram.src, out);
         let read = match kind {
-            Kind::V5 => v5(datagram, exporter, out),
+            Kind::V5 => self.v5(datagram, exporter, out),
             Kind::V9 => self.v9(datagram, exporter, out),
             Kind::Ipfix => self.ipfix(datagram, exporter, out),
             Kind::Sflow => None,
@@ -139,6 +141,7 @@ impl Exports for Netflow {
     }
 
     fn end(&mut self, out: &mut Out) {
+        out.lost_on_the_way(std::mem::take(&mut self.sequences).missing());
         self.sets.end(out);
     }
 }
@@ -154,7 +157,7 @@ impl Netflow {
             clock: Clock::of_uptime(word(4)?, word(8)?, 0, SECOND_NS),
             claimed: number(datagram.payload, 2, 2),
         };
-        self.message(&message, datagram, exports::V9, out)
+        self.message(&message, word(12)?, datagram, exports::V9, out)
     }
 
     /// Reads a message of IPFIX; none if its header is cut off.
@@ -168,39 +171,56 @@ impl Netflow {
             clock: Clock { export_ns, uptime_ms: None, late_ns: SECOND_NS },
             claimed: None,
         };
-        self.message(&message, datagram, exports::IPFIX, out)
+        self.message(&message, word(8)?, datagram, exports::IPFIX, out)
     }
 
     fn message(
         &mut self,
         message: &Message,
+        number: u64,
         datagram: &Datagram<'_>,
         header: usize,
         out: &mut Out,
     ) -> Option<()> {
-        self.sets.read(message, datagram.payload.get(header..)?, datagram.length - header, out);
+        let sets = datagram.payload.get(header..)?;
+        let records = self.sets.read(message, sets, datagram.length - header, out);
+        self.note(datagram, (header as u16, message.source.id), number, records);
+        Some(())
+    }
+
+    /// Notes the number of a message of a source.
+    fn note(
+        &mut self,
+        datagram: &Datagram<'_>,
+        source: (u16, u32),
+        number: u64,
+        records: Option<u64>,
+    ) {
+        self.sequences.note((datagram.src, datagram.src_port), source, number as u32, records);
+    }
+
+    /// Reads a datagram of NetFlow v5; none if its header is cut off.
+    fn v5(&mut self, datagram: &Datagram<'_>, exporter: NameId, out: &mut Out) -> Option<()> {
+        let header = v5::header(datagram.payload)?;
+        out.no_ipv6();
+        let mut count = 0;
+        for flow in v5::flows(datagram.payload, header.clock) {
+            count += 1;
+            add(&flow, header.sampling, exporter, out);
+        }
+        let claimed = (datagram.length - exports::V5.0) / exports::V5.1;
+        if count < claimed {
+            out.unread(CUT, (claimed - count) as u64);
+        }
+        let (number, engine) =
+            (number(datagram.payload, 16, 4)?, number(datagram.payload, 20, 2)? as u32);
+        self.note(datagram, (exports::V5.0 as u16, engine), number, Some(claimed as u64));
         Some(())
     }
 }
 
 fn source(datagram: &Datagram<'_>, id: u64, is_v9: bool) -> Source {
     Source { address: datagram.src, port: datagram.src_port, id: id as u32, is_v9 }
-}
-
-/// Reads a datagram of NetFlow v5; none if its header is cut off.
-fn v5(datagram: &Datagram<'_>, exporter: NameId, out: &mut Out) -> Option<()> {
-    let header = v5::header(datagram.payload)?;
-    out.no_ipv6();
-    let mut count = 0;
-    for flow in v5::flows(datagram.payload, header.clock) {
-        count += 1;
-        add(&flow, header.sampling, exporter, out);
-    }
-    let claimed = (datagram.length - exports::V5.0) / exports::V5.1;
-    if count < claimed {
-        out.unread(CUT, (claimed - count) as u64);
-    }
-    Some(())
 }
 
 const CUT: &str = "cut off in the middle of an export";

@@ -106,15 +106,16 @@ impl Packets {
 
     fn lose(&self, loss: Loss) {
         let mut counts = self.counts();
-        let reason = match loss {
-            Loss::Frame(reason) => reason.to_owned(),
+        let (reason, count) = match loss {
+            Loss::Frame(reason) => (reason.to_owned(), 1),
             Loss::Rest(reason) => {
                 counts.broken = Some(reason.clone());
-                reason
+                (reason, 1)
             }
+            Loss::Before(count) => ("dropped by the recorder, as it says itself".to_owned(), count),
         };
-        counts.frames += 1;
-        *counts.unread.entry(reason).or_default() += 1;
+        counts.frames += count;
+        *counts.unread.entry(reason).or_default() += count;
     }
 
     fn counts(&self) -> MutexGuard<'_, ReadCounts> {

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::exports::{self, Exports, Kind, Out, length, number};
+use super::exports::{self, Exports, Kind, Out, Sequences, length, number};
 use super::{Form, Knows, Opened, Settings};
 use crate::model::ordinary::{SCTP, TCP, UDP, UDPLITE};
 use crate::model::{Address, Family, Known, Layers, NameId, PacketHeader};
@@ -55,6 +55,10 @@ fn open(input: Box<dyn Read + Send>, settings: &Settings) -> Opened {
 struct Sflow {
     /// The name of each agent.
     agents: HashMap<Address, NameId, foldhash::fast::FixedState>,
+    /// The numbers of samples, by agent and by what they were taken at.
+    sequences: Sequences<(Address, u64), (bool, u64)>,
+    /// How many packets that were to be sampled each of those could not sample, first and last.
+    drops: HashMap<(Address, u64, u64), (u32, u32), foldhash::fast::FixedState>,
 }
 
 impl Exports for Sflow {
@@ -80,6 +84,7 @@ impl Exports for Sflow {
         let Some((mut at, count)) = exports::sflow_samples(payload) else {
             return out.unread(CUT, 1);
         };
+        let sub_agent = number(payload, at - 16, 4).unwrap_or_default();
         for _ in 0..count {
             let (Some(format), Some(length)) = (number(payload, at, 4), length(payload, at + 4, 4))
             else {
@@ -88,7 +93,10 @@ impl Exports for Sflow {
             };
             let end = (at + 8).saturating_add(length);
             match payload.get(at + 8..end) {
-                Some(sample) => one(format, sample, time_ns, exporter, out),
+                Some(sample) => {
+                    self.note((agent, sub_agent), format, sample);
+                    one(format, sample, time_ns, exporter, out);
+                }
                 None => return out.unread(CUT, 1),
             }
             at = end;
@@ -98,7 +106,39 @@ impl Exports for Sflow {
         }
     }
 
-    fn end(&mut self, _: &mut Out) {}
+    fn end(&mut self, out: &mut Out) {
+        out.lost_on_the_way(std::mem::take(&mut self.sequences).missing());
+        let drops = self.drops.drain().map(|(_, (first, last))| last.wrapping_sub(first));
+        let drops: u64 = drops.filter(|drops| *drops < u32::MAX / 2).map(u64::from).sum();
+        if drops > 0 {
+            out.unread("samples that the agent says it had to drop", drops);
+        }
+    }
+}
+
+/// How many sources of samples are followed.
+const SOURCES: usize = 1 << 16;
+
+impl Sflow {
+    /// Notes the number of a flow sample, and how many its source had to drop up to it.
+    fn note(&mut self, (agent, sub_agent): (Address, u64), format: u64, sample: &[u8]) {
+        let (source, drops_at) = match format {
+            1 => (number(sample, 4, 4), 16),
+            // Type and index of the source are apart.
+            3 => (number(sample, 4, 8), 20),
+            _ => return,
+        };
+        let (Some(at), Some(source), Some(drops)) =
+            (number(sample, 0, 4), source, number(sample, drops_at, 4))
+        else {
+            return;
+        };
+        self.sequences.note((agent, sub_agent), (format == 3, source), at as u32, Some(1));
+        let key = (agent, sub_agent, source);
+        if self.drops.len() < SOURCES || self.drops.contains_key(&key) {
+            self.drops.entry(key).or_insert((drops as u32, 0)).1 = drops as u32;
+        }
+    }
 }
 
 fn address(bytes: &[u8], at: usize, family: Family) -> Option<Address> {

@@ -14,6 +14,13 @@ const INTERFACE: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+const STATISTICS: u32 = 5;
+
+/// Options: of a packet, how many were dropped since the one before it; of the statistics of an
+/// interface, how many it and the system dropped so far.
+const PACKET_DROPS: u16 = 4;
+const INTERFACE_DROPS: u16 = 5;
+const SYSTEM_DROPS: u16 = 7;
 
 const NO_INTERFACE: &str = "a packet of an interface that was not described";
 const CORRUPT: &str = "a corrupt pcapng block";
@@ -28,9 +35,13 @@ pub(super) struct Ng {
     big_endian: bool,
     interfaces: Vec<Interface>,
     last_time_ns: i64,
+    /// How many packets were dropped in the sections before this one.
+    dropped_before: u64,
 }
 
 struct Interface {
+    /// How many packets were dropped, as its statistics say and as its packets do.
+    dropped: [u64; 2],
     link: LinkType,
     snap_length: u32,
     resolution: u8,
@@ -42,7 +53,8 @@ pub(super) fn detect(start: &[u8]) -> bool {
 }
 
 pub(super) fn open(window: &mut Window) -> Result<Ng, String> {
-    let mut ng = Ng { big_endian: false, interfaces: Vec::new(), last_time_ns: 0 };
+    let (interfaces, last_time_ns, dropped_before) = (Vec::new(), 0, 0);
+    let mut ng = Ng { big_endian: false, interfaces, last_time_ns, dropped_before };
     ng.section(window)?;
     Ok(ng)
 }
@@ -80,7 +92,11 @@ impl Ng {
                 }
             }
             let Ok(length) = length_of(length) else { return Next::Broken(CORRUPT.to_owned()) };
-            if !matches!(kind, INTERFACE | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET) {
+            let matters = matches!(
+                kind,
+                INTERFACE | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET | STATISTICS
+            );
+            if !matters {
                 if window.skip(length) {
                     continue;
                 }
@@ -130,9 +146,57 @@ impl Ng {
         if header.major_version != 1 {
             return Err(format!("pcapng version {} is not read", header.major_version));
         }
+        self.dropped_before = self.dropped();
         self.interfaces.clear();
         window.advance(length);
         Ok(())
+    }
+
+    /// Returns how many packets were dropped before they came into the file, as it says itself.
+    pub(super) fn dropped(&self) -> u64 {
+        let dropped = self.interfaces.iter().map(|one| one.dropped[0].max(one.dropped[1]));
+        dropped.fold(self.dropped_before, u64::saturating_add)
+    }
+
+    /// Notes what the options of a block say of dropped packets: a code and a length of 16 bits each,
+    /// and a value that is padded to 32 (draft-ietf-opsawg-pcapng, section 3.5).
+    fn note_drops(&mut self, kind: u32, interface: u32, mut options: &[u8]) {
+        let half = |bytes: &[u8], at: usize| {
+            let word = self.u32(bytes, at);
+            (if self.big_endian {
+                [word >> 16, word & 0xffff]
+            } else {
+                [word & 0xffff, word >> 16]
+            })
+            .map(|half| half as u16)
+        };
+        let mut sum = 0u64;
+        while options.len() >= 4 {
+            let [code, length] = half(options, 0);
+            if code == 0 {
+                break;
+            }
+            if length == 8 && options.len() >= 12 {
+                let [first, second] = [4, 8].map(|at| u64::from(self.u32(options, at)));
+                let value =
+                    if self.big_endian { first << 32 | second } else { second << 32 | first };
+                match (kind, code) {
+                    (STATISTICS, INTERFACE_DROPS | SYSTEM_DROPS)
+                    | (ENHANCED_PACKET, PACKET_DROPS) => sum = sum.saturating_add(value),
+                    _ => {}
+                }
+            }
+            let next = 4 + usize::from(length).next_multiple_of(4);
+            options = options.get(next..).unwrap_or_default();
+        }
+        let at = usize::try_from(interface).unwrap_or(usize::MAX);
+        if let Some(interface) = self.interfaces.get_mut(at) {
+            match kind {
+                // The last ones count.
+                STATISTICS => interface.dropped[0] = sum.max(interface.dropped[0]),
+                _ => interface.dropped[1] = interface.dropped[1].saturating_add(sum),
+            }
+        }
     }
 
     /// Reads a whole block of a kind that matters; none if it contradicts itself. `start` is where
@@ -173,13 +237,26 @@ impl Ng {
                     link: interface.link,
                 }));
             }
+            STATISTICS if length >= 24 => {
+                let options = bytes.get(20..length - 4).unwrap_or_default();
+                self.note_drops(kind, self.u32(bytes, 8), options);
+                return Some(Block::Done);
+            }
+            // What is not whole says nothing.
+            STATISTICS => return Some(Block::Done),
             ENHANCED_PACKET | OBSOLETE_PACKET if length >= 32 => {
-                let interface = match kind {
-                    // The other half counts lost packets.
-                    OBSOLETE_PACKET if self.big_endian => self.u32(bytes, 8) >> 16,
-                    OBSOLETE_PACKET => self.u32(bytes, 8) & 0xffff,
-                    _ => self.u32(bytes, 8),
+                let (interface, drops) = match (kind, self.u32(bytes, 8)) {
+                    (OBSOLETE_PACKET, word) if self.big_endian => (word >> 16, word & 0xffff),
+                    (OBSOLETE_PACKET, word) => (word & 0xffff, word >> 16),
+                    (_, word) => (word, 0),
                 };
+                // All ones is nothing that is known.
+                if drops > 0 && drops < 0xffff {
+                    let at = usize::try_from(interface).ok()?;
+                    if let Some(interface) = self.interfaces.get_mut(at) {
+                        interface.dropped[1] += u64::from(drops);
+                    }
+                }
                 let time = u64::from(self.u32(bytes, 12)) << 32 | u64::from(self.u32(bytes, 16));
                 (interface, time, self.u32(bytes, 20), self.u32(bytes, 24))
             }
@@ -188,6 +265,10 @@ impl Ng {
         let captured = usize::try_from(captured).ok()?;
         if captured > length - 32 {
             return None;
+        }
+        let options = 28 + captured.next_multiple_of(4);
+        if kind == ENHANCED_PACKET && options + 8 < length {
+            self.note_drops(kind, interface, bytes.get(options..length - 4).unwrap_or_default());
         }
         let Some(interface) = self.interfaces.get(usize::try_from(interface).ok()?) else {
             return Some(Block::Lost);
@@ -219,6 +300,7 @@ impl Interface {
         };
         let offset = option(OptionCode::IfTsoffset).and_then(|value| value.first_chunk());
         Interface {
+            dropped: [0; 2],
             link: LinkType(u32::try_from(block.linktype.0).unwrap_or(u32::MAX)),
             snap_length: block.snaplen,
             resolution: option(OptionCode::IfTsresol)
@@ -267,8 +349,8 @@ mod tests {
     #[test]
     fn times_of_any_resolution_are_nanoseconds() {
         let time = |resolution, offset_seconds, units| {
-            Interface { link: LinkType::RAW, snap_length: 0, resolution, offset_seconds }
-                .time_ns(units)
+            let (link, snap_length, dropped) = (LinkType::RAW, 0, [0; 2]);
+            Interface { dropped, link, snap_length, resolution, offset_seconds }.time_ns(units)
         };
         assert_eq!(time(0, 0, 5), 5_000_000_000);
         assert_eq!(time(3, -1, 5), -995_000_000);

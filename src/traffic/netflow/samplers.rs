@@ -19,6 +19,25 @@ enum Of {
 #[derive(Debug, Default)]
 pub(super) struct Samplers(BTreeMap<Of, u32>);
 
+/// What an option record says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    of: Of,
+    rate: u32,
+}
+
+impl Said {
+    /// Takes it from the values of an option record.
+    pub(super) fn of(values: &Values) -> Option<Said> {
+        let of = match (values.take(Slot::Sampler), values.take(Slot::Input)) {
+            (Some(sampler), _) => Of::Sampler(sampler),
+            (None, Some(interface)) => Of::Interface(interface),
+            (None, None) => Of::All,
+        };
+        Some(Said { of, rate: rate(values)? })
+    }
+}
+
 /// How a record was sampled, as far as it says so itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sampled {
@@ -43,14 +62,8 @@ impl Samplers {
     /// How many samplers and interfaces one source may have.
     const MOST: usize = 1 << 16;
 
-    /// Learns from an option record; returns whether something is known now that was not.
-    pub(super) fn learn(&mut self, values: &Values) -> bool {
-        let Some(rate) = rate(values) else { return false };
-        let of = match (values.take(Slot::Sampler), values.take(Slot::Input)) {
-            (Some(sampler), _) => Of::Sampler(sampler),
-            (None, Some(interface)) => Of::Interface(interface),
-            (None, None) => Of::All,
-        };
+    /// Learns what an option record said; returns whether something is known now that was not.
+    pub(super) fn learn(&mut self, Said { of, rate }: Said) -> bool {
         if self.0.len() >= Samplers::MOST && !self.0.contains_key(&of) {
             return false;
         }

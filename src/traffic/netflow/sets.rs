@@ -7,12 +7,12 @@ use foldhash::fast::FixedState;
 
 use super::boot::Boot;
 use super::fields;
-use super::samplers::{Sampled, Samplers};
+use super::samplers::{Said, Sampled, Samplers};
 use super::template::{Found, Slot, Template, Values, Version};
 use super::{CUT, Clock, SECOND_NS};
 use crate::model::{Address, NameId, Record};
 use crate::packet::{self, Frame, LinkType};
-use crate::traffic::exports::{Out, length, number};
+use crate::traffic::exports::{Out, RECORD_BYTES, length, number};
 use crate::traffic::flow::{Became, Flow};
 
 /// How many templates, and sources, are kept.
@@ -21,8 +21,6 @@ const SOURCES: usize = 1 << 16;
 /// How many bytes of sets wait for their template, and how many records for their rate.
 const WAITING_BYTES: usize = 32 << 20;
 const WAITING_RECORDS: usize = 1 << 17;
-/// A set of which nothing is known counts as one record for so many bytes: those of NetFlow v5.
-const RECORD_BYTES: usize = 48;
 
 const NO_TEMPLATE: &str = "flow records of a template that the capture does not hold";
 
@@ -61,8 +59,8 @@ pub(super) struct Sets {
 /// What is known of a source, and what waits to be.
 #[derive(Default)]
 struct Domain {
-    /// Who it is of.
-    address: Option<Address>,
+    /// Who it is.
+    source: Option<Source>,
     /// Whether it has templates of flows of IPv4, and of IPv6.
     families: [bool; 2],
     templates: HashMap<u16, Template, FixedState>,
@@ -83,24 +81,26 @@ struct Waiting {
 }
 
 impl Sets {
-    /// Reads the sets of a message. `length` is that of what the capture kept a part of.
-    pub(super) fn read(&mut self, message: &Message, sets: &[u8], all: usize, out: &mut Out) {
-        let next = self.domains.len();
-        let number_of = *self.numbers.entry(message.source).or_insert(next);
-        if number_of == next {
-            if next >= SOURCES {
-                self.numbers.remove(&message.source);
-                return out.unread("datagrams of more sources than are kept", 1);
-            }
-            let address = Some(message.source.address);
-            self.domains.push(Domain { address, ..Domain::default() });
-        }
+    /// Reads the sets of a message, and returns how many records it holds, if that is known. `length`
+    /// is that of what the capture kept a part of.
+    pub(super) fn read(
+        &mut self,
+        message: &Message,
+        sets: &[u8],
+        all: usize,
+        out: &mut Out,
+    ) -> Option<u64> {
+        let Some(number_of) = self.number_of(message.source) else {
+            out.unread("datagrams of more sources than are kept", 1);
+            return None;
+        };
         let before = out.units();
         let mut unknown: Vec<(u16, &[u8])> = Vec::new();
-        let mut at = 0;
+        let (mut at, mut held, mut is_whole) = (0, 0, true);
         while at + 4 <= all {
             let (Some(id), Some(size)) = (number(sets, at, 2), length(sets, at + 2, 2)) else {
                 out.unread(CUT, 1);
+                is_whole = false;
                 break;
             };
             let end = at.saturating_add(size.max(4));
@@ -114,11 +114,12 @@ impl Sets {
             if id == template || id == options {
                 self.templates(number_of, body, message.version, id == options, out);
             } else if self.domains[number_of].templates.contains_key(&id) {
-                self.records(number_of, id, body, message.clock, message.exporter, out);
+                held += self.records(number_of, id, body, message.clock, message.exporter, out);
             } else {
                 unknown.push((id, body));
             }
             if is_cut {
+                is_whole = false;
                 out.unread(CUT, 1);
                 break;
             }
@@ -127,12 +128,28 @@ impl Sets {
         // What is left of what the message claims to hold is in the sets that nobody can read.
         let known = out.units() - before;
         let mut left = message.claimed.map(|claimed| claimed.saturating_sub(known));
+        let held = (is_whole && unknown.is_empty()).then_some(held);
         for (id, body) in unknown {
             let least = body.len().div_ceil(RECORD_BYTES).max(1) as u64;
             let most = body.len().max(1) as u64;
             let count = left.take().map_or(least, |left| left.clamp(1, most));
             self.wait(number_of, id, body, message, count, out);
         }
+        message.claimed.or(held)
+    }
+
+    /// Returns the number of a source, new or old; none if there are too many.
+    fn number_of(&mut self, source: Source) -> Option<usize> {
+        let next = self.domains.len();
+        if let Some(number) = self.numbers.get(&source) {
+            return Some(*number);
+        }
+        if next >= SOURCES {
+            return None;
+        }
+        self.numbers.insert(source, next);
+        self.domains.push(Domain { source: Some(source), ..Domain::default() });
+        Some(next)
     }
 
     /// Keeps a set until its template comes.
@@ -201,7 +218,7 @@ impl Sets {
         }
     }
 
-    /// Reads a set of records.
+    /// Reads a set of records, and returns how many there are.
     fn records(
         &mut self,
         domain: usize,
@@ -210,18 +227,29 @@ impl Sets {
         clock: Clock,
         exporter: NameId,
         out: &mut Out,
-    ) {
+    ) -> u64 {
         let mut values = self.values.take().unwrap_or_else(|| Box::new(Values::new()));
         let own = &mut self.domains[domain];
-        let Some(template) = own.templates.get(&id) else { return };
-        let mut has_learned = false;
+        let Some(template) = own.templates.get(&id) else { return 0 };
+        let (mut has_learned, mut count) = (false, 0);
+        let mut elsewhere: Vec<(u32, Said)> = Vec::new();
         while template.may_fit(set.len()) {
             let Some(size) = template.read(set, &mut values) else { break };
+            count += 1;
             let record = set.get(..size).unwrap_or_default();
             set = set.get(size..).unwrap_or_default();
             if template.is_options {
                 out.other("option records");
-                has_learned |= own.samplers.learn(&values);
+                // A process may speak for its other domains (RFC 7011, section 3.4.2.1).
+                let is_own = |id: &u32| own.source.is_some_and(|own| own.is_v9 || own.id == *id);
+                let other = values.take::<u32>(Slot::ObservationDomain);
+                match (Said::of(&values), other.filter(|id| *id != 0 && !is_own(id))) {
+                    (Some(said), None) => has_learned |= own.samplers.learn(said),
+                    (Some(said), Some(id)) if elsewhere.len() < SOURCES => {
+                        elsewhere.push((id, said));
+                    }
+                    _ => {}
+                }
                 own.boot = values.take(Slot::BootMs).and_then(Boot::said).or(own.boot);
                 continue;
             }
@@ -264,20 +292,36 @@ impl Sets {
             out.unread(CUT, 1);
         }
         if has_learned {
-            let waiting = std::mem::take(&mut own.records);
-            self.waiting_records -= waiting.len();
-            for (mut record, sampled) in waiting {
-                match own.samplers.rate(sampled) {
-                    Some(rate) => {
-                        record.weight = rate;
-                        out.push(record);
-                    }
-                    None => own.records.push((record, sampled)),
-                }
+            self.give_rates(domain, out);
+        }
+        let source = self.domains[domain].source;
+        for (id, said) in elsewhere {
+            let other = source.and_then(|source| self.number_of(Source { id, ..source }));
+            if let Some(other) = other
+                && self.domains[other].samplers.learn(said)
+            {
+                self.give_rates(other, out);
             }
-            self.waiting_records += own.records.len();
         }
         self.values = Some(values);
+        count
+    }
+
+    /// Hands out records that waited for rates that are known now.
+    fn give_rates(&mut self, domain: usize, out: &mut Out) {
+        let own = &mut self.domains[domain];
+        let waiting = std::mem::take(&mut own.records);
+        self.waiting_records -= waiting.len();
+        for (mut record, sampled) in waiting {
+            match own.samplers.rate(sampled) {
+                Some(rate) => {
+                    record.weight = rate;
+                    out.push(record);
+                }
+                None => own.records.push((record, sampled)),
+            }
+        }
+        self.waiting_records += own.records.len();
     }
 
     /// Gives up waiting.
@@ -296,9 +340,10 @@ impl Sets {
             .domains
             .iter()
             .filter(|own| own.families[1])
-            .filter_map(|own| own.address)
+            .filter_map(|own| own.source.map(|source| source.address))
             .collect();
-        let sees = |own: &Domain| own.address.is_some_and(|address| sees_ipv6.contains(&address));
+        let sees =
+            |own: &Domain| own.source.is_some_and(|source| sees_ipv6.contains(&source.address));
         if self.domains.iter().any(|own| own.families[0] && !sees(own)) {
             out.no_ipv6();
         }

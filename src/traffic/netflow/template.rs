@@ -65,6 +65,7 @@ slots! {
     Ttl = 192;
     FragmentOffset = 88;
     Forwarding = 89;
+    ObservationDomain = 149;
     FragmentFlags = 197;
     Input = 10;
     Direction = 61;
