@@ -17,7 +17,7 @@ use crate::tally::{Counts, Pair};
 
 pub use assess::Assessment;
 
-pub use crate::tally::{IPV6, LATER_FRAGMENT};
+pub use crate::tally::{Directions, IPV6, LATER_FRAGMENT, Newest};
 
 //------------ Amounts -------------------------------------------------------
 

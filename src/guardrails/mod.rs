@@ -10,7 +10,7 @@ use crate::attribution::{Attribution, Party};
 use crate::change::Change;
 use crate::finding::count;
 use crate::finding::{Finding, Level};
-use crate::impact::{Cause, Impact};
+use crate::impact::{Cause, Directions, Impact, Newest};
 use crate::judge::{Judge, Judges};
 use crate::matcher::{NOT_UNDERSTOOD, UNRECORDED, missing_words};
 use crate::model::units::percent;
@@ -23,7 +23,6 @@ use crate::reach::{Order, Reached};
 use crate::safe_rate::SafeRate;
 use crate::service::Service;
 use crate::sharing::Sharing;
-use crate::tally::{Directions, Newest};
 
 mod aimed;
 mod attack_still_passes;

@@ -4,12 +4,14 @@
 mod course;
 mod groups;
 mod ranges;
+mod recorded;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use course::Courses;
 use groups::Groups;
 use ranges::{Charges, minus, most, ranges, widen};
+use recorded::Recorded;
 
 use super::{
     Amount, Attack, Blame, Cause, Fall, GroupId, Hits, Impact, Less, Range, Traffic, missing,
@@ -19,10 +21,9 @@ use crate::attribution::{Attribution, Ends, Party, protected_parties};
 use crate::bank::{Losses, Taken};
 use crate::change::Change;
 use crate::fate::{End, Kind, RuleLoss, Sets, Walk, Ways};
-use crate::inventory::customers::Owner;
 use crate::judge::Judges;
 use crate::matcher::COARSE;
-use crate::model::{CustomerId, Label, NameId};
+use crate::model::{Label, NameId};
 use crate::scenario::View;
 use crate::tally::{Key, Pair, Tally};
 
@@ -105,7 +106,7 @@ impl Assessment<'_> {
         let charged: Vec<Vec<Party>> =
             self.tally.ends.values().iter().map(|ends| self.attribution.charged(ends)).collect();
         let way: Vec<_> = self.tally.ends.values().iter().map(|ends| self.way(ends)).collect();
-        let mut is_recorded = vec![false; charged.len()];
+        let mut recorded = Recorded::new(self.tally.ends.values());
         let (mut groups, mut courses) = (Groups::default(), Courses::new(draws));
         for cell in &self.view.cells {
             let key = self.tally.key(cell.key);
@@ -119,7 +120,7 @@ impl Assessment<'_> {
             if charged != [Party::Unowned] {
                 impact.attributed.add(amount);
             }
-            is_recorded[key.ends as usize] |= key.label != Label::Attack;
+            recorded.note(key);
             let missing = missing[cell.pair as usize];
             if missing != 0 {
                 impact.undecidable.add(amount);
@@ -174,29 +175,10 @@ impl Assessment<'_> {
                 self.count_losses(&mut impact, &mut groups, &entry);
             }
         }
-        let recorded = self.tally.ends.values().iter().zip(is_recorded);
-        impact.recorded = self.recorded(recorded.filter(|(_, is)| *is).map(|(ends, _)| ends));
+        impact.recorded = recorded.customers(self.tally.ends.values(), self.attribution);
         impact.groups = groups.joined();
         impact.courses = courses.finish();
         impact
-    }
-
-    /// Returns the customers at the sources and at the destinations of ends.
-    fn recorded<'e>(&self, all: impl Iterator<Item = &'e Ends>) -> [BTreeSet<CustomerId>; 2] {
-        let mut recorded = [BTreeSet::new(), BTreeSet::new()];
-        for ends in all {
-            for (owner, recorded) in self.attribution.owners(ends).into_iter().zip(&mut recorded) {
-                match owner {
-                    Owner::Customer(id) => recorded.extend([id]),
-                    Owner::Shared(id) => {
-                        recorded
-                            .extend(&self.attribution.inventory.shared[id.0 as usize].customers);
-                    }
-                    Owner::Nobody => {}
-                }
-            }
-        }
-        recorded
     }
 
     /// Returns the ways that a pair of paths leaves open, those that are alike to everyone as one;

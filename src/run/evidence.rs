@@ -14,7 +14,7 @@ use crate::report::{self, Covered};
 pub(super) struct Replayed {
     pub(super) tally: crate::tally::Tally,
     pub(super) newest: Option<Timestamp>,
-    pub(super) newest_by_file: Vec<(String, crate::tally::Newest)>,
+    pub(super) newest_by_file: Vec<(String, crate::impact::Newest)>,
     pub(super) records: u64,
     pub(super) unread: std::collections::BTreeMap<String, u64>,
     pub(super) other: std::collections::BTreeMap<String, u64>,

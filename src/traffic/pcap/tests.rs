@@ -107,7 +107,8 @@ impl Writer {
     fn packet(&mut self, kind: u32, interface: u32, units: u64, packet: &Packet) {
         self.block(kind, |block| {
             match kind {
-                2 => block.u16(interface.try_into().unwrap()).u16(9),
+                // How many were dropped is not known.
+                2 => block.u16(interface.try_into().unwrap()).u16(u16::MAX),
                 _ => block.u32(interface),
             };
             block.u32((units >> 32) as u32).u32(units as u32);
