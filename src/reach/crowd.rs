@@ -6,31 +6,22 @@
 //! who sends it. Which packets share buckets is told by the parts of the key that are addresses;
 //! what two packets of one bucket can be otherwise is not looked at.
 
+mod blocks;
+
 use super::land::{Ranges, between};
 use super::rules::{Both, FAMILIES, at, meet};
 use super::search::{Answer, Budget, Entry, Question, solve};
 use super::space::{HeaderSet, Key};
-use crate::inventory::customers::{Customers, End, EndId, Owner};
+use crate::inventory::customers::{Customers, End, Owner};
 use crate::matcher::ends_walk;
 use crate::model::{
-    Action, AddressRange, AddressSet, Family, Harm, InfrastructureId, Inventory, KeyPart,
-    RateLimit, RuleSet,
+    Action, AddressRange, AddressSet, Family, Harm, Inventory, KeyPart, RateLimit, RuleSet,
 };
+use blocks::{Buckets, Ends, pieces};
 
 /// Of how many pairs of limits it is looked at which of their buckets are entered: that costs
 /// memory with the number of owners.
 const MAX_ASKED: usize = 256;
-
-/// The addresses at one end of a limit's packets, by family.
-#[derive(Clone, Default)]
-struct Ends {
-    /// Where the buckets of several owners' packets are.
-    shared: [Ranges; 2],
-    /// The others that are nobody's.
-    nobodys: [Ranges; 2],
-    /// The others that are somebody's.
-    owned: [Ranges; 2],
-}
 
 /// Where the packets of a limit may share a bucket with those of another owner.
 struct Shares {
@@ -51,6 +42,21 @@ enum Why {
 }
 
 const WHYS: [Why; 2] = [Why::Receivers, Why::Senders];
+
+/// Which buckets of a limit are newly entered by packets of others.
+#[derive(Clone)]
+enum Entered {
+    /// Those that are shared for these reasons.
+    By(Vec<Why>),
+    /// All, for all that is known.
+    All,
+}
+
+impl Default for Entered {
+    fn default() -> Entered {
+        Entered::By(Vec::new())
+    }
+}
 
 impl Shares {
     /// Returns the packets of a set that may share a bucket with another owner's: for where they
@@ -129,6 +135,11 @@ impl Both<'_> {
         let running = self.fronts();
         let mut asked = 0;
         let touched = FAMILIES.map(|family| self.touched(family));
+        let mut is_touched = vec![false; self.candidate.set.rules.len()];
+        for touched in &touched {
+            let near = self.candidate.meeting(0..is_touched.len(), touched);
+            near.for_each(|rule| is_touched[rule] = true);
+        }
         for rule in limits(self.candidate.set.rules.iter().map(|rule| &rule.action.value)) {
             let Action::RateLimit(limit) = self.candidate.action(rule) else { continue };
             // What the change is not about comes as it came: into an old limit nothing newly
@@ -138,6 +149,10 @@ impl Both<'_> {
                 && self.is_as_generous(rule, before)
                 && !self.changes_users(rule, before, &touched)
             {
+                // What a changed rule took, and limits in front that hold back less, are touched.
+                if !is_touched[rule] {
+                    continue;
+                }
                 let fronts = running.lost(rule, before);
                 let is_entered = FAMILIES.into_iter().any(|family| {
                     self.enter_old(rule, before, family, budget)
@@ -165,64 +180,98 @@ impl Both<'_> {
             }
             let mut shares = None;
             let mut found: Vec<((u32, u32), bool, Option<Parted>)> = Vec::new();
-            let own = FAMILIES.map(|family| self.own(rule, family));
+            let own = FAMILIES.map(|family| match self.change.concerns(rule) {
+                true => self.own(rule, family),
+                // Only what a changed rule took, or takes, can come newly.
+                false => meet(&self.own(rule, family), &touched[at(family)]),
+            });
             let taken = FAMILIES.map(|family| self.taken(rule, family, &own[at(family)]));
+            // What it was before comes first, as others beside it are entered as it is.
+            let was = self.change.running_of[rule];
+            near.sort_by_key(|before| Some(*before) != was);
+            let mut of_own = Entered::default();
             for before in &near {
-                let fronts = running.lost(rule, *before);
-                let enters = |family: Family,
-                              domain: &[HeaderSet],
-                              taken: &[Entry<'_>],
-                              budget: &mut Budget| {
-                    self.enter(rule, *before, family, domain, taken, budget)
-                        || self.freed(rule, &fronts, family, domain, budget)
-                };
-                // Mostly nothing enters at all.
-                let is_entered = FAMILIES.into_iter().any(|family| {
-                    let own = &own[at(family)];
-                    enters(family, own, &taken[at(family)], budget)
-                });
-                if !is_entered {
-                    continue;
-                }
                 let pair = (rule as u32, *before as u32);
-                // Beyond that, all of its buckets count as entered: more may be reached for that,
-                // never less.
-                asked += 1;
-                if asked > MAX_ASKED {
-                    found.push((pair, true, None));
-                    continue;
-                }
-                let shares: &Shares =
-                    shares.get_or_insert_with(|| self.shares(rule, limit, customers, inventory));
-                let mut entered = Vec::new();
-                for why in WHYS {
-                    let common = |family| -> Vec<HeaderSet> {
-                        let own = own[at(family)].iter();
-                        own.filter_map(|set| shares.common(set, why)).collect()
+                let entered = if self.is_beside(rule, *before, &touched) {
+                    of_own.clone()
+                } else {
+                    let fronts = running.lost(rule, *before);
+                    let enters = |family: Family,
+                                  domain: &[HeaderSet],
+                                  taken: &[Entry<'_>],
+                                  budget: &mut Budget| {
+                        self.enter(rule, *before, family, domain, taken, budget)
+                            || self.freed(rule, &fronts, family, domain, budget)
                     };
+                    // Mostly nothing enters at all.
                     let is_entered = FAMILIES.into_iter().any(|family| {
-                        let common = common(family);
-                        enters(family, &common, &self.taken(rule, family, &common), budget)
+                        let own = &own[at(family)];
+                        enters(family, own, &taken[at(family)], budget)
                     });
-                    if is_entered {
-                        entered.push(why);
+                    asked += usize::from(is_entered);
+                    if !is_entered {
+                        Entered::By(Vec::new())
+                    } else if asked > MAX_ASKED {
+                        Entered::All
+                    } else {
+                        let shares: &Shares = shares
+                            .get_or_insert_with(|| self.shares(rule, limit, customers, inventory));
+                        let mut whys = WHYS.to_vec();
+                        whys.retain(|why| {
+                            FAMILIES.into_iter().any(|family| {
+                                let own = own[at(family)].iter();
+                                let common: Vec<HeaderSet> =
+                                    own.filter_map(|set| shares.common(set, *why)).collect();
+                                let taken = self.taken(rule, family, &common);
+                                enters(family, &common, &taken, budget)
+                            })
+                        });
+                        Entered::By(whys)
+                    }
+                };
+                if Some(*before) == was {
+                    of_own = entered.clone();
+                }
+                match entered {
+                    Entered::By(whys) if whys.is_empty() => {}
+                    // More may be reached for that, never less.
+                    Entered::All => found.push((pair, true, None)),
+                    Entered::By(whys) => {
+                        let shares: &Shares = shares
+                            .get_or_insert_with(|| self.shares(rule, limit, customers, inventory));
+                        let parted = FAMILIES.map(|family| {
+                            let sets = self.running.of(*before, family).narrow().iter();
+                            sets.flat_map(|set| shares.parted(set, &whys)).collect()
+                        });
+                        let to_owners =
+                            whys.contains(&Why::Receivers) && shares.has_owned(customers);
+                        found.push((pair, to_owners, Some(parted)));
                     }
                 }
-                if entered.is_empty() {
-                    continue;
-                }
-                let parted = FAMILIES.map(|family| {
-                    let sets = self.running.of(*before, family).narrow().iter();
-                    sets.flat_map(|set| shares.parted(set, &entered)).collect::<Vec<HeaderSet>>()
-                });
-                let to_owners = entered.contains(&Why::Receivers) && shares.has_owned(customers);
-                found.push((pair, to_owners, Some(parted)));
             }
             for (pair, to_owners, parted) in found {
                 self.crowded.insert(pair, to_owners);
                 self.parted.extend(parted.map(|parted| (pair, parted)));
             }
         }
+    }
+
+    /// Returns whether a running limit is another than a candidate's, of which the change concerns
+    /// neither nor any packet that meets both: such packets still meet both, so that the one is no
+    /// measure of what newly enters the other.
+    fn is_beside(&self, rule: usize, before: usize, touched: &[Vec<HeaderSet>; 2]) -> bool {
+        let change = self.change;
+        let is_other = change.running_of[rule].is_some_and(|own| own != before);
+        is_other
+            && !change.concerns(rule)
+            && !change.disturbs(before)
+            && FAMILIES.into_iter().all(|family| {
+                let [own, before] =
+                    [self.candidate.of(rule, family), self.running.of(before, family)];
+                let both = meet(own.wide(), before.wide());
+                let touched = &touched[at(family)];
+                !both.iter().any(|set| touched.iter().any(|other| other.meets(set)))
+            })
     }
 
     /// Returns whether a limit has its buckets in common with other rules, and these are not those
@@ -346,7 +395,15 @@ impl Both<'_> {
             .iter()
             .filter(|shield| **shield < before && ends_walk(self.running.action(**shield)));
         gone.into_iter().any(|shield| {
-            let domain = meet(own, self.running.of(*shield, family).wide());
+            let mut domain = meet(own, self.running.of(*shield, family).wide());
+            // Mostly the edited rule takes what it took.
+            if let Some(after) = self.change.candidate_of[*shield]
+                && after < rule
+                && ends_walk(self.candidate.action(after))
+            {
+                let still = self.candidate.of(after, family).narrow();
+                domain.retain(|piece| !still.iter().any(|set| set.covers(piece)));
+            }
             if domain.is_empty() {
                 return false;
             }
@@ -443,132 +500,4 @@ impl Both<'_> {
 fn limits<'a>(actions: impl Iterator<Item = &'a Action>) -> Vec<usize> {
     let limits = actions.enumerate().filter(|(_, action)| action.harm() == Harm::Limited);
     limits.map(|(at, _)| at).collect()
-}
-
-fn pieces(customers: &Customers, family: Family, ranges: &Ranges) -> Vec<(u128, u128, EndId)> {
-    let range = |(first, last): &(u128, u128)| AddressRange { family, first: *first, last: *last };
-    let segments = ranges.iter().flat_map(|one| customers.segments(range(one)));
-    segments.map(|(piece, end)| (piece.first, piece.last, end)).collect()
-}
-
-/// How a key tells addresses apart.
-struct Buckets<'a> {
-    customers: &'a Customers,
-    /// Whether it names any address, so that the families have buckets of their own.
-    is_keyed: bool,
-    /// Whether it names the customer: then only a router inside a customer's prefix shares a
-    /// bucket with others.
-    by_customer: bool,
-}
-
-/// One block of addresses that a key does not tell apart.
-struct Block<'a> {
-    number: u128,
-    first: (Owner, &'a [InfrastructureId]),
-    differs: bool,
-    has_router: bool,
-}
-
-impl Buckets<'_> {
-    /// Splits the addresses at one end, of which the key knows the first bits: the blocks in which
-    /// several owners' are, and single addresses that are several owners'.
-    fn split(
-        &self,
-        addresses: &[Ranges; 2],
-        lengths: [u8; 2],
-        is_several: &dyn Fn(&End) -> bool,
-    ) -> Ends {
-        let pieces = FAMILIES.map(|family| pieces(self.customers, family, &addresses[at(family)]));
-        let blocks = |family: Family| {
-            let width = if family == Family::V4 { 32 } else { 128 };
-            let length = u32::from(lengths[at(family)]).min(width);
-            move |address: u128| if length == 0 { 0 } else { address >> (width - length) }
-        };
-        let mut shared: [Vec<u128>; 2] = Default::default();
-        let mut open: Option<Block<'_>> = None;
-        for family in FAMILIES {
-            let block = blocks(family);
-            let into = &mut shared[at(family)];
-            for (first, last, end) in &pieces[at(family)] {
-                let end = self.customers.end(*end);
-                for number in [block(*first), block(*last)] {
-                    self.visit(&mut open, number, end, into);
-                }
-            }
-            if self.is_keyed || family == Family::V6 {
-                self.close(open.take(), into);
-            }
-        }
-        if !self.is_keyed && shared.iter().any(|blocks| !blocks.is_empty()) {
-            shared = [vec![0], vec![0]];
-        }
-        let mut ends = Ends::default();
-        for family in FAMILIES {
-            let (at, block) = (at(family), blocks(family));
-            let width = if family == Family::V4 { 32 } else { 128 };
-            let host = width - u32::from(lengths[at]).min(width);
-            let shared = &shared[at];
-            for (first, last, end) in &pieces[at] {
-                let end = self.customers.end(*end);
-                // A piece spans whole blocks, which are one owner's, but for its two ends.
-                let (head, tail) = (block(*first), block(*last));
-                let mut cuts = vec![(*first, *last, head)];
-                if head != tail {
-                    let starts = [head + 1, tail].map(|number| number << host);
-                    cuts[0].1 = starts[0] - 1;
-                    if starts[0] < starts[1] {
-                        cuts.push((starts[0], starts[1] - 1, head + 1));
-                    }
-                    cuts.push((starts[1], *last, tail));
-                }
-                for (first, last, number) in cuts {
-                    let into = if is_several(end) || shared.binary_search(&number).is_ok() {
-                        &mut ends.shared[at]
-                    } else if end.owner == Owner::Nobody {
-                        &mut ends.nobodys[at]
-                    } else {
-                        &mut ends.owned[at]
-                    };
-                    push(into, first, last);
-                }
-            }
-        }
-        ends
-    }
-
-    fn visit<'e>(
-        &self,
-        open: &mut Option<Block<'e>>,
-        number: u128,
-        end: &'e End,
-        shared: &mut Vec<u128>,
-    ) {
-        let own = (end.owner, end.infrastructure.as_slice());
-        let is_router = !end.infrastructure.is_empty();
-        match open {
-            Some(block) if block.number == number => {
-                block.differs |= block.first != own;
-                block.has_router |= is_router;
-            }
-            _ => {
-                let new = Block { number, first: own, differs: false, has_router: is_router };
-                self.close(open.replace(new), shared);
-            }
-        }
-    }
-
-    fn close(&self, block: Option<Block<'_>>, shared: &mut Vec<u128>) {
-        let Some(block) = block else { return };
-        if block.differs && (!self.by_customer || block.has_router) {
-            shared.push(block.number);
-        }
-    }
-}
-
-/// Adds a range behind others.
-fn push(ranges: &mut Ranges, first: u128, last: u128) {
-    match ranges.last_mut() {
-        Some((_, open)) if open.checked_add(1) == Some(first) => *open = last,
-        _ => ranges.push((first, last)),
-    }
 }

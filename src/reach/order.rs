@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::budget;
 use super::rules::{Asked, Compiled, FAMILIES, conditions, named_pops};
 use super::search::{Answer, Budget, Question, solve};
-use super::space::Pops;
+use super::space::{HeaderSet, Pops};
 
 use crate::change::Change;
 use crate::matcher::ends_walk;
@@ -71,24 +71,57 @@ impl Order {
         if budget.all == 0 {
             return None;
         }
-        let reachable = |budget: &mut Budget| {
-            let mut is_reachable = false;
-            for family in FAMILIES {
-                let (question, _) = before(rules, rule, family);
-                is_reachable |= holds(&question, budget)?;
-            }
-            Some(is_reachable)
-        };
-        if !reachable(budget)? {
-            let takers = together(rules, rule, budget);
+        let around = FAMILIES.map(|family| Around::new(rules, rule, family));
+        let mut is_reachable = [false; 2];
+        for (around, is_reachable) in around.iter().zip(&mut is_reachable) {
+            *is_reachable = holds(&around.before(rules), budget)?;
+        }
+        if is_reachable == [false; 2] {
+            let takers = together(rules, &around, budget);
             self.shadowed.push((rule as u32, takers));
         } else if ends_walk(&rules.set.rules[rule].action.value)
-            && let Some(behind) = repeated(rules, rule, budget)?
+            && let Some(behind) = repeated(rules, rule, &around, is_reachable, budget)?
         {
             self.redundant.push((rule as u32, behind));
         }
         Some(())
     }
+}
+
+/// The rules of a family that may take packets of a rule.
+struct Around {
+    family: Family,
+    domain: Vec<HeaderSet>,
+    /// Those before it that end the walk.
+    takers: Vec<usize>,
+    later: Vec<usize>,
+}
+
+impl Around {
+    fn new(rules: &Compiled<'_>, rule: usize, family: Family) -> Around {
+        let domain = rules.of(rule, family).wide().to_vec();
+        let (mut takers, mut later) = (Vec::new(), Vec::new());
+        for other in rules.meeting(0..rules.set.rules.len(), &domain) {
+            if other > rule {
+                later.push(other);
+            } else if other < rule && ends_walk(rules.action(other)) {
+                takers.push(other);
+            }
+        }
+        Around { family, domain, takers, later }
+    }
+
+    /// Asks for a packet that reaches the rule and meets it.
+    fn before<'s>(&self, rules: &'s Compiled<'_>) -> Question<'s> {
+        without(rules, self, &self.takers)
+    }
+}
+
+/// Asks for a packet of a rule that none of these takes.
+fn without<'s>(rules: &'s Compiled<'_>, around: &Around, takers: &[usize]) -> Question<'s> {
+    let mut entries = Vec::new();
+    takers.iter().for_each(|one| rules.push(&mut entries, *one, around.family, false));
+    Question { domain: around.domain.clone(), entries, default: true }
 }
 
 fn holds(question: &Question<'_>, budget: &mut Budget) -> Option<bool> {
@@ -99,36 +132,14 @@ fn holds(question: &Question<'_>, budget: &mut Budget) -> Option<bool> {
     }
 }
 
-/// Asks for a packet that reaches a rule and meets it; returns also the rules that may keep it
-/// away.
-fn before<'s>(rules: &'s Compiled<'_>, rule: usize, family: Family) -> (Question<'s>, Vec<usize>) {
-    let domain = rules.of(rule, family).wide().to_vec();
-    let mut entries = Vec::new();
-    let mut takers = Vec::new();
-    for earlier in rules.meeting(0..rule, &domain) {
-        if ends_walk(rules.action(earlier)) {
-            rules.push(&mut entries, earlier, family, false);
-            takers.push(earlier);
-        }
-    }
-    (Question { domain, entries, default: true }, takers)
-}
-
 /// Returns the rules that keep all packets from a shadowed one: one alone if one does, else as few
 /// as leaving out one after another finds.
-fn together(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Vec<u32> {
-    let mut takers: Vec<usize> =
-        FAMILIES.iter().flat_map(|family| before(rules, rule, *family).1).collect();
+fn together(rules: &Compiled<'_>, around: &[Around], budget: &mut Budget) -> Vec<u32> {
+    let mut takers: Vec<usize> = around.iter().flat_map(|around| &around.takers).copied().collect();
     takers.sort_unstable();
     takers.dedup();
     let shadows = |by: &[usize], budget: &mut Budget| {
-        FAMILIES.iter().all(|family| {
-            let domain = rules.of(rule, *family).wide().to_vec();
-            let mut entries = Vec::new();
-            by.iter().for_each(|one| rules.push(&mut entries, *one, *family, false));
-            let question = Question { domain, entries, default: true };
-            holds(&question, budget) == Some(false)
-        })
+        around.iter().all(|around| holds(&without(rules, around, by), budget) == Some(false))
     };
     let alone = takers.iter().find(|one| shadows(&[**one], budget)).copied();
     if let Some(one) = alone {
@@ -149,29 +160,42 @@ fn together(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Vec<u32> 
 
 /// Returns the rules behind a rule that do the same to every packet that it decides; none if some
 /// packet would fare otherwise without it, and nothing at all if that cannot be decided.
-fn repeated(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Option<Option<Vec<u32>>> {
+fn repeated(
+    rules: &Compiled<'_>,
+    rule: usize,
+    around: &[Around; 2],
+    is_reachable: [bool; 2],
+    budget: &mut Budget,
+) -> Option<Option<Vec<u32>>> {
     let action = rules.action(rule);
+    let repeats = |other: &usize| rules.action(*other) == action;
+    let is_alone =
+        |(around, is_reachable): (&Around, bool)| is_reachable && !around.later.iter().any(repeats);
+    // Where nothing behind does the same, what reaches the rule fares otherwise without it.
+    if around.iter().zip(is_reachable).any(is_alone) {
+        return Some(None);
+    }
     let mut behind: Vec<u32> = Vec::new();
-    for family in FAMILIES {
-        let (mut question, _) = before(rules, rule, family);
-        let mut later = Vec::new();
-        for other in rules.meeting(rule + 1..rules.set.rules.len(), &question.domain) {
-            let what = rules.action(other);
+    for around in around {
+        let mut question = around.before(rules);
+        for other in &around.later {
+            let what = rules.action(*other);
             // A limit or a mark behind it would meet its packets; a log would only note them.
             let differs = match what {
                 Action::Log => continue,
                 Action::RateLimit(_) if what.harm() == Harm::None => continue,
                 what => what != action,
             };
-            rules.push(&mut question.entries, other, family, differs);
-            later.push((other, differs));
+            rules.push(&mut question.entries, *other, around.family, differs);
+            if !differs {
+                behind.push(*other as u32);
+            }
         }
         // What only the default would repeat says what is meant.
         question.default = true;
         if holds(&question, budget)? {
             return Some(None);
         }
-        behind.extend(later.iter().filter(|(_, differs)| !differs).map(|(at, _)| *at as u32));
     }
     behind.sort_unstable();
     behind.dedup();

@@ -123,6 +123,8 @@ pub struct Traffic {
     pub bytes_estimated: u64,
     /// For how many packets a recorded one stands, from the least to the most; none without records.
     pub sampling: Option<[u32; 2]>,
+    /// Records that say another rate than the one that was stated, which is taken.
+    pub overridden: u64,
     /// What could not be read, by reason.
     pub unread: BTreeMap<String, u64>,
     /// The share of what was met that could not be read, 0 to 1.

@@ -262,6 +262,7 @@ impl Run {
         }
         let counts = reader.counts();
         self.problems.extend(evidence::problems_of(recording, &counts));
+        traffic.overridden = counts.overridden;
         let unread: u64 = counts.unread.values().sum();
         let met = counts.records.saturating_add(unread);
         traffic.frames = counts.frames;
@@ -330,6 +331,7 @@ fn empty(recording: &Recording, scenario: Option<String>) -> Traffic {
         packets_estimated: 0,
         bytes_estimated: 0,
         sampling: None,
+        overridden: 0,
         unread: BTreeMap::new(),
         unread_share: 0.0,
         other: BTreeMap::new(),

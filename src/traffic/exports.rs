@@ -145,7 +145,7 @@ pub(super) fn is_carried(found: &Found, frame: &[u8], header: &PacketHeader) -> 
     }
 }
 
-/// Returns whether a frame of UDP is plain enough for two bytes to tell that it carries no export: with
+/// Returns whether a frame of UDP is plain enough for four bytes to tell that it carries no export: with
 /// at most one tag and, in IPv6, without extensions. Nearly all are.
 #[inline]
 fn is_plainly_none(frame: &[u8]) -> bool {
@@ -158,7 +158,8 @@ fn is_plainly_none(frame: &[u8]) -> bool {
         ([0x86, 0xdd], [_, _, _, _, _, _, UDP, ..]) => 48,
         _ => return false,
     };
-    rest.get(payload..).is_some_and(|payload| !matches!(payload, [0, 0 | 5 | 9 | 10, ..]))
+    let payload = rest.get(payload..).unwrap_or_default();
+    !matches!(payload, [0, 5 | 9 | 10, _, _, ..] | [0, 0, 0, 5, ..])
 }
 
 //------------ Reading them ----------------------------------------------------
