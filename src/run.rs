@@ -80,6 +80,25 @@ struct Run {
     meter: input::Meter,
 }
 
+/// Does two things, at the same time if there are threads for it.
+fn both<A, B: Send>(
+    threads: usize,
+    here: impl FnOnce() -> A,
+    there: impl Fn() -> B + Sync,
+) -> (A, B) {
+    std::thread::scope(|scope| {
+        // Where the system gives no more threads, this one does both.
+        let spawn = || std::thread::Builder::new().spawn_scoped(scope, &there).ok();
+        let other = if threads > 1 { spawn() } else { None };
+        let here = here();
+        match other.map(|other| other.join()) {
+            Some(Ok(there)) => (here, there),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => (here, there()),
+        }
+    })
+}
+
 impl Run {
     fn new(plan: Plan) -> Run {
         Run {
@@ -161,7 +180,7 @@ impl Run {
 
         let clean = self.plan.clean.clone();
         watch.turn_to(Stage::Proof);
-        let proof = Reach {
+        let reach = Reach {
             running: &running,
             candidate: &candidate,
             change: &change,
@@ -169,8 +188,9 @@ impl Run {
             inventory: &inventory,
             customers: &customers,
             clean: &clean,
-        }
-        .compile();
+        };
+        let order = || if nothing { Order::default() } else { Order::of(&candidate, &change) };
+        let (proof, order) = both(self.plan.threads, || reach.compile(), order);
         let crowded = proof.crowded().clone();
         let sets = Sets { sets: [&running, &candidate], clean: &clean, crowded: &crowded };
         let (scenarios, added, problems) =
@@ -220,7 +240,6 @@ impl Run {
             Needs::Rules => Reached::default(),
             Needs::Inventory | Needs::Traffic => proof.find(),
         };
-        let order = if nothing { Order::default() } else { Order::of(&candidate, &change) };
         watch.turn_to(Stage::Report);
         let evidence = Evidence {
             given,
