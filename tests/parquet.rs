@@ -85,7 +85,9 @@ fn parquet_gives_the_records_of_the_same_rows_as_text() {
             );
             for (text, own) in rows.iter().zip(&found) {
                 // Of the same row; but times as text may have fewer digits.
+                assert_eq!(own.number + 1, text.number, "the first line names the columns");
                 let own = Record {
+                    number: text.number,
                     time_ns: text.time_ns,
                     duration_ns: text.duration_ns,
                     pop: own.pop.map(|_| text.pop).unwrap_or_default(),

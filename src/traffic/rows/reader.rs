@@ -1,0 +1,73 @@
+//! Hands out a recording of rows, block by block.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::Preset;
+use super::block::{Block, Shared};
+use super::make::Maker;
+use super::plan::Plan;
+use super::source::{Source, cannot_read};
+use crate::model::{Diagnostic, ReadCounts};
+use crate::traffic::{Piece, Settings, TrafficReader};
+
+/// How many bytes are cut off for each record that is handed on at a time.
+const BYTES: usize = 256;
+
+/// Opens a recording.
+pub(super) fn open(
+    preset: &'static Preset,
+    input: Box<dyn Read + Send>,
+    settings: &Settings,
+) -> Result<Box<dyn TrafficReader>, Box<Diagnostic>> {
+    let columns = settings.columns.as_deref();
+    let plan = Plan::new(preset, columns);
+    let materials = (columns, settings.file.clone());
+    let source = Source::open(preset, input, &plan, materials, &settings.name)?;
+    let maker = Maker::new(preset, plan, settings)?;
+    Ok(Box::new(Reader { source, shared: Arc::new(Shared::new(maker)), blocks: 0 }))
+}
+
+struct Reader {
+    source: Source,
+    shared: Arc<Shared>,
+    /// How many blocks were cut.
+    blocks: u64,
+}
+
+impl TrafficReader for Reader {
+    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
+        let Shared { maker, ledger, .. } = &*self.shared;
+        if ledger.is_ended() {
+            self.source.close();
+            return ledger.take_problem(self.blocks).map_or(Ok(false), Err);
+        }
+        let most = maker.settings.batch * BYTES;
+        let cut = self.source.cut(maker.preset, &maker.plan, piece.buffer(), most);
+        match cut {
+            Ok(Some(block)) => {
+                piece.start(Box::new(Block::new(&self.shared, self.blocks, block)));
+                self.blocks += 1;
+                Ok(true)
+            }
+            Ok(None) => {
+                self.source.close();
+                Ok(false)
+            }
+            Err(error) => {
+                self.source.close();
+                Err(cannot_read(&maker.settings.name, &error))
+            }
+        }
+    }
+
+    fn counts(&self) -> ReadCounts {
+        let (mut counts, has_v6) = self.shared.ledger.counts();
+        counts.no_ipv6 = self.shared.maker.preset.may_lack_v6 && !has_v6;
+        counts
+    }
+
+    fn problem(&mut self) -> Option<Box<Diagnostic>> {
+        self.shared.ledger.take_problem(self.blocks)
+    }
+}
