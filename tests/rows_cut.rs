@@ -90,7 +90,13 @@ fn read(
     Some((problem.map_or(Ok(records), Err), counts))
 }
 
-fn same(form: &str, bytes: &[u8], fails: bool, like: &Settings) -> Result<(), TestCaseError> {
+/// Holds a recording to be the same on any number of threads and in blocks of any size.
+pub(crate) fn same(
+    form: &str,
+    bytes: &[u8],
+    fails: bool,
+    like: &Settings,
+) -> Result<(), TestCaseError> {
     let wanted = read(form, bytes, fails, (1_024, 1, false), like);
     for way in [(1, 1, false), (1, 4, false), (3, 4, true), (16, 2, false), (1_024, 4, false)] {
         let found = read(form, bytes, fails, way, like);
@@ -320,5 +326,64 @@ fn more_names_than_are_remembered_are_the_same_unknown_ones() {
     for way in [(1_024, 4, false), (64, 4, true)] {
         let found = read("csv", text.as_bytes(), false, way, &like).expect("it opens");
         assert!(found == wanted, "{way:?}");
+    }
+}
+
+fn goflow2(second: u64, source: u64, address: &str) -> String {
+    let ns = (1_772_272_800 + second) * 1_000_000_000 + source;
+    format!(
+        "{{\"type\":\"IPFIX\",\"sampling_rate\":1,\"sampler_address\":\"10.0.0.{}\",\"time_flow_start_ns\":{ns},\
+         \"time_flow_end_ns\":{ns},\"bytes\":1000,\"packets\":1,\"src_addr\":\"198.51.100.{}\",\"dst_addr\":\
+         \"{address}\",\"proto\":\"UDP\",\"src_port\":{},\"dst_port\":443}}\n",
+        source % 3,
+        source % 200,
+        1_024 + source
+    )
+}
+
+#[test]
+fn a_check_of_rows_and_of_rows_that_a_scenario_adds_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    let (mut recorded, mut added) = (String::new(), String::new());
+    for at in 0..3_000 {
+        let customer = ["203.0.113.1", "203.0.113.20", "nowhere"][at as usize % 7 % 3];
+        recorded += &goflow2(at / 50, at, customer);
+        // The first of them cannot be read; all are of another day.
+        let own = if at < 600 { "nowhere" } else { "203.0.113.2" };
+        added += &goflow2(86_400 + at / 100, at, own);
+    }
+    write("recorded.jsonl", &recorded);
+    write("added.jsonl", &added);
+    write(
+        "inventory.yaml",
+        "version: 1\ncustomers:\n  - {id: acme, prefixes: [203.0.113.0/28]}\n  - {id: beta, prefixes: [203.0.113.16/28]}\n",
+    );
+    write(
+        "rules.yaml",
+        "version: 1\nrules:\n  - {id: r, match: {protocol: udp, dst: 203.0.113.0/27}, action: {rate_limit: {rate: 20 pps, burst: 5 packets, per: [dst]}}, intent: {target: [acme], may_reach: [all]}}\n",
+    );
+    write(
+        "blastgate.yaml",
+        "version: 1\nrules: {paths: [rules.yaml]}\ninventory: [inventory.yaml]\ntraffic: [{path: recorded.jsonl}]\nscenarios: [{name: more, add: added.jsonl}]\nevidence: {max_unjudged: 100%}\n",
+    );
+    let result = |batch: &str, threads: &str| {
+        let mut command = crate::common::blastgate(folder.path());
+        command.args(["check", "--now", crate::common::NOW, "--max-age", "30d", "-o", "json"]);
+        command.args(["--batch", batch, "--threads", threads]);
+        let output = command.output().expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Flows are too coarse for a limit, and all sums stand beside that.
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let wanted = result("1024", "1");
+    let parsed: serde_json::Value = serde_json::from_str(&wanted).expect("JSON");
+    assert_eq!(parsed["scenarios"], serde_json::json!(["recorded", "more"]), "{wanted}");
+    assert_eq!(parsed["evidence"]["records"], 2_143, "{wanted}");
+    for (batch, threads) in [("1024", "4"), ("1", "1"), ("1", "4"), ("16", "2")] {
+        assert!(result(batch, threads) == wanted, "{batch} {threads}");
     }
 }

@@ -123,7 +123,11 @@ impl<'i> Turns<'i> {
             span.note(piece);
             return 0;
         }
-        *self.shift_ns.get_or_insert_with(|| span.shift(piece, aged))
+        if self.shift_ns.is_none() {
+            // A piece may turn out to hold no record.
+            self.shift_ns = span.shift(piece, aged);
+        }
+        self.shift_ns.unwrap_or(0)
     }
 }
 
@@ -140,13 +144,15 @@ impl Span {
     }
 
     /// Returns by how much traffic that a scenario adds is moved in time, so that it meets the
-    /// recording: what has no time of its own, or another one, begins when the recording begins.
-    fn shift(&self, first: &mut Piece, aged: bool) -> i64 {
-        match (self.0, first.times_ns().next()) {
-            (Some((start, end)), Some(first)) if !aged || first < start || first > end => {
+    /// recording: what has no time of its own, or another one, begins when the recording begins. None if
+    /// nothing is in the piece.
+    fn shift(&self, first: &mut Piece, aged: bool) -> Option<i64> {
+        let first = first.times_ns().next()?;
+        Some(match self.0 {
+            Some((start, end)) if !aged || first < start || first > end => {
                 start.saturating_sub(first)
             }
             _ => 0,
-        }
+        })
     }
 }

@@ -83,8 +83,11 @@ impl Piece {
         &mut self.records
     }
 
-    /// Returns where to put bytes before [`Piece::start`].
+    /// Forgets everything, and returns where to put bytes before [`Piece::start`].
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        self.decoder = None;
+        self.handed_out = true;
+        self.early.clear();
         &mut self.cut.bytes
     }
 

@@ -9,6 +9,7 @@ use crate::model::columns::Column;
 
 /// What a cell says. Only Parquet has cells that are no text; each means what its text would.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "all cells are text without it"))]
 pub(super) enum Cell<'a> {
     Text(&'a str),
     Number(u64),
@@ -158,20 +159,20 @@ pub(in crate::traffic) struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// Returns what the row says in a slot.
-    #[inline]
     fn cell(&self, slot: usize) -> Option<Cell<'a>> {
-        let cell = match self.cells {
-            Cells::Text { row, slots } => Cell::Text(slots.get(row, slot)),
-            Cells::Line { row, starts, by_slot } => {
-                let column = usize::from((*by_slot.get(slot)?)?);
-                let (start, next) = (*starts.get(column)?, *starts.get(column + 1)?);
-                Cell::Text(row.get(start as usize..next as usize - 1)?)
-            }
-            Cells::Table { table, row } => table.cell(slot, row)?,
-        };
-        let Cell::Text(text) = cell else {
-            return Some(cell);
-        };
+        match self.cells {
+            Cells::Text { row, slots } => self.said(slots.get(row, slot)),
+            Cells::Line { row, starts, by_slot } => self.said(part(row, starts, by_slot, slot)?),
+            Cells::Table { table, row } => match table.cell(slot, row)? {
+                Cell::Text(text) => self.said(text),
+                cell => Some(cell),
+            },
+        }
+    }
+
+    /// Returns what a text says, if anything.
+    #[inline(always)]
+    fn said(&self, text: &'a str) -> Option<Cell<'a>> {
         let text = trim(text);
         let is_unset = text.is_empty() || self.preset.unset.contains(&text);
         (!is_unset).then_some(Cell::Text(text))
@@ -189,10 +190,13 @@ impl<'a> Row<'a> {
         if self.mask & self.plan.mask(column) == 0 {
             return None;
         }
-        match self.plan.slots(column) {
-            [] => None,
-            [slot] => self.cell(*slot),
-            slots => self.first(slots),
+        match (self.plan.slots(column), self.cells) {
+            // Mostly it is like this, and the compiler is to see it.
+            ([slot], Cells::Line { row, starts, by_slot }) => {
+                self.said(part(row, starts, by_slot, *slot)?)
+            }
+            ([slot], _) => self.cell(*slot),
+            (slots, _) => self.first(slots),
         }
     }
 
@@ -219,8 +223,16 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Returns the part of a line that is wanted in a slot, if any is.
+#[inline(always)]
+fn part<'a>(row: &'a str, starts: &[u32], by_slot: &[Option<u16>], slot: usize) -> Option<&'a str> {
+    let column = usize::from((*by_slot.get(slot)?)?);
+    let [start, next] = *starts.get(column..)?.first_chunk()?;
+    row.get(start as usize..(next as usize).wrapping_sub(1))
+}
+
 /// Takes the spaces off both ends; mostly there are none.
-#[inline]
+#[inline(always)]
 fn trim(text: &str) -> &str {
     let is_plain = |byte: Option<&u8>| byte.is_some_and(|byte| (0x21..0x7f).contains(byte));
     let bytes = text.as_bytes();

@@ -209,14 +209,15 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Parqu
 }
 
 impl Table {
-    /// Names the next rows to be read, about half as many as bytes are wanted; none at the end.
+    /// Names the next rows to be read, about as many as bytes are wanted; none at the end. A page in which
+    /// two parts meet is decompressed for both, so that parts are no smaller than groups mostly are.
     pub(super) fn cut(&mut self, bytes: usize) -> Option<Part> {
         let metadata = self.file.reader.metadata();
         if self.group >= metadata.num_row_groups() {
             return None;
         }
         let rows = usize::try_from(metadata.row_group(self.group).num_rows()).unwrap_or(0);
-        let most = (bytes / 2 / BATCH).max(1) * BATCH;
+        let most = (bytes / BATCH).max(1) * BATCH;
         let count = rows.saturating_sub(self.cut).min(most);
         let before = self.before.saturating_add(self.cut as u64);
         let part = Part::new(&self.file, self.group, self.cut..self.cut + count, before);

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -120,7 +121,7 @@ impl Keys {
             let look = &self.last.get(number)?.look;
             number += 1;
             if let (Look::Inside, Some(b'{')) = (look, bytes.get(at)) {
-                let prefix = format!("{prefix}{key}.");
+                let prefix = format!("{prefix}{}.", text.get(key)?);
                 (at, number) = self.plain(text, (at, number, &prefix), plan, slots)?;
             } else {
                 let (value, next) = value(bytes, at)?;
@@ -141,15 +142,15 @@ impl Keys {
         None
     }
 
-    /// Returns a key that begins here and where its value does, and puts what it leads to in its place
-    /// among the last ones.
+    /// Returns where a key is that begins here and where its value does, and puts what it leads to in its
+    /// place among the last ones.
     #[inline]
-    fn key<'a>(
+    fn key(
         &mut self,
-        text: &'a str,
+        text: &str,
         (at, number, prefix): (usize, usize, &str),
         plan: &Plan,
-    ) -> Option<(&'a str, usize)> {
+    ) -> Option<(Range<usize>, usize)> {
         let bytes = text.as_bytes();
         if let Some(last) = self.last.get(number) {
             let end = at + last.key.len();
@@ -157,7 +158,7 @@ impl Keys {
                 && last.prefix.len() == prefix.len()
                 && (prefix.is_empty() || last.prefix == prefix);
             if is_same {
-                return Some((text.get(at + 1..end - 2)?, space(bytes, end)));
+                return Some((at + 1..end - 2, space(bytes, end)));
             }
         }
         let start = behind(bytes, at, b'"')?;
@@ -171,12 +172,15 @@ impl Keys {
             Some(place) => *place = last,
             None => self.last.push(last),
         }
-        Some((key, value))
+        Some((start..end, value))
     }
 }
 
-#[inline]
+#[inline(always)]
 fn space(bytes: &[u8], mut at: usize) -> usize {
+    if bytes.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     while let Some(b' ' | b'\n' | b'\t' | b'\r') = bytes.get(at) {
         at += 1;
     }

@@ -417,6 +417,10 @@ fn address(row: &Row<'_>, column: Column) -> Result<Option<Address>, Fault> {
 #[inline(always)]
 fn small(row: &Row<'_>, column: Column, most: u64) -> Result<Option<u64>, Fault> {
     match row.find(column) {
+        Some(Cell::Text(text)) => match value::number(text) {
+            Some(number) if number <= most => Ok(Some(number)),
+            _ => Err(unreadable(column)),
+        },
         Some(cell) => small_in(cell, column, most).map(Some),
         None => Ok(None),
     }

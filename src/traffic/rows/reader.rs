@@ -25,7 +25,8 @@ pub(super) fn open(
     let materials = (columns, settings.file.clone());
     let source = Source::open(preset, input, &plan, materials, &settings.name)?;
     let maker = Maker::new(preset, plan, settings)?;
-    Ok(Box::new(Reader { source, shared: Arc::new(Shared::new(maker)), blocks: 0 }))
+    let shared = Arc::new(Shared::new(maker));
+    Ok(Box::new(Reader { source, shared, blocks: 0, is_over: false }))
 }
 
 struct Reader {
@@ -33,32 +34,32 @@ struct Reader {
     shared: Arc<Shared>,
     /// How many blocks were cut.
     blocks: u64,
+    /// Whether the end, or an error, was told.
+    is_over: bool,
 }
 
 impl TrafficReader for Reader {
     fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
+        if self.is_over {
+            return Ok(false);
+        }
         let Shared { maker, ledger, .. } = &*self.shared;
-        if ledger.is_ended() {
-            self.source.close();
-            return ledger.take_problem(self.blocks).map_or(Ok(false), Err);
-        }
         let most = maker.settings.batch * BYTES;
-        let cut = self.source.cut(maker.preset, &maker.plan, piece.buffer(), most);
-        match cut {
-            Ok(Some(block)) => {
-                piece.start(Box::new(Block::new(&self.shared, self.blocks, block)));
-                self.blocks += 1;
-                Ok(true)
-            }
-            Ok(None) => {
-                self.source.close();
-                Ok(false)
-            }
-            Err(error) => {
-                self.source.close();
-                Err(cannot_read(&maker.settings.name, &error))
-            }
-        }
+        let end = match ledger.is_ended() {
+            true => ledger.take_problem(self.blocks).map_or(Ok(false), Err),
+            false => match self.source.cut(maker.preset, &maker.plan, piece.buffer(), most) {
+                Ok(Some(block)) => {
+                    piece.start(Box::new(Block::new(&self.shared, self.blocks, block)));
+                    self.blocks += 1;
+                    return Ok(true);
+                }
+                Ok(None) => Ok(false),
+                Err(error) => Err(cannot_read(&maker.settings.name, &error)),
+            },
+        };
+        self.source.close();
+        self.is_over = true;
+        end
     }
 
     fn counts(&self) -> ReadCounts {

@@ -118,46 +118,32 @@ pub(super) fn number(bytes: &[u8]) -> Option<u64> {
     Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
-/// Returns the address of IPv4 in a text of four numbers without zeroes in front, or none. Texts of seven
-/// bytes are left to others.
+/// Returns the address of IPv4 in a text of four numbers without zeroes in front, which may mean octal;
+/// or none.
 #[inline]
 pub(super) fn dotted(text: &[u8]) -> Option<u32> {
-    /// The least number of so many digits.
-    const LEAST: [u32; 4] = [0, 0, 10, 100];
-    if !(8..=15).contains(&text.len()) {
-        return None;
-    }
-    let low = u64::from_le_bytes(*text.first_chunk()?);
-    let missing = 16 - text.len();
-    let high = u64::from_le_bytes(*text.last_chunk()?);
-    let high = high.checked_shr(8 * missing as u32).unwrap_or(0);
-    let (low_dots, high_dots) = (equal(low, b'.'), equal(high, b'.'));
-    // All that is no digit is a dot, or behind the end.
-    let (low, high) = (low ^ (ONES * 0x30), high ^ (ONES * 0x30));
-    let others = |digits: u64| (digits | digits.wrapping_add(ONES * 0x76)) & HIGH;
-    let behind = HIGH << (8 * (8 - missing));
-    if others(low) != low_dots || others(high) != high_dots | behind {
-        return None;
-    }
-    let digits = u128::from(high) << 64 | u128::from(low);
-    // A bit for each byte that is a dot, and one for the end.
-    let gathered = |dots: u64| ((dots >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32;
-    let mut ends = gathered(low_dots) | gathered(high_dots) << 8 | 1 << text.len();
-    let (mut bits, mut start, mut is_wrong) = (0, 0, ends.count_ones() != 4);
-    for _ in 0..4 {
-        let end = ends.trailing_zeros();
-        ends &= ends.wrapping_sub(1);
-        let count = end.wrapping_sub(start);
-        is_wrong |= !(1..=3).contains(&count);
-        // The last digit comes to stand at the third place.
-        let three = (digits >> (8 * (start & 15))) as u32;
-        let three = three.wrapping_shl(8_u32.wrapping_mul(3_u32.wrapping_sub(count)));
-        let [a, b, c, _] = three.to_le_bytes().map(u32::from);
-        let octet = 100 * a + 10 * b + c;
-        // A zero in front may mean octal.
-        is_wrong |= octet > 255 || octet < LEAST[(count & 3) as usize];
-        bits = bits << 8 | octet & 255;
-        start = end.wrapping_add(1);
-    }
-    (!is_wrong).then_some(bits)
+    let (a, at) = octet(text, 0)?;
+    let (b, at) = octet(text, after_dot(text, at)?)?;
+    let (c, at) = octet(text, after_dot(text, at)?)?;
+    let (d, at) = octet(text, after_dot(text, at)?)?;
+    (at == text.len()).then_some(a << 24 | b << 16 | c << 8 | d)
+}
+
+#[inline(always)]
+fn after_dot(text: &[u8], at: usize) -> Option<usize> {
+    (*text.get(at)? == b'.').then_some(at + 1)
+}
+
+/// Returns a number of up to three digits, and where it ends.
+#[inline(always)]
+fn octet(text: &[u8], at: usize) -> Option<(u32, usize)> {
+    let digit = |at: usize| {
+        let digit = text.get(at)?.wrapping_sub(b'0');
+        (digit <= 9).then_some(u32::from(digit))
+    };
+    let a = digit(at)?;
+    let Some(b) = digit(at + 1).filter(|_| a != 0) else { return Some((a, at + 1)) };
+    let Some(c) = digit(at + 2) else { return Some((10 * a + b, at + 2)) };
+    let number = 100 * a + 10 * b + c;
+    (number <= 255).then_some((number, at + 3))
 }

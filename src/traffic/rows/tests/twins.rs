@@ -256,8 +256,7 @@ proptest! {
     fn addresses(text in text_of(ADDRESSES, 10), bits in any::<u32>()) {
         prop_assert_eq!(address(&text), any_address(&text), "{}", text);
         let plain = std::net::Ipv4Addr::from(bits).to_string();
-        prop_assert_eq!(dotted(plain.as_bytes()).unwrap_or(bits), bits);
-        prop_assert_eq!(dotted(plain.as_bytes()).is_some(), plain.len() > 7);
+        prop_assert_eq!(dotted(plain.as_bytes()), Some(bits));
         prop_assert_eq!(address(&plain), any_address(&plain));
         let other: String = plain.chars().map(|c| if c == '1' { ['/', ':', '\u{0}', 'é'][bits as usize % 4] } else { c }).collect();
         prop_assert_eq!(address(&other), any_address(&other), "{}", other);
