@@ -85,7 +85,9 @@ fn parquet_gives_the_records_of_the_same_rows_as_text() {
             );
             for (text, own) in rows.iter().zip(&found) {
                 // Of the same row; but times as text may have fewer digits.
+                assert_eq!(own.number + 1, text.number, "the first line names the columns");
                 let own = Record {
+                    number: text.number,
                     time_ns: text.time_ns,
                     duration_ns: text.duration_ns,
                     pop: own.pop.map(|_| text.pop).unwrap_or_default(),
@@ -94,6 +96,9 @@ fn parquet_gives_the_records_of_the_same_rows_as_text() {
                 };
                 assert_eq!(own, *text, "{form} {parquet}");
             }
+            // Parts of one group are read apart from each other, on any thread.
+            let bytes = std::fs::read(folder.path().join("flows.parquet")).expect("a file");
+            crate::rows_cut::same(form, &bytes, false, &settings).expect("the same rows");
             for (text, own) in rows.iter().zip(&found) {
                 assert!(own.time_ns >= text.time_ns && own.duration_ns <= text.duration_ns);
             }

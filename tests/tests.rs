@@ -45,6 +45,7 @@ mod refused_places;
 mod robots;
 mod routers;
 mod rows;
+mod rows_cut;
 mod rows_recorded;
 mod sample;
 mod scenarios;

@@ -160,7 +160,8 @@ ingress, no fragment; nobody's address), but for the PoP, which is unknown.
 
 A limit that a single packet meets has a full bucket. Of a recording, limits keep their state; a
 record of several packets is what becomes of those that limits let pass, and `dropped_packets`
-counts the others. Records have the numbers of the recording: of a capture, those of its frames.
+counts the others. Records have the numbers of the recording: of a capture, those of its frames, of
+rows, those of their lines.
 
 Exit codes: 0 traced, whatever becomes of the packet; 2 usage, config, or no packet; 3 rules or
 traffic cannot be read, or what becomes of a packet cannot be told.";

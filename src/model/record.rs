@@ -215,7 +215,8 @@ pub struct Record {
     pub customer: Option<NameId>,
     /// The file it came from.
     pub source: SourceId,
-    /// Its number in that file, from 1: the frame, or the record.
+    /// Its number in that file, from 1: the frame, the line or row, or the record. It never falls from
+    /// record to record, and records of one row have the same.
     pub number: u64,
 }
 

@@ -5,6 +5,7 @@
 //! while the next one cuts. So nothing is handed from thread to thread, nothing queues up, and one
 //! worker does just what many do. Recordings are read in their order, each to its end.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::worker::Worker;
@@ -37,8 +38,14 @@ impl Replay<'_> {
             }
             tally
         });
-        let problems = turns.into_inner().unwrap_or_else(PoisonError::into_inner).problems;
-        (inputs, self.without_doubtful_buckets(tally), problems)
+        let mut problems = turns.into_inner().unwrap_or_else(PoisonError::into_inner).problems;
+        let mut all = Vec::new();
+        for (at, input) in inputs.iter_mut().enumerate() {
+            // What was met while a piece was decoded stands before what ended the cutting.
+            let problem = input.reader.problem().or_else(|| problems.remove(&at));
+            all.extend(problem.map(|problem| *problem));
+        }
+        (inputs, self.without_doubtful_buckets(tally), all)
     }
 
     fn work(&self, turns: &Mutex<Turns<'_>>, progress: &(dyn Fn(Progress) + Sync)) -> Counting {
@@ -68,7 +75,10 @@ struct Turns<'i> {
     shift_ns: Option<i64>,
     /// When the recording was made, if anything is added to it.
     span: Option<Span>,
-    problems: Vec<Diagnostic>,
+    /// How many inputs were read to their end.
+    ended: usize,
+    /// Why inputs ended early, by their places.
+    problems: BTreeMap<usize, Box<Diagnostic>>,
 }
 
 impl<'i> Turns<'i> {
@@ -78,7 +88,8 @@ impl<'i> Turns<'i> {
             inputs,
             shift_ns: None,
             span: is_added_to.then(Span::default),
-            problems: Vec::new(),
+            ended: 0,
+            problems: BTreeMap::new(),
         }
     }
 
@@ -93,8 +104,11 @@ impl<'i> Turns<'i> {
                     return Some(Origin { rank, even, aged, part, shift_ns });
                 }
                 Ok(false) => {}
-                Err(problem) => self.problems.push(*problem),
+                Err(problem) => {
+                    self.problems.insert(self.ended, problem);
+                }
             }
+            self.ended += 1;
             self.inputs = std::mem::take(&mut self.inputs).split_first_mut()?.1;
             self.shift_ns = None;
         }
@@ -103,13 +117,17 @@ impl<'i> Turns<'i> {
 
     /// Returns by how much the times of a piece are moved, and notes when it was if it is of the
     /// recording, which comes first.
-    fn place(&mut self, piece: &Piece, part: u16, aged: bool) -> i64 {
+    fn place(&mut self, piece: &mut Piece, part: u16, aged: bool) -> i64 {
         let Some(span) = &mut self.span else { return 0 };
         if part == 0 {
             span.note(piece);
             return 0;
         }
-        *self.shift_ns.get_or_insert_with(|| span.shift(piece, aged))
+        if self.shift_ns.is_none() {
+            // A piece may turn out to hold no record.
+            self.shift_ns = span.shift(piece, aged);
+        }
+        self.shift_ns.unwrap_or(0)
     }
 }
 
@@ -118,7 +136,7 @@ impl<'i> Turns<'i> {
 struct Span(Option<(i64, i64)>);
 
 impl Span {
-    fn note(&mut self, piece: &Piece) {
+    fn note(&mut self, piece: &mut Piece) {
         for time_ns in piece.times_ns() {
             let span = self.0.get_or_insert((time_ns, time_ns));
             *span = (span.0.min(time_ns), span.1.max(time_ns));
@@ -126,13 +144,15 @@ impl Span {
     }
 
     /// Returns by how much traffic that a scenario adds is moved in time, so that it meets the
-    /// recording: what has no time of its own, or another one, begins when the recording begins.
-    fn shift(&self, first: &Piece, aged: bool) -> i64 {
-        match (self.0, first.times_ns().next()) {
-            (Some((start, end)), Some(first)) if !aged || first < start || first > end => {
+    /// recording: what has no time of its own, or another one, begins when the recording begins. None if
+    /// nothing is in the piece.
+    fn shift(&self, first: &mut Piece, aged: bool) -> Option<i64> {
+        let first = first.times_ns().next()?;
+        Some(match self.0 {
+            Some((start, end)) if !aged || first < start || first > end => {
                 start.saturating_sub(first)
             }
             _ => 0,
-        }
+        })
     }
 }

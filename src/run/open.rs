@@ -56,6 +56,10 @@ impl TrafficReader for Late {
         self.reader.as_ref().map(|reader| reader.counts()).unwrap_or_default()
     }
 
+    fn problem(&mut self) -> Option<Box<Diagnostic>> {
+        self.reader.as_mut().and_then(|reader| reader.problem())
+    }
+
     fn even(&self) -> bool {
         self.reader.as_ref().is_some_and(|reader| reader.even())
     }

@@ -192,7 +192,8 @@ impl Run {
         if let (Some(wanted), 0) = (wanted, told) {
             self.problems.push(
                 Diagnostic::bare(format!("{name} holds no record {wanted}"))
-                    .help("records of captures have the numbers of their frames; not all are IP"),
+                    .help("records of captures have the numbers of their frames, those of rows of their lines; \
+                           not all are traffic"),
             );
             code = 3;
         } else if told == 0 && !self.failed() {
@@ -312,8 +313,10 @@ impl Teller<'_> {
         (self.write)(Traced::Line(line))
     }
 
-    fn is_done(&self) -> bool {
-        self.wanted.is_some() && self.told > 0
+    /// Returns whether a record comes behind all that are wanted: both directions of a row have its
+    /// number.
+    fn is_done(&self, next: &Record) -> bool {
+        self.told > 0 && self.wanted.is_some_and(|wanted| wanted != next.number)
     }
 }
 
@@ -335,6 +338,9 @@ fn read(
         }
         while let Some(batch) = piece.decode() {
             for record in batch.iter() {
+                if tell.is_done(record) {
+                    return Ok(None);
+                }
                 if !even {
                     let walks = sides.trace(record);
                     tell.tell(sides, record, &walks)?;
@@ -347,9 +353,6 @@ fn read(
                         settle(&mut second, sides, tell)?;
                     }
                     second.push(*record);
-                }
-                if tell.is_done() {
-                    return Ok(None);
                 }
             }
         }

@@ -70,7 +70,7 @@ const PRESET: Preset = Preset {
 
 fn make(row: &Row<'_>, flow: Flow, _: &mut Here) -> Made {
     let is_counted = flow.packets.is_some() || flow.bytes.is_some();
-    match row.extra(0) {
+    match row.extra(0).as_deref() {
         Some("NODATA") if !is_counted => Made::Other("windows without traffic"),
         Some("NODATA") => Made::Unread("windows without traffic that have some"),
         Some("SKIPDATA") => Made::Unread("windows of which AWS lost records (SKIPDATA)"),

@@ -68,7 +68,7 @@ const PRESET: Preset = Preset {
 };
 
 fn make(row: &Row<'_>, mut flow: Flow, here: &mut Here) -> Made {
-    match row.extra(0) {
+    match row.extra(0).as_deref() {
         Some("SFLOW_5") => {
             here.layer = Some(ByteLayer::L2);
             let fields = (row.extra_number(1), row.extra_number(2));

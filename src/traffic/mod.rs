@@ -178,6 +178,13 @@ pub trait TrafficReader: Send {
     /// Returns what was met so far, in all pieces that were cut and decoded.
     fn counts(&self) -> ReadCounts;
 
+    /// Returns an error that ended the reading and that [`TrafficReader::cut`] did not return: one that
+    /// was met while a piece was decoded. To be asked when all pieces are decoded; it goes before what
+    /// `cut` returned.
+    fn problem(&mut self) -> Option<Box<Diagnostic>> {
+        None
+    }
+
     /// Returns whether the records are even by definition (a profile) rather than packets.
     fn even(&self) -> bool {
         false

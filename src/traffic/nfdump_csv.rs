@@ -67,6 +67,7 @@ const PRESET: Preset = Preset {
     within_ns: 1_000_000,
     late_ns: 1_000_000_000,
     make,
+    ending: Some(SUMMARY),
     line,
     end,
     may_lack_v6: true,
@@ -77,7 +78,7 @@ fn make(row: &Row<'_>, mut flow: Flow, _: &mut Here) -> Made {
     flow.src = flow.src.filter(|address| *address != 0);
     flow.dst = flow.dst.filter(|address| *address != 0);
     flow.protocol = flow.protocol.filter(|protocol| *protocol != 0);
-    flow.icmp = row.get(Column::DstPort).and_then(rows::icmp_of_port);
+    flow.icmp = row.get(Column::DstPort).as_deref().and_then(rows::icmp_of_port);
     if row.extra_number(2) == Some(1) {
         flow.direction = Some(Direction::Egress);
     }
@@ -101,16 +102,19 @@ fn make(row: &Row<'_>, mut flow: Flow, _: &mut Here) -> Made {
     Made::Flows([Some(there), Some(back)])
 }
 
-/// How many lines follow the word that begins a summary.
-const SUMMARY: u8 = 2;
+/// The word that begins a summary.
+const SUMMARY: &str = "Summary";
+
+/// How many lines follow it.
+const MORE: u8 = 2;
 
 /// The rows end with a summary of three lines; another file may follow, with its header or without.
 fn line(line: &str, here: &mut Here) -> Line {
-    if line.trim() == "Summary" {
+    if line.trim() == SUMMARY {
         (here.ended, here.after_end) = (true, 0);
         return Line::Frame;
     }
-    if here.ended && here.after_end < SUMMARY {
+    if here.ended && here.after_end < MORE {
         here.after_end += 1;
         return Line::Frame;
     }

@@ -65,10 +65,10 @@ const PRESET: Preset = Preset {
 };
 
 fn make(row: &Row<'_>, mut flow: Flow, here: &mut Here) -> Made {
-    if row.extra(0) != Some("FLOW") {
+    if row.extra(0).as_deref() != Some("FLOW") {
         return Made::Other("records of nfdump that are no flows");
     }
-    here.applied = match row.extra(1) {
+    here.applied = match row.extra(1).as_deref() {
         Some("0") => Some(false),
         _ => Some(true),
     };

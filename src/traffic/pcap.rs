@@ -57,7 +57,7 @@ struct Reader {
 
 impl TrafficReader for Reader {
     fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
-        let cut = piece.start(self.packets.clone());
+        let cut = piece.start(Box::new(Arc::clone(&self.packets)));
         self.capture.cut(&mut cut.bytes, &mut cut.frames, |loss| self.packets.lose(loss))?;
         Ok(!cut.frames.is_empty())
     }
@@ -123,8 +123,8 @@ impl Packets {
     }
 }
 
-impl Decoder for Packets {
-    fn decode(&self, cut: &mut Cut, records: &mut RecordBatch) {
+impl Decoder for Arc<Packets> {
+    fn decode(&mut self, cut: &mut Cut, records: &mut RecordBatch) {
         let before = cut.decoded;
         let mut other: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut unread: BTreeMap<Reason, u64> = BTreeMap::new();

@@ -62,6 +62,6 @@ const PRESET: Preset = Preset {
 };
 
 fn make(row: &Row<'_>, mut flow: Flow, _: &mut Here) -> Made {
-    flow.icmp = row.get(Column::DstPort).and_then(rows::icmp_of_port);
+    flow.icmp = row.get(Column::DstPort).as_deref().and_then(rows::icmp_of_port);
     Made::one(flow)
 }

@@ -2,23 +2,33 @@
 //! line or in a list. A form of rows is a table ([`Preset`]) of what its columns are called and what
 //! they mean, and a function for what no table can say.
 //!
-//! Rows are read one after another, so that a file may be larger than memory. What cannot be read is
-//! counted, with the first lines of each kind; a line that is longer than 1 MiB is one row, unread.
+//! A file is cut into blocks of some hundred rows one after another, so that it may be larger than
+//! memory; records are made of a block on any thread. What cannot be read is counted, with the first
+//! lines of each kind; a line that is longer than 1 MiB is one row, unread. The number of a record is
+//! that of its line, of the row in Parquet, or of the object in JSON that is not one a line; both
+//! directions of a row have one number.
 //!
 //! **Times** are as wide as they are rounded. **Bytes** of frames are brought to layer 3 by taking the
 //! 14 bytes of an Ethernet header off each packet: tags and the check sequence stay in, as nobody says
 //! whether there were any, and so the length of such a packet is not known.
 
+mod block;
 mod cells;
+mod clock;
 #[cfg(feature = "parquet")]
 mod columnar;
 mod delimited;
+mod json;
+mod ledger;
 mod lines;
 mod make;
+mod names;
 #[cfg(not(feature = "parquet"))]
 mod no_columnar;
 mod plan;
+mod reader;
 mod source;
+mod swar;
 mod value;
 
 #[cfg(not(feature = "parquet"))]
@@ -31,7 +41,7 @@ use crate::model::columns::{ByteLayer, Column, TimeUnit};
 
 pub(super) use cells::Row;
 pub(super) use lines::{has_columns, has_fields, has_keys};
-pub(super) use value::{icmp_of_port, number};
+pub(super) use value::icmp_of_port;
 
 /// One form of rows.
 pub(super) struct Preset {
@@ -64,6 +74,10 @@ pub(super) struct Preset {
     pub(super) rate: Rate,
     /// Makes flows of what the columns say.
     pub(super) make: fn(&Row<'_>, Flow, &mut Here) -> Made,
+    /// Whether there are two kinds of rows, and that of the first one counts.
+    pub(super) has_kinds: bool,
+    /// What a line holds that may end the rows, if any does: from there on lines are looked at.
+    pub(super) ending: Option<&'static str>,
     /// Returns what a line is, where not all are rows.
     pub(super) line: fn(&str, &mut Here) -> Line,
     /// Returns what is missing at the end of the file, if anything.
@@ -90,6 +104,8 @@ impl Preset {
         make: |_, flow, _| {
             Made::one(Flow { icmp: flow.icmp.filter(|icmp| *icmp != (0, 0)), ..flow })
         },
+        has_kinds: false,
+        ending: None,
         line: |_, _| Line::Row,
         end: |_| None,
     };
@@ -124,7 +140,7 @@ pub(super) enum Line {
 }
 
 /// What is remembered from row to row, and what a row says besides its flows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Here {
     /// Which of two kinds of rows counts, once it is known.
     pub(super) kind: Option<&'static str>,
@@ -185,7 +201,7 @@ pub(super) fn open(
     input: Box<dyn Read + Send>,
     settings: &Settings,
 ) -> Opened {
-    make::open(preset, input, settings).map_err(|problem| vec![*problem])
+    reader::open(preset, input, settings).map_err(|problem| vec![*problem])
 }
 
 #[cfg(test)]

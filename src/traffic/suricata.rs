@@ -64,12 +64,13 @@ const PRESET: Preset = Preset {
     ],
     layer: ByteLayer::L2,
     rate: Rate::None,
+    has_kinds: true,
     make,
     ..Preset::PLAIN
 };
 
 fn make(row: &Row<'_>, flow: Flow, here: &mut Here) -> Made {
-    let kind = match row.extra(0) {
+    let kind = match row.extra(0).as_deref() {
         Some("netflow") => "netflow",
         Some("flow") => "flow",
         _ => return Made::Other("events that are no flows"),
@@ -77,7 +78,7 @@ fn make(row: &Row<'_>, flow: Flow, here: &mut Here) -> Made {
     if *here.kind.get_or_insert(kind) != kind {
         return Made::Other("events of the other kind, that tell of the same flows");
     }
-    let flags = |at| row.extra(at).and_then(|text| u8::from_str_radix(text, 16).ok());
+    let flags = |at| row.extra(at).and_then(|text| u8::from_str_radix(&text, 16).ok());
     if kind == "netflow" {
         return Made::one(Flow { tcp_flags: flags(5), ..flow });
     }

@@ -1,180 +1,240 @@
-//! What one row says, as text, by column; and how it gets there from JSON.
+//! What one row says, cell by cell, by column.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt;
+use std::net::Ipv6Addr;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::Preset;
-use super::plan::Plan;
+use super::plan::{Mask, Plan};
+use super::{Preset, columnar, value};
 use crate::model::columns::Column;
+
+/// What a cell says. Only Parquet has cells that are no text; each means what its text would.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "all cells are text without it"))]
+pub(super) enum Cell<'a> {
+    Text(&'a str),
+    Number(u64),
+    /// So many of such units since 1970 UTC.
+    Time {
+        number: i64,
+        unit_ns: i64,
+    },
+    /// An address of IPv6.
+    Octets([u8; 16]),
+}
+
+impl<'a> Cell<'a> {
+    /// Returns what its form would write.
+    pub(super) fn text(self) -> Cow<'a, str> {
+        match self {
+            Cell::Text(text) => Cow::Borrowed(text),
+            Cell::Number(number) => Cow::Owned(number.to_string()),
+            Cell::Time { number, unit_ns } => {
+                let mut text = String::new();
+                value::write_time(&mut text, number, unit_ns, true);
+                Cow::Owned(text)
+            }
+            Cell::Octets(octets) => Cow::Owned(Ipv6Addr::from(octets).to_string()),
+        }
+    }
+}
+
+/// Where the text of a cell lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    /// With [`Span::OWN`], if it was made.
+    from: u32,
+    length: u32,
+}
+
+impl Span {
+    /// No text.
+    pub(super) const EMPTY: Span = Span { from: 0, length: 0 };
+
+    const OWN: u32 = 1 << 31;
+
+    /// Makes a span of the text of the row, which is never longer than a few MiB.
+    #[inline]
+    pub(super) fn new(from: usize, to: usize) -> Span {
+        Span { from: from as u32, length: to.saturating_sub(from) as u32 }
+    }
+}
+
+/// Where the cells of a row are put, and stay until the next one.
+#[derive(Default)]
+pub(super) struct Slots {
+    spans: Vec<Span>,
+    /// Which of them are not empty.
+    filled: Mask,
+    /// Texts that do not stand in the row as they are.
+    own: String,
+}
+
+impl Slots {
+    /// Forgets the last row.
+    #[inline]
+    pub(super) fn clear(&mut self, plan: &Plan) {
+        self.own.clear();
+        self.filled = 0;
+        self.spans.clear();
+        self.spans.resize(plan.names.len(), Span::EMPTY);
+    }
+
+    /// Keeps a text that does not stand in the row.
+    pub(super) fn own(&mut self, text: &str) -> Span {
+        let from = self.own.len() as u32 | Span::OWN;
+        self.own.push_str(text);
+        Span { from, length: text.len() as u32 }
+    }
+
+    /// Puts a cell of a row in a slot.
+    #[inline]
+    pub(super) fn put(&mut self, slot: usize, span: Span) {
+        if let Some(place) = self.spans.get_mut(slot) {
+            *place = span;
+            self.filled |= u64::from(span.length != 0) << (slot % Mask::BITS as usize);
+        }
+    }
+
+    /// Puts a cell of a row in a slot; none if another one is there already.
+    #[inline]
+    pub(super) fn put_once(&mut self, row: &str, slot: usize, span: Span) -> Option<()> {
+        if self.filled & 1 << (slot % Mask::BITS as usize) != 0 {
+            let before = self.get(row, slot);
+            if !before.is_empty() && before != self.text(row, span) {
+                return None;
+            }
+        }
+        self.put(slot, span);
+        Some(())
+    }
+
+    /// Returns the text in a slot.
+    #[inline]
+    pub(super) fn get<'a>(&'a self, row: &'a str, slot: usize) -> &'a str {
+        self.spans.get(slot).map_or("", |span| self.text(row, *span))
+    }
+
+    /// Returns the text of a span.
+    #[inline]
+    pub(super) fn text<'a>(&'a self, row: &'a str, span: Span) -> &'a str {
+        let (text, from) = match span.from & Span::OWN {
+            0 => (row, span.from as usize),
+            _ => (self.own.as_str(), (span.from & !Span::OWN) as usize),
+        };
+        text.get(from..from + span.length as usize).unwrap_or_default()
+    }
+}
+
+/// Where the cells of a row are.
+#[derive(Clone, Copy)]
+pub(super) enum Cells<'a> {
+    /// In slots.
+    Text { row: &'a str, slots: &'a Slots },
+    /// In a line, one after another: where each but the first begins, and, with one more, where the last
+    /// ends. And by slot, which of them is meant.
+    Line { row: &'a str, starts: &'a [u32], by_slot: &'a [Option<u16>] },
+    /// In a table.
+    Table { table: &'a columnar::Decoded, row: usize },
+}
+
+impl Cells<'_> {
+    /// Returns the bits of the slots that may say something.
+    #[inline]
+    pub(super) fn mask(&self, all: Mask) -> Mask {
+        match self {
+            Cells::Text { slots, .. } => slots.filled,
+            Cells::Line { .. } | Cells::Table { .. } => all,
+        }
+    }
+}
 
 /// A row.
 pub(in crate::traffic) struct Row<'a> {
-    pub(super) cells: Vec<Cow<'a, str>>,
+    pub(super) cells: Cells<'a>,
+    /// The bits of the slots that may say something.
+    pub(super) mask: Mask,
     pub(super) plan: &'a Plan,
     pub(super) preset: &'static Preset,
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn empty(plan: &'a Plan, preset: &'static Preset) -> Row<'a> {
-        Row { cells: vec![Cow::Borrowed(""); plan.names.len()], plan, preset }
+    /// Returns what the row says in a slot.
+    fn cell(&self, slot: usize) -> Option<Cell<'a>> {
+        match self.cells {
+            Cells::Text { row, slots } => self.said(slots.get(row, slot)),
+            Cells::Line { row, starts, by_slot } => self.said(part(row, starts, by_slot, slot)?),
+            Cells::Table { table, row } => match table.cell(slot, row)? {
+                Cell::Text(text) => self.said(text),
+                cell => Some(cell),
+            },
+        }
     }
 
-    fn cell(&self, slot: usize) -> Option<&str> {
-        let text = self.cells.get(slot)?.trim();
-        (!text.is_empty() && !self.preset.unset.contains(&text)).then_some(text)
+    /// Returns what a text says, if anything.
+    #[inline(always)]
+    fn said(&self, text: &'a str) -> Option<Cell<'a>> {
+        let text = trim(text);
+        let is_unset = text.is_empty() || self.preset.unset.contains(&text);
+        (!is_unset).then_some(Cell::Text(text))
     }
 
     /// Returns all that the row has under the names of a column, the best first.
-    pub(super) fn all(&self, column: Column) -> impl Iterator<Item = &str> {
-        self.plan.slots[column as usize].iter().filter_map(|slot| self.cell(*slot))
+    #[inline]
+    pub(super) fn all(&self, column: Column) -> impl Iterator<Item = Cell<'a>> {
+        self.plan.slots(column).iter().filter_map(|slot| self.cell(*slot))
     }
 
     /// Returns what the row says in a column.
-    pub(in crate::traffic) fn get(&self, column: Column) -> Option<&str> {
-        self.all(column).next()
+    #[inline(always)]
+    pub(super) fn find(&self, column: Column) -> Option<Cell<'a>> {
+        if self.mask & self.plan.mask(column) == 0 {
+            return None;
+        }
+        match (self.plan.slots(column), self.cells) {
+            // Mostly it is like this, and the compiler is to see it.
+            ([slot], Cells::Line { row, starts, by_slot }) => {
+                self.said(part(row, starts, by_slot, *slot)?)
+            }
+            ([slot], _) => self.cell(*slot),
+            (slots, _) => self.first(slots),
+        }
+    }
+
+    fn first(&self, slots: &[usize]) -> Option<Cell<'a>> {
+        slots.iter().find_map(|slot| self.cell(*slot))
+    }
+
+    /// Returns what the row says in a column, as text.
+    pub(in crate::traffic) fn get(&self, column: Column) -> Option<Cow<'a, str>> {
+        self.find(column).map(Cell::text)
     }
 
     /// Returns what the row says in a column that only its form reads, by its place in the list.
-    pub(in crate::traffic) fn extra(&self, at: usize) -> Option<&str> {
-        self.cell(self.plan.extra + at)
+    pub(in crate::traffic) fn extra(&self, at: usize) -> Option<Cow<'a, str>> {
+        self.cell(self.plan.extra + at).map(Cell::text)
     }
 
     /// Returns a number in a column that only its form reads.
     pub(in crate::traffic) fn extra_number(&self, at: usize) -> Option<u64> {
-        super::number(self.extra(at)?)
-    }
-}
-
-//------------ JSON ------------------------------------------------------------
-
-/// What is looked for behind a key.
-#[derive(Clone)]
-enum Look {
-    Slots(Vec<usize>),
-    Inside,
-    Nothing,
-}
-
-/// Remembers what keys lead to.
-#[derive(Default)]
-pub(super) struct Keys {
-    known: HashMap<String, Look, foldhash::fast::FixedState>,
-}
-
-/// The most keys that are remembered; a recording of more is none that people have.
-const MOST_KEYS: usize = 4_096;
-
-impl Keys {
-    /// Reads an object. `false` if it is none.
-    pub(super) fn read<'a>(&mut self, text: &'a str, row: &mut Row<'a>) -> bool {
-        self.inside(text, "", row)
-    }
-
-    fn inside<'a>(&mut self, text: &'a str, prefix: &str, row: &mut Row<'a>) -> bool {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let object = Object { keys: self, row, prefix };
-        (&mut json).deserialize_map(object).is_ok_and(|fits| fits) && json.end().is_ok()
-    }
-
-    fn look(&mut self, name: &str, plan: &Plan) -> Look {
-        if let Some(look) = self.known.get(name) {
-            return look.clone();
+        match self.cell(self.plan.extra + at)? {
+            Cell::Number(number) => Some(number),
+            cell => value::number(&cell.text()),
         }
-        let slots = plan.slots_of(name);
-        let look = match slots.is_empty() {
-            false => Look::Slots(slots),
-            true if plan.is_over(name) => Look::Inside,
-            true => Look::Nothing,
-        };
-        if self.known.len() < MOST_KEYS {
-            self.known.insert(name.to_owned(), look.clone());
-        }
-        look
     }
 }
 
-struct Object<'k, 'r, 'a> {
-    keys: &'k mut Keys,
-    row: &'r mut Row<'a>,
-    prefix: &'k str,
+/// Returns the part of a line that is wanted in a slot, if any is.
+#[inline(always)]
+fn part<'a>(row: &'a str, starts: &[u32], by_slot: &[Option<u16>], slot: usize) -> Option<&'a str> {
+    let column = usize::from((*by_slot.get(slot)?)?);
+    let [start, next] = *starts.get(column..)?.first_chunk()?;
+    row.get(start as usize..(next as usize).wrapping_sub(1))
 }
 
-impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
-    type Value = bool;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<bool, A::Error> {
-        let Object { keys, row, prefix } = self;
-        while let Some(key) = map.next_key_seed(Key)? {
-            let name: Cow<'_, str> =
-                if prefix.is_empty() { key } else { Cow::Owned(format!("{prefix}.{key}")) };
-            match keys.look(&name, row.plan) {
-                Look::Nothing => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Look::Inside => {
-                    let raw: &'a RawValue = map.next_value()?;
-                    if raw.get().starts_with('{') && !keys.inside(raw.get(), &name, row) {
-                        return Ok(false);
-                    }
-                }
-                Look::Slots(slots) => {
-                    let raw: &'a RawValue = map.next_value()?;
-                    let Some(text) = text(raw.get()) else { return Ok(false) };
-                    for slot in slots {
-                        // Two values of one name: which of them holds?
-                        if !row.cells[slot].is_empty() && row.cells[slot] != text {
-                            return Ok(false);
-                        }
-                        row.cells[slot].clone_from(&text);
-                    }
-                }
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// Returns a value as text, strings without their quotes.
-fn text(raw: &str) -> Option<Cow<'_, str>> {
-    match raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')) {
-        None if raw == "null" => Some(Cow::Borrowed("")),
-        None => Some(Cow::Borrowed(raw)),
-        Some(inner) if !inner.contains('\\') => Some(Cow::Borrowed(inner)),
-        Some(_) => serde_json::from_str(raw).ok().map(Cow::Owned),
-    }
-}
-
-/// A key, borrowed where it can be.
-struct Key;
-
-impl<'a> serde::de::DeserializeSeed<'a> for Key {
-    type Value = Cow<'a, str>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Cow<'a, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Key {
-    type Value = Cow<'a, str>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, key: &'a str) -> Result<Cow<'a, str>, E> {
-        Ok(Cow::Borrowed(key))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Cow<'a, str>, E> {
-        Ok(Cow::Owned(key.to_owned()))
-    }
+/// Takes the spaces off both ends; mostly there are none.
+#[inline(always)]
+fn trim(text: &str) -> &str {
+    let is_plain = |byte: Option<&u8>| byte.is_some_and(|byte| (0x21..0x7f).contains(byte));
+    let bytes = text.as_bytes();
+    if is_plain(bytes.first()) && is_plain(bytes.last()) { text } else { text.trim() }
 }

@@ -1,25 +1,28 @@
 //! Parquet: rows that lie column by column. Only the columns that are wanted are read, a few thousand
 //! rows at a time. All groups of rows are read, as shares are of all traffic.
 //!
-//! What a cell says is written as the same form would write it as text, so that it means the same. A
-//! column that is a list, or of a type that no traffic has, is an error if it is wanted.
+//! What a cell says means what the same form would write as text. A column that is a list, or of a type
+//! that no traffic has, is an error if it is wanted.
+//!
+//! To cut a file is to name rows of it: who reads them opens their columns, and goes over pages that hold
+//! only rows before them without decompressing these.
 
-use std::fmt::Write;
+mod part;
+
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
 use super::plan::Plan;
 use crate::model::ReadAt;
+
+pub(super) use part::{Decoded, Next, Part};
 
 /// How many rows are decoded at a time.
 const BATCH: usize = 4_096;
@@ -71,33 +74,31 @@ impl Read for Reading {
     }
 }
 
-/// A table that is being read.
+/// A table that is being cut.
 pub(super) struct Table {
-    file: Box<dyn FileReader + Send>,
-    columns: Vec<Wanted>,
-    /// The group of rows that is read next.
+    file: Arc<File>,
+    /// The group of rows that is cut next, and how many of its rows were cut.
     group: usize,
-    /// How many rows of the open group were not decoded yet.
-    left: usize,
-    /// How many rows lie decoded, and at which of them we are.
-    decoded: usize,
-    at: usize,
-    /// Why nothing more can be read.
-    broken: Option<String>,
+    cut: usize,
+    /// How many rows are in the groups before.
+    before: u64,
+}
+
+/// A table, and what is wanted of it.
+struct File {
+    reader: Box<dyn FileReader>,
+    columns: Vec<Wanted>,
+    /// By slot: the place of its column among those that are wanted.
+    by_slot: Vec<Option<usize>>,
 }
 
 /// A column that is wanted.
+#[derive(Clone, Copy)]
 struct Wanted {
     /// Its number in the file.
     number: usize,
-    slots: Vec<usize>,
     kind: Kind,
     is_optional: bool,
-    reader: Option<ColumnReader>,
-    /// Its decoded cells, one behind the other, and where each ends.
-    text: String,
-    ends: Vec<usize>,
-    levels: Vec<i16>,
 }
 
 /// How values are written.
@@ -122,7 +123,7 @@ pub(super) fn open(
     plan: &Plan,
 ) -> Result<Table, String> {
     let said = |error: ParquetError| format!("it cannot be read as Parquet: {error}");
-    let reader: Box<dyn FileReader + Send> = match file {
+    let reader: Box<dyn FileReader> = match file {
         Some(file) => {
             let open = || SerializedFileReader::new(Places(file));
             Box::new(guarded(open).map_err(said)?)
@@ -141,6 +142,7 @@ pub(super) fn open(
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let mut columns = Vec::new();
     let mut names = Vec::new();
+    let mut by_slot = vec![None; plan.names.len()];
     for (number, column) in schema.columns().iter().enumerate() {
         let name = column.path().string().to_ascii_lowercase();
         let mut slots = plan.slots_of(&name);
@@ -150,23 +152,16 @@ pub(super) fn open(
         }
         if !slots.is_empty() {
             let kind = kind(column).map_err(|what| format!("its column `{name}` {what}"))?;
-            columns.push(Wanted {
-                number,
-                slots,
-                kind,
-                is_optional: column.max_def_level() > 0,
-                reader: None,
-                text: String::new(),
-                ends: Vec::new(),
-                levels: Vec::new(),
-            });
+            slots.iter().for_each(|slot| by_slot[*slot] = Some(columns.len()));
+            columns.push(Wanted { number, kind, is_optional: column.max_def_level() > 0 });
         }
         names.push(name);
     }
     if let Some(missing) = plan.names[..plan.given].iter().find(|wanted| !names.contains(wanted)) {
         return Err(format!("it has no column `{missing}`; its columns: {}", names.join(", ")));
     }
-    Ok(Table { file: reader, columns, group: 0, left: 0, decoded: 0, at: 0, broken: None })
+    let file = Arc::new(File { reader, columns, by_slot });
+    Ok(Table { file, group: 0, cut: 0, before: 0 })
 }
 
 /// Returns how the values of a column are written.
@@ -213,193 +208,24 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Parqu
         .unwrap_or_else(|_| Err(ParquetError::General("it contradicts itself".to_owned())))
 }
 
-/// What stands next in a table.
-pub(super) enum Next {
-    Row,
-    /// So many rows cannot be read, and why.
-    Broken(String),
-    End,
-}
-
 impl Table {
-    /// Goes on to the next row.
-    pub(super) fn next(&mut self) -> Next {
-        if let Some(reason) = self.broken.take() {
-            return Next::Broken(reason);
+    /// Names the next rows to be read, about as many as bytes are wanted; none at the end. A page in which
+    /// two parts meet is decompressed for both, so that parts are no smaller than groups mostly are.
+    pub(super) fn cut(&mut self, bytes: usize) -> Option<Part> {
+        let metadata = self.file.reader.metadata();
+        if self.group >= metadata.num_row_groups() {
+            return None;
         }
-        if self.at + 1 < self.decoded {
-            self.at += 1;
-            return Next::Row;
+        let rows = usize::try_from(metadata.row_group(self.group).num_rows()).unwrap_or(0);
+        let most = (bytes / BATCH).max(1) * BATCH;
+        let count = rows.saturating_sub(self.cut).min(most);
+        let before = self.before.saturating_add(self.cut as u64);
+        let part = Part::new(&self.file, self.group, self.cut..self.cut + count, before);
+        self.cut += count;
+        if self.cut >= rows {
+            self.before = self.before.saturating_add(rows as u64);
+            (self.group, self.cut) = (self.group + 1, 0);
         }
-        match self.decode() {
-            Ok(true) => {
-                self.at = 0;
-                Next::Row
-            }
-            Ok(false) => Next::End,
-            Err(error) => {
-                (self.left, self.group) = (0, usize::MAX);
-                self.decoded = 0;
-                Next::Broken(error.to_string())
-            }
-        }
-    }
-
-    /// Returns what the row says in each of its columns, and the slots where that is wanted.
-    pub(super) fn cells(&self) -> impl Iterator<Item = (&[usize], &str)> {
-        self.columns.iter().map(|column| (column.slots.as_slice(), column.cell(self.at)))
-    }
-
-    /// Decodes the next rows; `false` at the end.
-    fn decode(&mut self) -> Result<bool, ParquetError> {
-        while self.left == 0 {
-            if self.group >= self.file.num_row_groups() {
-                return Ok(false);
-            }
-            let group = guarded(|| self.file.get_row_group(self.group))?;
-            self.left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-            for column in &mut self.columns {
-                let number = column.number;
-                column.reader = Some(guarded(|| group.get_column_reader(number))?);
-            }
-            self.group += 1;
-        }
-        let count = self.left.min(BATCH);
-        for column in &mut self.columns {
-            guarded(|| column.decode(count))?;
-        }
-        self.left -= count;
-        self.decoded = count;
-        Ok(true)
-    }
-}
-
-impl Wanted {
-    fn cell(&self, row: usize) -> &str {
-        let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
-        let end = self.ends.get(row).copied().unwrap_or_default();
-        self.text.get(start.unwrap_or(0)..end).unwrap_or_default()
-    }
-
-    fn decode(&mut self, count: usize) -> Result<(), ParquetError> {
-        let kind = self.kind;
-        let Some(mut reader) = self.reader.take() else { return Ok(()) };
-        self.text.clear();
-        self.ends.clear();
-        let write = |text: &mut String, number: i64| match kind {
-            Kind::Time { unit_ns, is_utc } => time(text, number, unit_ns, is_utc),
-            _ => {
-                let _ = write!(text, "{number}");
-            }
-        };
-        match &mut reader {
-            ColumnReader::Int32ColumnReader(reader) => {
-                self.fill(reader, count, |text, value| {
-                    let number = match kind {
-                        Kind::Unsigned => i64::from(*value as u32),
-                        _ => i64::from(*value),
-                    };
-                    write(text, number);
-                })?
-            }
-            ColumnReader::Int64ColumnReader(reader) => {
-                self.fill(reader, count, |text, value| match kind {
-                    Kind::Unsigned => {
-                        let _ = write!(text, "{}", *value as u64);
-                    }
-                    _ => write(text, *value),
-                })?;
-            }
-            ColumnReader::Int96ColumnReader(reader) => {
-                self.fill(reader, count, |text, value| write(text, value.to_nanos()))?;
-            }
-            ColumnReader::BoolColumnReader(reader) => self.fill(reader, count, |text, value| {
-                let _ = write!(text, "{value}");
-            })?,
-            ColumnReader::FloatColumnReader(reader) => {
-                self.fill(reader, count, |text, value| {
-                    let _ = write!(text, "{value}");
-                })?
-            }
-            ColumnReader::DoubleColumnReader(reader) => {
-                self.fill(reader, count, |text, value| {
-                    let _ = write!(text, "{value}");
-                })?
-            }
-            ColumnReader::ByteArrayColumnReader(reader) => {
-                self.fill(reader, count, |text, value| octets(text, value.data(), kind))?;
-            }
-            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-                self.fill(reader, count, |text, value| octets(text, value.data(), kind))?;
-            }
-        }
-        self.reader = Some(reader);
-        Ok(())
-    }
-
-    /// Reads so many rows of a column.
-    fn fill<T: DataType>(
-        &mut self,
-        reader: &mut ColumnReaderImpl<T>,
-        count: usize,
-        mut write: impl FnMut(&mut String, &T::T),
-    ) -> Result<(), ParquetError> {
-        let mut values: Vec<T::T> = Vec::with_capacity(count);
-        self.levels.clear();
-        let mut read = 0;
-        while read < count {
-            let levels = self.is_optional.then_some(&mut self.levels);
-            let (rows, _, _) = reader.read_records(count - read, levels, None, &mut values)?;
-            if rows == 0 {
-                return Err(ParquetError::EOF("a column has fewer rows than its group".to_owned()));
-            }
-            read += rows;
-        }
-        let deepest = self.levels.iter().copied().max().unwrap_or_default();
-        let mut values = values.iter();
-        for row in 0..count {
-            let is_there =
-                !self.is_optional || self.levels.get(row) == Some(&deepest) && deepest > 0;
-            if is_there && let Some(value) = values.next() {
-                write(&mut self.text, value);
-            }
-            self.ends.push(self.text.len());
-        }
-        match values.next() {
-            None => Ok(()),
-            Some(_) => Err(ParquetError::General("a column has more values than rows".to_owned())),
-        }
-    }
-}
-
-/// Writes a time, with as many decimals as its unit has.
-fn time(text: &mut String, number: i64, unit_ns: i64, is_utc: bool) {
-    let decimals = match unit_ns {
-        1_000_000 => 3,
-        1_000 => 6,
-        _ => 9,
-    };
-    let ns = i128::from(number) * i128::from(unit_ns);
-    let Ok(time) = Timestamp::from_nanosecond(ns) else {
-        text.push_str("out of range");
-        return;
-    };
-    let _ = write!(text, "{time:.decimals$}");
-    if !is_utc && text.ends_with('Z') {
-        text.pop();
-    }
-}
-
-/// Writes text, or an address.
-fn octets(text: &mut String, bytes: &[u8], kind: Kind) {
-    match (<[u8; 16]>::try_from(bytes), kind) {
-        (Ok(octets), Kind::Address) => {
-            let _ = write!(text, "{}", std::net::Ipv6Addr::from(octets));
-        }
-        _ => match std::str::from_utf8(bytes) {
-            Ok(own) => text.push_str(own),
-            // It is no number, no word and no address: whoever reads it says so.
-            Err(_) => text.push('\u{fffd}'),
-        },
+        Some(part)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use memchr::{memchr, memchr_iter, memrchr};
+
 /// The longest line or object that is read.
 const LONGEST: usize = 1 << 20;
 
@@ -23,9 +25,27 @@ pub(super) enum Next {
     End,
 }
 
+/// What was read of a stream at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Block {
+    /// So many bytes in the buffer: lines, each with its end, or one that the file ends in without.
+    Lines { length: usize },
+    /// A line that is too long, was skipped.
+    Long,
+    /// The end.
+    End,
+}
+
+/// By how much a buffer grows while the end of a line is looked for.
+const STEP: usize = 1 << 16;
+
 /// A stream of text.
 pub(super) struct Lines {
     input: BufReader<Box<dyn Read + Send>>,
+    /// What was read behind the last block.
+    rest: Vec<u8>,
+    /// Why nothing more can be read; what was read before stands.
+    error: Option<io::Error>,
     /// The line at which what was read last begins, from 1.
     pub(super) line: u64,
     /// How many ends of lines were met.
@@ -36,7 +56,14 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Lines {
-        Lines { input: BufReader::with_capacity(1 << 18, input), line: 0, passed: 0, lists: 0 }
+        Lines {
+            input: BufReader::with_capacity(1 << 18, input),
+            rest: Vec::new(),
+            error: None,
+            line: 0,
+            passed: 0,
+            lists: 0,
+        }
     }
 
     /// Returns whether the stream is Parquet.
@@ -52,6 +79,100 @@ impl Lines {
     /// Lets go of the input, of which nothing more is wanted.
     pub(super) fn close(&mut self) {
         self.input = BufReader::with_capacity(0, Box::new(io::empty()));
+        self.rest = Vec::new();
+    }
+
+    /// Has a line that was read stand before all that was not.
+    pub(super) fn unread(&mut self, line: &[u8]) {
+        self.rest.extend_from_slice(line);
+        self.rest.push(b'\n');
+        self.passed = 0;
+    }
+
+    /// Reads on for so many bytes or a bit more, to the end of a line.
+    pub(super) fn block(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<Block> {
+        self.line = self.passed + 1;
+        let mut filled = self.rest.len();
+        into.resize(into.len().max(filled), 0);
+        into[..filled].copy_from_slice(&self.rest);
+        self.rest.clear();
+        // Up to where there is no end of a line.
+        let mut searched = 0;
+        loop {
+            let room = if filled < most { most } else { filled + STEP };
+            // What was filled with zeroes once is never again.
+            into.resize(into.len().max(room), 0);
+            let read = self.read(&mut into[filled..room])?;
+            filled += read;
+            if read > 0 && filled < most {
+                continue;
+            }
+            if let Some(last) = memrchr(b'\n', &into[searched..filled]) {
+                let length = searched + last + 1;
+                let first = match filled > LONGEST {
+                    true => memchr(b'\n', &into[..length]).unwrap_or(0),
+                    false => 0,
+                };
+                if first > LONGEST {
+                    self.rest.extend_from_slice(&into[first + 1..filled]);
+                    self.passed += 1;
+                    return Ok(Block::Long);
+                }
+                self.rest.extend_from_slice(&into[length..filled]);
+                self.passed += memchr_iter(b'\n', &into[..length]).count() as u64;
+                return Ok(Block::Lines { length });
+            }
+            if read == 0 {
+                if let Some(error) = self.error.take() {
+                    return Err(error);
+                }
+                return Ok(match filled {
+                    0 => Block::End,
+                    _ if filled > LONGEST => Block::Long,
+                    _ => Block::Lines { length: filled },
+                });
+            }
+            searched = filled;
+            if filled > LONGEST {
+                return self.skip();
+            }
+        }
+    }
+
+    /// Skips all up to the end of a line.
+    fn skip(&mut self) -> io::Result<Block> {
+        let mut buffer = vec![0; STEP];
+        loop {
+            let read = self.read(&mut buffer)?;
+            if read == 0 {
+                return match self.error.take() {
+                    Some(error) => Err(error),
+                    None => Ok(Block::Long),
+                };
+            }
+            if let Some(end) = memchr(b'\n', &buffer[..read]) {
+                self.rest.extend_from_slice(&buffer[end + 1..read]);
+                self.passed += 1;
+                return Ok(Block::Long);
+            }
+        }
+    }
+
+    /// Reads some bytes; none at the end, and where nothing more can be read.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.error.is_some() {
+            return Ok(0);
+        }
+        loop {
+            match self.input.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.error = Some(error);
+                    return Ok(0);
+                }
+                read => return read,
+            }
+        }
     }
 
     /// Reads on to the end of a line.
@@ -186,10 +307,6 @@ fn fill(input: &mut BufReader<Box<dyn Read + Send>>) -> io::Result<&[u8]> {
     }
     // What is there needs no reading.
     input.fill_buf()
-}
-
-fn memchr(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|one| *one == byte)
 }
 
 //------------ What the first bytes tell ---------------------------------------

@@ -1,19 +1,19 @@
 //! Makes records of rows.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
 
-use super::cells::Row;
+use super::cells::{Cell, Row};
+use super::clock::Clock;
+use super::ledger::{Met, Ticket};
+use super::names::{Known as Names, Near, Of};
 use super::plan::Plan;
-use super::source::{Source, Unit as Next, cannot_read};
-use super::value::{self, NoTime};
+use super::value::{self, NoTime, When};
 use super::{Here, Made, Preset, Rate, Unit};
-use crate::model::columns::{ByteLayer, Column, Columns};
+use crate::model::columns::{ByteLayer, Column, Columns, TimeUnit};
 use crate::model::ordinary::{SCTP, TCP, UDP, UDPLITE};
-use crate::model::{Diagnostic, Direction, Family, Known, NameId, ReadCounts, Record, RecordBatch};
+use crate::model::{Address, Diagnostic, Direction, Family, Known, Record, RecordBatch};
+use crate::traffic::Settings;
 use crate::traffic::flow::{Became, Flow};
-use crate::traffic::{Piece, Settings, TrafficReader};
 
 /// The header of Ethernet, in bytes.
 const ETHERNET: u64 = 14;
@@ -21,149 +21,40 @@ const ETHERNET: u64 = 14;
 /// How far apart the times of a row may be: no exporter keeps a flow for longer than a day.
 const LONGEST_NS: u64 = 31 * 86_400 * 1_000_000_000;
 
-/// How many lines of each kind that is unread are named.
-const SHOWN: usize = 3;
-
-/// The most exporters and PoPs of one file that are remembered.
-const MOST_NAMES: usize = 65_536;
-
-pub(super) fn open(
-    preset: &'static Preset,
-    input: Box<dyn Read + Send>,
-    settings: &Settings,
-) -> Result<Box<dyn TrafficReader>, Box<Diagnostic>> {
-    let columns = settings.columns.as_deref();
-    let mut here = Here::default();
-    let plan = Plan::new(preset, columns);
-    let source = Source::open(
-        preset,
-        input,
-        &plan,
-        (columns, settings.file.clone()),
-        &mut here,
-        &settings.name,
-    )?;
-    let mut settings = settings.clone();
-    if !(1..=RecordBatch::CAPACITY).contains(&settings.batch) {
-        settings.batch = RecordBatch::CAPACITY;
-    }
-    let applied = match preset.rate {
-        Rate::None => Some(false),
-        Rate::Column { applied } => applied,
-    };
-    let applied = columns.and_then(|columns| columns.applied).or(applied);
-    if applied.is_none() && settings.sampling.is_some_and(|rate| rate.0 > 1) {
-        let name = &settings.name;
-        return Err(Box::new(
-            Diagnostic::bare(format!(
-                "{name}: nothing says whether its packets and bytes were multiplied by the sampling \
-                 rate already"
-            ))
-            .help("say it in `blastgate.yaml`: `columns: {sampling: {applied: true}}`, or `false`"),
-        ));
-    }
-    Ok(Box::new(Rows {
-        preset,
-        within_ns: columns.and_then(|columns| columns.within_ns).unwrap_or(preset.within_ns),
-        layer: columns.and_then(|columns| columns.layer).unwrap_or(preset.layer),
-        packets: columns.and_then(|columns| columns.packets),
-        applied,
-        plan,
-        source,
-        settings,
-        here,
-        names: HashMap::default(),
-        waiting: None,
-        counts: ReadCounts::default(),
-        lost: BTreeMap::new(),
-        is_over: false,
-        has_v6: false,
-    }))
-}
-
-/// Rows of one kind that are unread.
-#[derive(Default)]
-struct Lost {
-    count: u64,
-    lines: Vec<u64>,
-}
-
-struct Rows {
-    preset: &'static Preset,
+/// Makes records of the rows of a file, on any thread.
+pub(super) struct Maker {
+    pub(super) preset: &'static Preset,
+    pub(super) plan: Plan,
+    pub(super) settings: Settings,
     within_ns: u64,
     layer: ByteLayer,
     packets: Option<u64>,
     applied: Option<bool>,
-    plan: Plan,
-    source: Source,
-    settings: Settings,
-    here: Here,
-    names: HashMap<String, NameId, foldhash::fast::FixedState>,
-    /// The second record of a row.
-    waiting: Option<Record>,
-    counts: ReadCounts,
-    lost: BTreeMap<Cow<'static, str>, Lost>,
-    is_over: bool,
-    /// Whether some record is of IPv6.
-    has_v6: bool,
+    /// How beginnings, ends and durations are told.
+    units: [Unit; 3],
+    names: Names,
 }
 
-impl TrafficReader for Rows {
-    fn cut(&mut self, piece: &mut Piece) -> Result<bool, Box<Diagnostic>> {
-        let batch = piece.fill();
-        while batch.len() < self.settings.batch {
-            if let Some(record) = self.waiting.take() {
-                batch.push(record);
-                continue;
-            }
-            if self.is_over {
-                break;
-            }
-            let next = self.source.next(self.preset, &self.plan, &mut self.here);
-            let problem = |error| cannot_read(&self.settings.name, &error);
-            match next.map_err(problem)? {
-                Next::Row => {
-                    let first = self.row()?;
-                    first.into_iter().for_each(|record| batch.push(record));
-                }
-                Next::Skipped => {}
-                Next::Broken(reason) => {
-                    self.lose(Cow::Borrowed("rows after which nothing can be read"));
-                    self.counts.broken = Some(reason);
-                    self.is_over = true;
-                    self.source.close();
-                }
-                Next::Unread(reason) => self.lose(Cow::Borrowed(reason)),
-                Next::End => {
-                    self.is_over = true;
-                    self.source.close();
-                    if let Some(reason) = (self.preset.end)(&self.here) {
-                        self.lose(Cow::Borrowed(reason));
-                    }
-                }
-            }
-        }
-        Ok(!batch.is_empty())
-    }
+/// What one worker remembers from row to row; it never changes what a row means.
+#[derive(Default)]
+pub(super) struct Desk {
+    clock: Clock,
+    names: Near,
+}
 
-    fn counts(&self) -> ReadCounts {
-        let mut counts = self.counts.clone();
-        counts.no_ipv6 = self.preset.may_lack_v6 && !self.has_v6;
-        for (reason, lost) in &self.lost {
-            let mut lines: Vec<String> = lost.lines.iter().map(u64::to_string).collect();
-            if lost.count > lost.lines.len() as u64 {
-                lines.push("…".to_owned());
-            }
-            let word = if lost.count == 1 { "line" } else { "lines" };
-            let reason = format!("{reason} ({word} {})", lines.join(", "));
-            *counts.unread.entry(reason).or_default() += lost.count;
-        }
-        counts
-    }
+/// A row that is read: where it stands, and what is remembered of those before.
+pub(super) struct Reading<'a> {
+    pub(super) row: Row<'a>,
+    /// The line that messages name.
+    pub(super) line: u64,
+    pub(super) number: u64,
+    pub(super) desk: &'a mut Desk,
+    pub(super) here: &'a mut Here,
+    pub(super) ticket: &'a mut Ticket,
 }
 
 /// Why a row gives no flow.
-enum Fault {
+pub(super) enum Fault {
     Unread(Cow<'static, str>),
     /// Nothing in the file can be read like this.
     File(Box<Diagnostic>),
@@ -175,110 +66,124 @@ impl From<&'static str> for Fault {
     }
 }
 
-impl Rows {
-    fn lose(&mut self, reason: Cow<'static, str>) {
-        self.counts.frames += 1;
-        let line = self.source.line();
-        let lost = self.lost.entry(reason).or_default();
-        lost.count += 1;
-        if lost.lines.len() < SHOWN {
-            lost.lines.push(line);
+impl Maker {
+    /// Makes one for a file; an error is what nobody says of all its rows.
+    pub(super) fn new(
+        preset: &'static Preset,
+        plan: Plan,
+        settings: &Settings,
+    ) -> Result<Maker, Box<Diagnostic>> {
+        let columns = settings.columns.as_deref();
+        let mut settings = settings.clone();
+        if !(1..=RecordBatch::CAPACITY).contains(&settings.batch) {
+            settings.batch = RecordBatch::CAPACITY;
         }
-    }
-
-    /// Reads a row, and returns its first record. An error is one of the whole file.
-    fn row(&mut self) -> Result<Option<Record>, Box<Diagnostic>> {
-        let bytes = std::mem::take(&mut self.source.text);
-        let records = match std::str::from_utf8(&bytes) {
-            Ok(text) => self.records(text),
-            Err(_) => Err("rows that are not UTF-8 text".into()),
+        let applied = match preset.rate {
+            Rate::None => Some(false),
+            Rate::Column { applied } => applied,
         };
-        self.source.text = bytes;
-        match records {
-            Ok([first, second]) => {
-                self.waiting = second.map(|record| self.numbered(record));
-                // The number of the first is before that of the second.
-                Ok(first)
-            }
-            Err(Fault::Unread(reason)) => {
-                self.lose(reason);
-                Ok(None)
-            }
-            Err(Fault::File(problem)) => Err(problem),
+        let applied = columns.and_then(|columns| columns.applied).or(applied);
+        if applied.is_none() && settings.sampling.is_some_and(|rate| rate.0 > 1) {
+            let name = &settings.name;
+            return Err(Box::new(
+                Diagnostic::bare(format!(
+                    "{name}: nothing says whether its packets and bytes were multiplied by the \
+                     sampling rate already"
+                ))
+                .help(
+                    "say it in `blastgate.yaml`: `columns: {sampling: {applied: true}}`, or `false`",
+                ),
+            ));
         }
+        let unit = |column| {
+            let said = columns.and_then(|columns| columns.unit_of(column));
+            // An end is told as its beginning is.
+            let start = columns.and_then(|columns| columns.unit_of(Column::Time));
+            let start = start.filter(|_| column == Column::End);
+            said.or(start).map_or(preset.unit, Unit::Of)
+        };
+        Ok(Maker {
+            within_ns: columns.and_then(|columns| columns.within_ns).unwrap_or(preset.within_ns),
+            layer: columns.and_then(|columns| columns.layer).unwrap_or(preset.layer),
+            packets: columns.and_then(|columns| columns.packets),
+            applied,
+            units: [Column::Time, Column::End, Column::Duration].map(unit),
+            names: Names::default(),
+            preset,
+            plan,
+            settings,
+        })
     }
 
-    fn numbered(&mut self, mut record: Record) -> Record {
-        self.counts.frames += 1;
-        self.counts.records += 1;
-        record.number = self.counts.records;
-        self.has_v6 |= record.header.family == Family::V6;
-        record
-    }
-
-    fn records(&mut self, text: &str) -> Result<[Option<Record>; 2], Fault> {
-        // What a row reads is taken apart from what it changes.
-        let plan = std::mem::replace(&mut self.plan, Plan::none());
-        let made = self.records_of(text, &plan);
-        self.plan = plan;
-        made
-    }
-
-    fn records_of(&mut self, text: &str, plan: &Plan) -> Result<[Option<Record>; 2], Fault> {
-        let mut row = Row::empty(plan, self.preset);
-        self.source.read(text, &mut row)?;
-        (self.here.applied, self.here.layer) = (None, None);
-        let flow = self.flow(&row)?;
-        let flows = match (self.preset.make)(&row, flow, &mut self.here) {
+    /// Makes the records of a row: puts the first into a batch, and returns the second, if there is one.
+    pub(super) fn records(
+        &self,
+        of: &mut Reading<'_>,
+        records: &mut RecordBatch,
+    ) -> Result<Option<Record>, Fault> {
+        (of.here.applied, of.here.layer) = (None, None);
+        let mut flow = Flow::default();
+        self.read(of, &mut flow)?;
+        let mut made = (self.preset.make)(&of.row, flow, of.here);
+        let flows = match &mut made {
             Made::Flows(flows) => flows,
             Made::Other(what) => {
-                self.counts.frames += 1;
-                *self.counts.other.entry(what.to_owned()).or_default() += 1;
-                return Ok([None, None]);
+                of.met().other(what);
+                return Ok(None);
             }
-            Made::Unread(reason) => return Err(reason.into()),
+            Made::Unread(reason) => return Err((*reason).into()),
         };
-        if flows == [None, None] {
-            self.counts.frames += 1;
-            *self.counts.other.entry("flows of no packets".to_owned()).or_default() += 1;
-            return Ok([None, None]);
+        if let [None, None] = flows {
+            of.met().other("flows of no packets");
+            return Ok(None);
         }
-        if let Some(text) = row.get(Column::Verdict) {
-            let dropped = value::was_dropped(text).ok_or_else(|| unreadable(Column::Verdict))?;
+        if let Some(cell) = of.row.find(Column::Verdict) {
+            let dropped = match cell {
+                Cell::Number(status) => value::was_dropped_by(status),
+                cell => value::was_dropped(&cell.text()),
+            };
+            let dropped = dropped.ok_or_else(|| unreadable(Column::Verdict))?;
             if dropped && !self.settings.count_drops {
-                self.counts.frames += 1;
-                self.counts.dropped += 1;
-                let what = "rows of what a filter had dropped when it was recorded";
-                *self.counts.other.entry(what.to_owned()).or_default() += 1;
-                return Ok([None, None]);
+                let met = of.met();
+                met.dropped += 1;
+                met.other("rows of what a filter had dropped when it was recorded");
+                return Ok(None);
             }
         }
-        let Some((rate, is_applied)) = self.rate(&row)? else {
-            self.counts.unknown_sampling += 1;
+        let Some(rate) = self.rate(of)? else {
+            of.met().unknown_sampling += 1;
             return Err("sampled at a rate that nobody says".into());
         };
-        let mut records = [None, None];
-        for (record, flow) in records.iter_mut().zip(flows) {
-            *record = match flow {
-                Some(flow) => self.record(&row, flow, rate, is_applied)?,
-                None => None,
-            };
+        let (first, second) = match flows {
+            [Some(flow), None] | [None, Some(flow)] => (self.record(of, flow, rate)?, None),
+            [there, back] => {
+                let mut record = |flow: &mut Option<Flow>| match flow {
+                    Some(flow) => self.record(of, flow, rate),
+                    None => Ok(None),
+                };
+                let (there, back) = (record(there)?, record(back)?);
+                if there.is_some() { (there, back) } else { (back, None) }
+            }
+        };
+        let (mut count, mut has_v6) = (0, false);
+        for record in first.iter().chain(&second) {
+            count += 1;
+            has_v6 |= record.header.family == Family::V6;
         }
-        if records[0].is_none() {
-            records.swap(0, 1);
+        let met = of.met();
+        met.frames += count;
+        met.records += count;
+        met.has_v6 |= has_v6;
+        if let Some(record) = first {
+            records.push(record);
         }
-        let [first, second] = records;
-        Ok([first.map(|record| self.numbered(record)), second])
+        Ok(second)
     }
 
-    /// Returns what all columns say that have a name.
-    fn flow(&self, row: &Row<'_>) -> Result<Flow, Fault> {
-        let mut flow = Flow::default();
-        let addresses = [Column::Src, Column::Dst].map(|column| {
-            row.get(column).map(|text| value::address(text).ok_or(unreadable(column))).transpose()
-        });
-        let [src, dst] = addresses;
-        let (src, dst) = (src?, dst?);
+    /// Reads what all columns say that have a name.
+    fn read(&self, of: &mut Reading<'_>, flow: &mut Flow) -> Result<(), Fault> {
+        let row = &of.row;
+        let (src, dst) = (address(row, Column::Src)?, address(row, Column::Dst)?);
         if let (Some(src), Some(dst)) = (src, dst)
             && src.family != dst.family
         {
@@ -287,17 +192,25 @@ impl Rows {
         flow.v6 = src.or(dst).is_some_and(|one| one.family == Family::V6);
         flow.src = src.map(|address| address.bits);
         flow.dst = dst.map(|address| address.bits);
-        flow.protocol = row.get(Column::Protocol).and_then(value::protocol);
+        flow.protocol = match row.find(Column::Protocol) {
+            Some(Cell::Number(number)) => u8::try_from(number).ok(),
+            Some(Cell::Text(text)) => value::protocol(text),
+            Some(cell) => value::protocol(&cell.text()),
+            None => None,
+        };
         if matches!(flow.protocol, Some(TCP | UDP | UDPLITE | SCTP)) {
             let src = small(row, Column::SrcPort, u16::MAX.into())?;
             let dst = small(row, Column::DstPort, u16::MAX.into())?;
             flow.ports = src.zip(dst).map(|(src, dst)| (src as u16, dst as u16));
         }
         if flow.protocol == Some(TCP)
-            && let Some(text) = row.get(Column::TcpFlags)
+            && let Some(cell) = row.find(Column::TcpFlags)
         {
-            let flags = value::flags_of(text).ok_or_else(|| unreadable(Column::TcpFlags))?;
-            flow.tcp_flags = Some(flags);
+            let flags = match cell {
+                Cell::Number(flags) => value::flags_of_number(flags),
+                cell => value::flags_of(&cell.text()),
+            };
+            flow.tcp_flags = Some(flags.ok_or_else(|| unreadable(Column::TcpFlags))?);
         }
         let icmp_type = small(row, Column::IcmpType, 255)?;
         let icmp_code = small(row, Column::IcmpCode, 255)?;
@@ -308,32 +221,38 @@ impl Rows {
         flow.ttl = ttl.map(|ttl| (ttl, most.unwrap_or(0)));
         flow.packets = small(row, Column::Packets, u64::MAX)?.or(self.packets);
         flow.bytes = small(row, Column::Bytes, u64::MAX)?;
-        flow.direction = match row.get(Column::Direction).map(str::to_ascii_lowercase).as_deref() {
-            Some("ingress") => Some(Direction::Ingress),
-            Some("egress") => Some(Direction::Egress),
-            _ => None,
-        };
-        flow.time_ns = self.times(row)?;
-        Ok(flow)
+        flow.direction = row.find(Column::Direction).and_then(|cell| {
+            let text = cell.text();
+            let is = |word: &str| text.eq_ignore_ascii_case(word);
+            match () {
+                () if is("ingress") => Some(Direction::Ingress),
+                () if is("egress") => Some(Direction::Egress),
+                () => None,
+            }
+        });
+        flow.time_ns = self.times(of)?;
+        Ok(())
     }
 
     /// Returns before when none of the packets of a row was, and after when none.
-    fn times(&self, row: &Row<'_>) -> Result<Option<(i64, i64)>, Fault> {
-        let start = self.time(row, Column::Time)?;
-        let end = self.time(row, Column::End)?;
-        let Some((from, to)) = start.or(end) else { return Ok(None) };
-        let last = match (end, row.get(Column::Duration)) {
+    fn times(&self, of: &mut Reading<'_>) -> Result<Option<(i64, i64)>, Fault> {
+        let [start_unit, end_unit, duration_unit] = self.units;
+        let start = self.time(of, Column::Time, start_unit)?;
+        let end = self.time(of, Column::End, end_unit)?;
+        let Some((from, to)) = start.or(end) else {
+            return Ok(None);
+        };
+        let last = match (end, of.row.find(Column::Duration)) {
             (Some((_, end)), _) => end,
-            (None, Some(text)) => {
-                let unit = self.unit(Column::Duration);
-                let unit_ns = match unit {
-                    Unit::Of(crate::model::columns::TimeUnit::Milliseconds) => 1_000_000,
-                    Unit::Of(crate::model::columns::TimeUnit::Microseconds) => 1_000,
-                    Unit::Of(crate::model::columns::TimeUnit::Nanoseconds) => 1,
+            (None, Some(cell)) => {
+                let unit_ns = match duration_unit {
+                    Unit::Of(TimeUnit::Milliseconds) => 1_000_000,
+                    Unit::Of(TimeUnit::Microseconds) => 1_000,
+                    Unit::Of(TimeUnit::Nanoseconds) => 1,
                     _ => 1_000_000_000,
                 };
-                let (duration, exact) =
-                    value::decimal(text, unit_ns).ok_or_else(|| unreadable(Column::Duration))?;
+                let (duration, exact) = value::decimal(&cell.text(), unit_ns)
+                    .ok_or_else(|| unreadable(Column::Duration))?;
                 to.saturating_add(duration).saturating_add(exact)
             }
             (None, None) => to,
@@ -349,52 +268,61 @@ impl Rows {
         Ok(Some((from, last)))
     }
 
-    fn unit(&self, column: Column) -> Unit {
-        let said = self.settings.columns.as_deref().and_then(|columns| columns.unit_of(column));
-        // An end is told as its beginning is.
-        let start =
-            self.settings.columns.as_deref().and_then(|columns| columns.unit_of(Column::Time));
-        let start = start.filter(|_| column == Column::End);
-        said.or(start).map_or(self.preset.unit, Unit::Of)
-    }
-
-    fn time(&self, row: &Row<'_>, column: Column) -> Result<Option<(i64, i64)>, Fault> {
-        for text in row.all(column) {
-            match value::time(text, self.unit(column), self.settings.zone.as_ref()) {
+    fn time(
+        &self,
+        of: &mut Reading<'_>,
+        column: Column,
+        unit: Unit,
+    ) -> Result<Option<(i64, i64)>, Fault> {
+        for cell in of.row.all(column) {
+            match self.when(cell, unit, &mut of.desk.clock) {
                 Ok(None) => {}
                 Ok(time) => return Ok(time),
                 Err(NoTime::Bad) => return Err(unreadable(column)),
-                Err(NoTime::NoUnit) => return Err(self.unsaid(text, Unsaid::Unit)),
-                Err(NoTime::NoZone) => return Err(self.unsaid(text, Unsaid::Zone)),
+                Err(no_time) => return Err(self.unsaid(&cell.text(), of.line, no_time)),
             }
         }
         Ok(None)
     }
 
+    #[inline]
+    fn when(&self, cell: Cell<'_>, unit: Unit, clock: &mut Clock) -> When {
+        let zone = self.settings.zone.as_ref();
+        match cell {
+            Cell::Number(number) => value::numbered(number, unit),
+            Cell::Time { number, unit_ns } => value::counted(number, unit_ns),
+            Cell::Text(text) => match text.as_bytes().get(4) {
+                Some(b'-') => clock.written(text, zone).map(Some),
+                _ => value::time(text, unit, zone),
+            },
+            Cell::Octets(_) => value::time(&cell.text(), unit, zone),
+        }
+    }
+
     /// Says what nobody said of the times of the file.
-    fn unsaid(&self, text: &str, what: Unsaid) -> Fault {
-        let place = format!("{}:{}", self.settings.name, self.source.line());
+    fn unsaid(&self, text: &str, line: u64, what: NoTime) -> Fault {
+        let place = format!("{}:{line}", self.settings.name);
         let text: String = text.chars().take(40).collect();
         let text = text.escape_debug();
         Fault::File(Box::new(match what {
-            Unsaid::Zone => Diagnostic::bare(format!(
-                "{place}: the time `{text}` is local, and nothing says of which time zone"
-            ))
-            .help("say it with `--zone Europe/Berlin`, `--zone +02:00` or `--zone UTC`"),
-            Unsaid::Unit => Diagnostic::bare(format!(
+            NoTime::NoUnit => Diagnostic::bare(format!(
                 "{place}: the time `{text}` is a number, and nothing says of what"
             ))
             .help("say it in `blastgate.yaml`: `columns: {time: {field: …, unit: ms}}`"),
+            NoTime::NoZone | NoTime::Bad => Diagnostic::bare(format!(
+                "{place}: the time `{text}` is local, and nothing says of which time zone"
+            ))
+            .help("say it with `--zone Europe/Berlin`, `--zone +02:00` or `--zone UTC`"),
         }))
     }
 
     /// Returns how many packets one of a row stands for, and whether its counts are multiplied by
     /// that; none if nobody says.
-    fn rate(&mut self, row: &Row<'_>) -> Result<Option<(u32, bool)>, Fault> {
-        let in_row = small(row, Column::Sampling, u32::MAX.into())?.filter(|rate| *rate > 0);
+    fn rate(&self, of: &mut Reading<'_>) -> Result<Option<(u32, bool)>, Fault> {
+        let in_row = small(&of.row, Column::Sampling, u32::MAX.into())?.filter(|rate| *rate > 0);
         let said = self.settings.sampling.map(|rate| rate.0);
         if let (Some(said), Some(rate)) = (said, in_row) {
-            self.counts.overridden += u64::from(u64::from(said) != rate);
+            of.met().overridden += u64::from(u64::from(said) != rate);
         }
         let rate = match (said, in_row, self.preset.rate) {
             (Some(rate), _, _) => rate,
@@ -405,7 +333,7 @@ impl Rows {
         if rate == 1 {
             return Ok(Some((1, false)));
         }
-        match self.here.applied.or(self.applied) {
+        match of.here.applied.or(self.applied) {
             Some(is_applied) => Ok(Some((rate, is_applied))),
             None => {
                 Err("counts of which nobody says whether they were multiplied by the rate".into())
@@ -414,11 +342,10 @@ impl Rows {
     }
 
     fn record(
-        &mut self,
-        row: &Row<'_>,
-        mut flow: Flow,
-        rate: u32,
-        is_applied: bool,
+        &self,
+        of: &mut Reading<'_>,
+        flow: &mut Flow,
+        (rate, is_applied): (u32, bool),
     ) -> Result<Option<Record>, Fault> {
         if is_applied {
             let rate = u64::from(rate);
@@ -429,7 +356,7 @@ impl Rows {
                 *count /= rate;
             }
         }
-        if self.here.layer.unwrap_or(self.layer) == ByteLayer::L2
+        if of.here.layer.unwrap_or(self.layer) == ByteLayer::L2
             && let (Some(packets), Some(bytes)) = (flow.packets, &mut flow.bytes)
         {
             *bytes = bytes.saturating_sub(packets.saturating_mul(ETHERNET));
@@ -439,24 +366,19 @@ impl Rows {
             // Of several packets it is that of one of them.
             flow.ttl = (flow.packets == Some(1)).then_some((least, least));
         }
-        let exporter = row.get(Column::Exporter).and_then(|text| match value::address(text) {
-            Some(address) if address.bits == 0 => None,
-            Some(address) => self.name(&address.to_string()),
-            None => self.name(text),
-        });
-        let pop = row.get(Column::Pop).and_then(|text| self.name(text));
+        let exporter = self.name(of, Column::Exporter, Of::Exporter);
+        let pop = self.name(of, Column::Pop, Of::Pop);
         let mut record = match flow.record(exporter, &self.settings) {
             Became::Record(record) => record,
             // Rows say it in a column, which is looked at before.
             Became::Dropped => return Ok(None),
             Became::Other(what) => {
-                self.counts.frames += 1;
-                *self.counts.other.entry(what.to_owned()).or_default() += 1;
+                of.met().other(what);
                 return Ok(None);
             }
             Became::Unread(reason) => return Err(reason.into()),
         };
-        record.weight = rate;
+        (record.weight, record.number) = (rate, of.number);
         if pop.is_some() {
             record.pop = pop;
             record.header.known = record.header.known.with(Known::POP);
@@ -464,31 +386,56 @@ impl Rows {
         Ok(Some(record))
     }
 
-    fn name(&mut self, text: &str) -> Option<NameId> {
-        if let Some(id) = self.names.get(text) {
-            return Some(*id);
-        }
-        if self.names.len() == MOST_NAMES || text.len() > 256 {
-            return None;
-        }
-        let id = self.settings.names.intern(text);
-        self.names.insert(text.to_owned(), id);
-        Some(id)
+    #[inline]
+    fn name(&self, of: &mut Reading<'_>, column: Column, what: Of) -> Option<crate::model::NameId> {
+        let cell = of.row.find(column)?;
+        of.desk.names.find((what, cell), (&self.names, &self.settings.names), of.ticket)
     }
 }
 
-enum Unsaid {
-    Zone,
-    Unit,
+impl Reading<'_> {
+    fn met(&mut self) -> &mut Met {
+        &mut self.ticket.met
+    }
+}
+
+/// Returns the address in a column.
+#[inline]
+fn address(row: &Row<'_>, column: Column) -> Result<Option<Address>, Fault> {
+    let Some(cell) = row.find(column) else {
+        return Ok(None);
+    };
+    let address = match cell {
+        Cell::Text(text) => value::address(text),
+        Cell::Octets(octets) => Some(value::address_of(octets)),
+        Cell::Number(_) | Cell::Time { .. } => None,
+    };
+    address.map(Some).ok_or_else(|| unreadable(column))
 }
 
 /// Returns a number that is at most so large.
+#[inline(always)]
 fn small(row: &Row<'_>, column: Column, most: u64) -> Result<Option<u64>, Fault> {
-    let Some(text) = row.get(column) else { return Ok(None) };
-    let number = value::number(text).filter(|number| *number <= most);
-    number.map(Some).ok_or_else(|| unreadable(column))
+    match row.find(column) {
+        Some(Cell::Text(text)) => match value::number(text) {
+            Some(number) if number <= most => Ok(Some(number)),
+            _ => Err(unreadable(column)),
+        },
+        Some(cell) => small_in(cell, column, most).map(Some),
+        None => Ok(None),
+    }
 }
 
+fn small_in(cell: Cell<'_>, column: Column, most: u64) -> Result<u64, Fault> {
+    let number = match cell {
+        Cell::Number(number) => Some(number),
+        Cell::Text(text) => value::number(text),
+        Cell::Time { .. } | Cell::Octets(_) => None,
+    };
+    number.filter(|number| *number <= most).ok_or_else(|| unreadable(column))
+}
+
+#[cold]
 fn unreadable(column: Column) -> Fault {
     Fault::Unread(Cow::Owned(format!("rows whose {} cannot be read", column.name())))
 }

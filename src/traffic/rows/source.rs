@@ -1,58 +1,89 @@
-//! Where rows come from: the lines of a text with columns, or JSON.
+//! Where rows come from: the lines of a text with columns, JSON, or Parquet; and how they are cut into
+//! blocks that can be read apart from each other.
 
-use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
-use super::cells::{Keys, Row};
+use memchr::memmem;
+
 use super::delimited::Header;
-use super::lines::{Lines, Next};
+use super::lines::{self, Lines, Next};
 use super::plan::Plan;
 use super::{Here, Line, Preset, columnar};
 use crate::model::{Columns, Diagnostic, ReadAt};
 
-/// What a unit of text is.
-pub(super) enum Unit {
-    /// A row, in the buffer.
-    Row,
-    /// No row.
-    Skipped,
-    /// What should have been one, and why it is not.
-    Unread(&'static str),
-    /// Nothing more can be read, and why.
-    Broken(String),
-    End,
+/// A block of rows that was cut off.
+pub(super) enum Block {
+    /// Lines.
+    Text(Text),
+    /// JSON objects, wherever they end.
+    Objects(Vec<Object>),
+    /// Rows of Parquet.
+    Part(columnar::Part),
+    /// Something that is no row, and the line at which it begins.
+    Lost { line: u64, reason: &'static str },
+}
+
+/// Lines that were cut off.
+pub(super) struct Text {
+    /// How many bytes of the buffer they are.
+    pub(super) length: usize,
+    /// The number of the first line.
+    pub(super) line: u64,
+    /// What the columns are at the beginning; none for JSON.
+    pub(super) delimited: Option<Delimited>,
+    /// What is known at the beginning of where rows end, if that matters in this block.
+    pub(super) here: Option<Here>,
+}
+
+/// An object that was cut off, or something else that stood there.
+pub(super) struct Object {
+    /// The line at which it begins.
+    pub(super) line: u64,
+    pub(super) number: u64,
+    /// Where it ends in the buffer, or why it cannot be read.
+    pub(super) end: Result<usize, &'static str>,
 }
 
 enum Layout {
     /// Column by column.
-    Columns {
-        table: columnar::Table,
-        /// The row, from 1.
-        row: u64,
-    },
+    Columns(columnar::Table),
     Delimited(Delimited),
-    /// Objects, one a line or wherever they end.
+    /// JSON objects, one a line or wherever they end.
     Json {
         by_line: bool,
-        keys: Keys,
+        /// How many objects were met.
+        number: u64,
     },
 }
 
-struct Delimited {
+/// What the columns of lines are.
+#[derive(Clone)]
+pub(super) struct Delimited {
     delimiter: u8,
     /// None before it was met.
-    header: Option<Header>,
-    /// Whether the first line is a row.
-    is_first_row: bool,
+    pub(super) header: Option<Arc<Header>>,
 }
 
-/// Reads rows.
+/// What a line with columns is.
+pub(super) enum Kind {
+    Row,
+    Skipped,
+    Unread(&'static str),
+    /// Nothing more can be read, and why.
+    Broken(&'static str),
+}
+
+/// Cuts rows.
 pub(super) struct Source {
     lines: Lines,
     layout: Layout,
-    /// The text of a row.
-    pub(super) text: Vec<u8>,
+    /// Where the rows end, by all lines that were cut.
+    here: Here,
+    is_over: bool,
+    object: Vec<u8>,
+    /// What was met behind a block that was cut, and is handed out next.
+    failed: Option<std::io::Error>,
 }
 
 impl Source {
@@ -62,31 +93,30 @@ impl Source {
         input: Box<dyn Read + Send>,
         plan: &Plan,
         (columns, file): (Option<&Columns>, Option<Arc<dyn ReadAt>>),
-        here: &mut Here,
         name: &str,
     ) -> Result<Source, Box<Diagnostic>> {
         let mut lines = Lines::new(input);
         let fault = |error| cannot_read(name, &error);
         let wrong = |what: String, help: String| Err(Box::new(Diagnostic::bare(what).help(help)));
+        let source = |lines, layout, here| Source {
+            lines,
+            layout,
+            here,
+            is_over: false,
+            object: Vec::new(),
+            failed: None,
+        };
         if lines.is_parquet().map_err(fault)? {
             return match columnar::open(lines.rest(), file, plan) {
-                Ok(table) => {
-                    let layout = Layout::Columns { table, row: 0 };
-                    Ok(Source { lines, layout, text: Vec::new() })
-                }
+                Ok(table) => Ok(source(lines, Layout::Columns(table), Here::default())),
                 Err(what) => wrong(format!("{name}: {what}"), "name another recording".to_owned()),
             };
         }
         let (first, is_whole) = lines.start().map_err(fault)?;
-        let mut text = Vec::new();
         let is_json = matches!(first, Some(b'{' | b'['));
         if is_json && preset.json {
             let by_line = first == Some(b'{') && is_whole;
-            return Ok(Source {
-                lines,
-                layout: Layout::Json { by_line, keys: Keys::default() },
-                text,
-            });
+            return Ok(source(lines, Layout::Json { by_line, number: 0 }, Here::default()));
         }
         if is_json || preset.delimiters.is_empty() {
             let form = preset.name;
@@ -101,9 +131,10 @@ impl Source {
                 "leave `--format` out, or name the form that it is of".to_owned(),
             );
         }
-        let mut delimited =
-            Delimited { delimiter: preset.delimiters[0], header: None, is_first_row: false };
+        let mut delimited = Delimited { delimiter: preset.delimiters[0], header: None };
+        let mut here = Here::default();
         if !preset.hash {
+            let mut text = Vec::new();
             match lines.line(&mut text).map_err(fault)? {
                 Next::Whole { .. } => {}
                 Next::Long => {
@@ -126,7 +157,10 @@ impl Source {
             let header = match columns.and_then(|columns| columns.header.clone()) {
                 Some(names) => {
                     let said = Header::of_names(names, delimited.delimiter, plan);
-                    delimited.is_first_row = !said.is(line);
+                    if !said.is(line) {
+                        // It is a row.
+                        lines.unread(&text);
+                    }
                     said
                 }
                 None if own.is_strange() => {
@@ -148,119 +182,145 @@ impl Source {
                 );
             }
             here.must_end = header.names.iter().any(|name| name == "opkt");
-            delimited.header = Some(header);
+            delimited.header = Some(Arc::new(header));
         }
-        Ok(Source { lines, layout: Layout::Delimited(delimited), text })
-    }
-
-    /// Returns the line at which the last unit begins.
-    pub(super) fn line(&self) -> u64 {
-        match &self.layout {
-            Layout::Columns { row, .. } => *row,
-            _ => self.lines.line,
-        }
+        Ok(source(lines, Layout::Delimited(delimited), here))
     }
 
     /// Lets go of the input, of which nothing more is wanted.
     pub(super) fn close(&mut self) {
         self.lines.close();
-        self.text = Vec::new();
+        self.is_over = true;
     }
 
-    /// Reads the text of the next unit.
-    pub(super) fn next(
+    /// Cuts the next block off, of so many bytes or a bit more, into a buffer; none at the end.
+    pub(super) fn cut(
         &mut self,
         preset: &Preset,
         plan: &Plan,
-        here: &mut Here,
-    ) -> std::io::Result<Unit> {
-        if let Layout::Columns { table, row } = &mut self.layout {
-            *row += 1;
-            return Ok(match table.next() {
-                columnar::Next::Row => Unit::Row,
-                columnar::Next::Broken(reason) => Unit::Broken(reason),
-                columnar::Next::End => Unit::End,
-            });
+        buffer: &mut Vec<u8>,
+        most: usize,
+    ) -> std::io::Result<Option<Block>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
         }
-        let read = match &mut self.layout {
-            Layout::Json { by_line: false, .. } => self.lines.object(&mut self.text)?,
-            Layout::Delimited(one) if one.is_first_row => {
-                one.is_first_row = false;
-                Next::Whole { ended: true }
+        if self.is_over {
+            return Ok(None);
+        }
+        match &mut self.layout {
+            Layout::Columns(table) => return Ok(table.cut(most).map(Block::Part)),
+            Layout::Json { by_line: false, .. } => return self.objects(buffer, most),
+            Layout::Json { .. } | Layout::Delimited(_) => {}
+        }
+        let length = match self.lines.block(buffer, most)? {
+            lines::Block::Lines { length } => length,
+            lines::Block::Long => {
+                let reason = "rows longer than 1 MiB";
+                return Ok(Some(Block::Lost { line: self.lines.line, reason }));
             }
-            _ => self.lines.line(&mut self.text)?,
+            lines::Block::End => {
+                self.is_over = true;
+                let reason = (preset.end)(&self.here);
+                let line = self.lines.line;
+                return Ok(reason.map(|reason| Block::Lost { line, reason }));
+            }
         };
-        let has_end = match read {
-            Next::Whole { ended } => ended,
-            Next::Long => return Ok(Unit::Unread("rows longer than 1 MiB")),
-            Next::Garbage => return Ok(Unit::Unread("texts between rows that are none")),
-            Next::Cut => return Ok(Unit::Unread("cut off at the end of the file")),
-            Next::End => return Ok(Unit::End),
-        };
-        let Ok(text) = std::str::from_utf8(&self.text) else {
-            return Ok(Unit::Unread("rows that are not UTF-8 text"));
-        };
-        if text.trim().is_empty() {
-            return Ok(Unit::Skipped);
+        let mut text = Text { length, line: self.lines.line, delimited: None, here: None };
+        if let Layout::Delimited(delimited) = &mut self.layout {
+            text.delimited = Some(delimited.clone());
+            let bytes = buffer.get(..length).unwrap_or_default();
+            if preset.hash {
+                delimited.follow(bytes, plan);
+            } else if let Some(word) = preset.ending
+                && (self.here.ended || memmem::find(bytes, word.as_bytes()).is_some())
+            {
+                text.here = Some(self.here.clone());
+                delimited.watch(bytes, preset, plan, &mut self.here);
+            }
         }
-        let Layout::Delimited(delimited) = &mut self.layout else { return Ok(Unit::Row) };
-        if preset.hash && text.starts_with('#') {
-            return Ok(delimited.directive(text, plan));
-        }
-        let Some(header) = &delimited.header else {
-            return Ok(Unit::Unread("rows before the line that names the columns"));
-        };
-        if header.is(text) {
-            here.ended = false;
-            return Ok(Unit::Skipped);
-        }
-        if header.is_another(text, plan) {
-            let why = "a line that names other columns than the first one";
-            return Ok(Unit::Broken(format!("{why} (line {})", self.lines.line)));
-        }
-        if let Line::Frame = (preset.line)(text, here) {
-            return Ok(Unit::Skipped);
-        }
-        // Where the last column is read, nobody knows whether all of it is there.
-        Ok(match has_end || !header.is_last_wanted {
-            true => Unit::Row,
-            false => Unit::Unread("cut off at the end of the file"),
-        })
+        Ok(Some(Block::Text(text)))
     }
 
-    /// Takes the text of a row apart, or says why it cannot be.
-    pub(super) fn read<'a>(
-        &mut self,
-        text: &'a str,
-        row: &mut Row<'a>,
-    ) -> Result<(), &'static str> {
-        match &mut self.layout {
-            Layout::Columns { table, .. } => {
-                for (slots, text) in table.cells() {
-                    for slot in slots {
-                        row.cells[*slot] = Cow::Owned(text.to_owned());
-                    }
+    /// Cuts objects off, wherever they end.
+    fn objects(&mut self, buffer: &mut Vec<u8>, most: usize) -> std::io::Result<Option<Block>> {
+        let Layout::Json { number, .. } = &mut self.layout else {
+            return Ok(None);
+        };
+        let mut objects = Vec::new();
+        buffer.clear();
+        while buffer.len() < most && objects.len() < most {
+            let end = match self.lines.object(&mut self.object) {
+                Ok(Next::Whole { .. }) => {
+                    buffer.extend_from_slice(&self.object);
+                    Ok(buffer.len())
                 }
-                Ok(())
-            }
-            Layout::Json { keys, .. } => match keys.read(text, row) {
-                true => Ok(()),
-                false => Err("rows that are no JSON object"),
-            },
-            Layout::Delimited(Delimited { header: Some(header), .. }) => {
-                match header.read(text, row) {
-                    true => Ok(()),
-                    false => Err("rows with more or fewer columns than are named"),
+                Ok(Next::Long) => Err("rows longer than 1 MiB"),
+                Ok(Next::Garbage) => Err("texts between rows that are none"),
+                Ok(Next::Cut) => Err("cut off at the end of the file"),
+                Ok(Next::End) => {
+                    self.is_over = true;
+                    break;
                 }
+                Err(error) => {
+                    self.failed = Some(error);
+                    self.is_over = true;
+                    break;
+                }
+            };
+            *number += 1;
+            objects.push(Object { line: self.lines.line, number: *number, end });
+        }
+        match (objects.is_empty(), self.failed.take()) {
+            (true, Some(error)) => Err(error),
+            (true, None) => Ok(None),
+            (false, failed) => {
+                self.failed = failed;
+                Ok(Some(Block::Objects(objects)))
             }
-            Layout::Delimited(_) => Err("rows before the line that names the columns"),
         }
     }
 }
 
 impl Delimited {
+    /// Returns what a line is.
+    #[inline]
+    pub(super) fn kind(
+        &mut self,
+        line: &str,
+        preset: &Preset,
+        plan: &Plan,
+        here: Option<&mut Here>,
+    ) -> Kind {
+        let is_visible = line.as_bytes().first().is_some_and(|byte| (0x21..0x7f).contains(byte));
+        if !is_visible && line.trim().is_empty() {
+            return Kind::Skipped;
+        }
+        if preset.hash && line.starts_with('#') {
+            self.directive(line, plan);
+            return Kind::Skipped;
+        }
+        let Some(header) = &self.header else {
+            return Kind::Unread("rows before the line that names the columns");
+        };
+        if !header.is_surely_row(line) {
+            if header.is(line) {
+                if let Some(here) = here {
+                    here.ended = false;
+                }
+                return Kind::Skipped;
+            }
+            if header.is_another(line, plan) {
+                return Kind::Broken("a line that names other columns than the first one");
+            }
+        }
+        match here.map(|here| (preset.line)(line, here)) {
+            Some(Line::Frame) => Kind::Skipped,
+            Some(Line::Row) | None => Kind::Row,
+        }
+    }
+
     /// Reads a line that begins with `#`.
-    fn directive(&mut self, line: &str, plan: &Plan) -> Unit {
+    fn directive(&mut self, line: &str, plan: &Plan) {
         if let Some(hex) = line.strip_prefix("#separator \\x")
             && let Ok(byte) = u8::from_str_radix(hex.trim(), 16)
             && byte.is_ascii()
@@ -270,9 +330,39 @@ impl Delimited {
         if let Some(rest) = line.strip_prefix("#fields")
             && let Some(names) = rest.strip_prefix(char::from(self.delimiter))
         {
-            self.header = Some(Header::of_line(names, self.delimiter, plan));
+            self.header = Some(Arc::new(Header::of_line(names, self.delimiter, plan)));
         }
-        Unit::Skipped
+    }
+
+    /// Goes over a block for the lines in it that say what the columns are.
+    fn follow(&mut self, bytes: &[u8], plan: &Plan) {
+        let mut starts = memmem::find_iter(bytes, b"\n#").map(|at| at + 1);
+        let first = bytes.starts_with(b"#").then_some(0);
+        for start in first.into_iter().chain(&mut starts) {
+            let line = bytes.get(start..).unwrap_or_default();
+            let line = line_of(line.split_inclusive(|byte| *byte == b'\n').next().unwrap_or(line));
+            if let Ok(line) = std::str::from_utf8(line) {
+                self.directive(line, plan);
+            }
+        }
+    }
+
+    /// Goes over a block for the lines in it that say where rows end.
+    fn watch(&mut self, bytes: &[u8], preset: &Preset, plan: &Plan, here: &mut Here) {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if let Ok(line) = std::str::from_utf8(line_of(line)) {
+                self.kind(line, preset, plan, Some(here));
+            }
+        }
+    }
+}
+
+/// Returns a line without its end.
+#[inline]
+pub(super) fn line_of(line: &[u8]) -> &[u8] {
+    match line {
+        [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
+        _ => line,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What cells mean, and where rows end.
 
+mod twins;
+
 use std::io::Cursor;
 
 use jiff::tz::TimeZone;

@@ -1,30 +1,74 @@
 //! What the text of a cell means: numbers, addresses, protocols, flags, times.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 
-use super::Unit;
-use crate::model::Address;
+use super::{Unit, swar};
 use crate::model::columns::TimeUnit;
+use crate::model::{Address, Family};
 use crate::words;
 
 /// Returns a whole number.
-pub(in crate::traffic) fn number(text: &str) -> Option<u64> {
-    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_plain.then(|| text.parse().ok()).flatten()
+#[inline]
+pub(super) fn number(text: &str) -> Option<u64> {
+    match text.as_bytes() {
+        [] => None,
+        short if short.len() <= 8 => swar::number(short),
+        long if long.len() <= 16 => {
+            let (front, back) = long.split_at_checked(long.len() - 8)?;
+            Some(swar::number(front)? * 100_000_000 + swar::number(back)?)
+        }
+        _ => any_number(text),
+    }
+}
+
+/// Returns a whole number of any length.
+pub(super) fn any_number(text: &str) -> Option<u64> {
+    let mut number = 0_u64;
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    (!text.is_empty()).then_some(number)
 }
 
 /// Returns an address; IPv4 in IPv6 clothes is IPv4.
+#[inline]
 pub(super) fn address(text: &str) -> Option<Address> {
+    match swar::dotted(text.as_bytes()) {
+        Some(bits) => Some(Address { family: Family::V4, bits: bits.into() }),
+        None => any_address(text),
+    }
+}
+
+/// Returns an address however it is written.
+pub(super) fn any_address(text: &str) -> Option<Address> {
     text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into())
+}
+
+/// Returns an address of its octets.
+#[inline]
+pub(super) fn address_of(octets: [u8; 16]) -> Address {
+    IpAddr::from(octets).to_canonical().into()
 }
 
 /// Returns a protocol by number or name; none if no protocol that is known has the name.
 pub(super) fn protocol(text: &str) -> Option<u8> {
     if let Some(number) = number(text) {
         return u8::try_from(number).ok();
+    }
+    match text {
+        "TCP" | "tcp" => return Some(6),
+        "UDP" | "udp" => return Some(17),
+        "ICMP" | "icmp" => return Some(1),
+        _ => {}
     }
     let lower = text.to_ascii_lowercase();
     let name = match lower.as_str() {
@@ -42,8 +86,7 @@ pub(super) fn protocol(text: &str) -> Option<u8> {
 /// a forwarding status (RFC 7270 section 4.12): its two highest bits, or they alone.
 pub(super) fn was_dropped(text: &str) -> Option<bool> {
     if let Some(number) = number(text) {
-        let status = u8::try_from(number).ok()?;
-        return Some((if status < 4 { status } else { status >> 6 }) == 2);
+        return was_dropped_by(number);
     }
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if is(&["reject", "rejected", "drop", "deny", "denied", "block", "blocked"]) {
@@ -61,6 +104,12 @@ pub(super) fn was_dropped(text: &str) -> Option<bool> {
     }
 }
 
+/// Returns the same of a number.
+pub(super) fn was_dropped_by(status: u64) -> Option<bool> {
+    let status = u8::try_from(status).ok()?;
+    Some((if status < 4 { status } else { status >> 6 }) == 2)
+}
+
 const FLAGS: &[(&str, char, u8)] = &[
     ("FIN", 'F', 1),
     ("SYN", 'S', 2),
@@ -75,8 +124,7 @@ const FLAGS: &[(&str, char, u8)] = &[
 /// Returns TCP flags: a number, `0x1b`, `...AP.SF`, or names with anything between them.
 pub(super) fn flags_of(text: &str) -> Option<u8> {
     if let Some(number) = number(text) {
-        // Beyond eight bits are those that nobody uses.
-        return u16::try_from(number).ok().filter(|flags| *flags < 512).map(|flags| flags as u8);
+        return flags_of_number(number);
     }
     if let Some(hex) = text.strip_prefix("0x") {
         return u8::from_str_radix(hex, 16).ok();
@@ -92,6 +140,11 @@ pub(super) fn flags_of(text: &str) -> Option<u8> {
         flags |= bit;
     }
     Some(flags)
+}
+
+/// Returns TCP flags that are a number; beyond eight bits are those that nobody uses.
+pub(super) fn flags_of_number(number: u64) -> Option<u8> {
+    (number < 512).then_some(number as u8)
 }
 
 /// Returns the ICMP type and code that stand where the destination port would: `8.0`, or type · 256 +
@@ -117,38 +170,102 @@ pub(super) enum NoTime {
     NoZone,
 }
 
-const SECOND_NS: i64 = 1_000_000_000;
+pub(super) const SECOND_NS: i64 = 1_000_000_000;
 
-/// Returns from when to when a time may be, in nanoseconds since 1970; zero is none.
-pub(super) fn time(
-    text: &str,
-    unit: Unit,
-    zone: Option<&TimeZone>,
-) -> Result<Option<(i64, i64)>, NoTime> {
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        let decimals = text.contains('.');
-        let unit_ns = match unit {
-            Unit::Of(TimeUnit::Seconds) => SECOND_NS,
-            Unit::Of(TimeUnit::Milliseconds) => 1_000_000,
-            Unit::Of(TimeUnit::Microseconds) => 1_000,
-            Unit::Of(TimeUnit::Nanoseconds) => 1,
-            Unit::BySize if decimals => SECOND_NS,
-            Unit::BySize => match number(text).ok_or(NoTime::Bad)? {
-                0..100_000_000_000 => SECOND_NS,
-                100_000_000_000..100_000_000_000_000 => 1_000_000,
-                100_000_000_000_000..100_000_000_000_000_000 => 1_000,
-                _ => 1,
-            },
-            Unit::Of(TimeUnit::Text) | Unit::Unsaid => return Err(NoTime::NoUnit),
-        };
-        let (from_ns, exact_ns) = decimal(text, unit_ns).ok_or(NoTime::Bad)?;
-        if from_ns == 0 {
-            return Ok(None);
-        }
-        let to_ns = if unit_ns == 1 { from_ns } else { from_ns.saturating_add(exact_ns) };
-        return Ok(Some((from_ns, to_ns)));
+/// When something may have been, from and to, in nanoseconds since 1970; none if it says nothing.
+pub(super) type When = Result<Option<(i64, i64)>, NoTime>;
+
+/// Returns from when to when a time may be; zero is none.
+pub(super) fn time(text: &str, unit: Unit, zone: Option<&TimeZone>) -> When {
+    if let Some(number) = number(text) {
+        return numbered(number, unit);
     }
-    written(text, zone).map(Some)
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return written(text, zone).map(Some);
+    }
+    if !text.contains('.') {
+        // Of a number that is too large, too, nobody says the unit.
+        let has_none = matches!(unit, Unit::Of(TimeUnit::Text) | Unit::Unsaid);
+        return Err(if has_none { NoTime::NoUnit } else { NoTime::Bad });
+    }
+    let unit_ns = match unit {
+        Unit::BySize => SECOND_NS,
+        Unit::Of(unit) => unit_ns(unit).ok_or(NoTime::NoUnit)?,
+        Unit::Unsaid => return Err(NoTime::NoUnit),
+    };
+    let (from_ns, exact_ns) = decimal(text, unit_ns).ok_or(NoTime::Bad)?;
+    Ok(wide(from_ns, exact_ns, unit_ns))
+}
+
+/// Returns from when to when a time may be that is a whole number.
+#[inline]
+pub(super) fn numbered(number: u64, unit: Unit) -> When {
+    let unit_ns = match unit {
+        Unit::Of(unit) => unit_ns(unit).ok_or(NoTime::NoUnit)?,
+        Unit::BySize => match number {
+            0..100_000_000_000 => SECOND_NS,
+            100_000_000_000..100_000_000_000_000 => 1_000_000,
+            100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+            _ => 1,
+        },
+        Unit::Unsaid => return Err(NoTime::NoUnit),
+    };
+    // Years beyond 2262 do not fit.
+    let from_ns = i64::try_from(number).ok().and_then(|number| number.checked_mul(unit_ns));
+    Ok(wide(from_ns.ok_or(NoTime::Bad)?, unit_ns, unit_ns))
+}
+
+#[inline]
+fn wide(from_ns: i64, exact_ns: i64, unit_ns: i64) -> Option<(i64, i64)> {
+    let to_ns = if unit_ns == 1 { from_ns } else { from_ns.saturating_add(exact_ns) };
+    (from_ns != 0).then_some((from_ns, to_ns))
+}
+
+#[inline]
+fn unit_ns(unit: TimeUnit) -> Option<i64> {
+    match unit {
+        TimeUnit::Seconds => Some(SECOND_NS),
+        TimeUnit::Milliseconds => Some(1_000_000),
+        TimeUnit::Microseconds => Some(1_000),
+        TimeUnit::Nanoseconds => Some(1),
+        TimeUnit::Text => None,
+    }
+}
+
+/// Returns from when to when a time of so many units since 1970 UTC may be: what [`written`] finds in
+/// what [`write_time`] writes.
+#[inline]
+pub(super) fn counted(number: i64, unit_ns: i64) -> When {
+    // At the ends of time its second must fit, and what is beyond is cut off.
+    const ENDS_NS: i64 = i64::MAX - 2 * SECOND_NS;
+    let from_ns = match number.checked_mul(unit_ns) {
+        Some(ns) if (-ENDS_NS..ENDS_NS).contains(&ns) => ns,
+        _ => {
+            let ns = i128::from(number) * i128::from(unit_ns);
+            let part = ns.rem_euclid(SECOND_NS.into());
+            let whole = i64::try_from(ns - part).map_err(|_| NoTime::Bad)?;
+            whole.saturating_add(i64::try_from(part).unwrap_or(0))
+        }
+    };
+    Ok(Some((from_ns, from_ns.saturating_add(unit_ns))))
+}
+
+/// Writes a time, with as many decimals as its unit has.
+pub(super) fn write_time(text: &mut String, number: i64, unit_ns: i64, is_utc: bool) {
+    let decimals = match unit_ns {
+        1_000_000 => 3,
+        1_000 => 6,
+        _ => 9,
+    };
+    let ns = i128::from(number) * i128::from(unit_ns);
+    let Ok(time) = Timestamp::from_nanosecond(ns) else {
+        text.push_str("out of range");
+        return;
+    };
+    let _ = write!(text, "{time:.decimals$}");
+    if !is_utc && text.ends_with('Z') {
+        text.pop();
+    }
 }
 
 /// Returns a number of units in nanoseconds, and how much its last digit is worth.
@@ -169,7 +286,7 @@ pub(super) fn decimal(text: &str, unit_ns: i64) -> Option<(i64, i64)> {
 }
 
 /// Reads a date and a time, with a zone or without.
-fn written(text: &str, zone: Option<&TimeZone>) -> Result<(i64, i64), NoTime> {
+pub(super) fn written(text: &str, zone: Option<&TimeZone>) -> Result<(i64, i64), NoTime> {
     let bytes = text.as_bytes();
     let digits = |from: usize, count: usize| -> Option<i16> {
         text.get(from..from + count).and_then(number).map(|number| number as i16)

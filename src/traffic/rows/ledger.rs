@@ -1,0 +1,233 @@
+//! What was met in a recording of rows, added up in the order of the file, whoever reads which block of
+//! it and when. So the first lines of each kind are the first of the file, and what ends the reading ends
+//! it at the same row for any number of threads.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::model::{Diagnostic, ReadCounts};
+
+/// How many lines of each kind that is unread are named.
+const SHOWN: usize = 3;
+
+/// What was met in a block, or in all of them.
+#[derive(Default)]
+pub(super) struct Met {
+    pub(super) frames: u64,
+    pub(super) records: u64,
+    pub(super) dropped: u64,
+    pub(super) unknown_sampling: u64,
+    pub(super) overridden: u64,
+    /// Whether some record is of IPv6.
+    pub(super) has_v6: bool,
+    other: BTreeMap<&'static str, u64>,
+    lost: BTreeMap<Cow<'static, str>, Lost>,
+    end: End,
+}
+
+/// Rows of one kind that are unread.
+#[derive(Default)]
+struct Lost {
+    count: u64,
+    lines: Vec<u64>,
+}
+
+/// Whether anything after a block counts.
+#[derive(Default)]
+enum End {
+    #[default]
+    Open,
+    /// Nothing more can be read, and why.
+    Broken(String),
+    /// Nothing in the file can be read like this, and why, until that was handed out.
+    Fault(Option<Box<Diagnostic>>),
+}
+
+impl Met {
+    /// Counts a row that is no traffic.
+    pub(super) fn other(&mut self, what: &'static str) {
+        self.frames += 1;
+        *self.other.entry(what).or_default() += 1;
+    }
+
+    /// Counts a row that is unread.
+    pub(super) fn lose(&mut self, reason: Cow<'static, str>, line: u64) {
+        self.frames += 1;
+        let lost = self.lost.entry(reason).or_default();
+        lost.count += 1;
+        if lost.lines.len() < SHOWN {
+            lost.lines.push(line);
+        }
+    }
+
+    /// Notes that nothing can be read from a line on.
+    pub(super) fn break_off(&mut self, reason: String, line: u64) {
+        self.lose(Cow::Borrowed("rows after which nothing can be read"), line);
+        self.end = End::Broken(reason);
+    }
+
+    /// Notes what is wrong with all of the file.
+    pub(super) fn fail(&mut self, problem: Box<Diagnostic>) {
+        self.end = End::Fault(Some(problem));
+    }
+
+    /// Returns whether nothing after it counts.
+    pub(super) fn has_ended(&self) -> bool {
+        !matches!(self.end, End::Open)
+    }
+
+    /// Adds what was met right behind all this.
+    fn add(&mut self, next: Met) {
+        if self.has_ended() {
+            return;
+        }
+        self.frames += next.frames;
+        self.records += next.records;
+        self.dropped += next.dropped;
+        self.unknown_sampling += next.unknown_sampling;
+        self.overridden += next.overridden;
+        self.has_v6 |= next.has_v6;
+        for (what, count) in next.other {
+            *self.other.entry(what).or_default() += count;
+        }
+        for (reason, more) in next.lost {
+            let lost = self.lost.entry(reason).or_default();
+            lost.count += more.count;
+            let room = SHOWN.saturating_sub(lost.lines.len());
+            lost.lines.extend(more.lines.into_iter().take(room));
+        }
+        self.end = next.end;
+    }
+
+    fn counts(&self) -> ReadCounts {
+        let mut counts = ReadCounts {
+            frames: self.frames,
+            records: self.records,
+            dropped: self.dropped,
+            unknown_sampling: self.unknown_sampling,
+            overridden: self.overridden,
+            ..ReadCounts::default()
+        };
+        counts.other =
+            self.other.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
+        if let End::Broken(reason) = &self.end {
+            counts.broken = Some(reason.clone());
+        }
+        for (reason, lost) in &self.lost {
+            let mut lines: Vec<String> = lost.lines.iter().map(u64::to_string).collect();
+            if lost.count > lost.lines.len() as u64 {
+                lines.push("…".to_owned());
+            }
+            let word = if lost.count == 1 { "line" } else { "lines" };
+            let reason = format!("{reason} ({word} {})", lines.join(", "));
+            *counts.unread.entry(reason).or_default() += lost.count;
+        }
+        counts
+    }
+}
+
+/// Adds up what is met in blocks.
+#[derive(Default)]
+pub(super) struct Ledger {
+    book: Mutex<Book>,
+    added: Condvar,
+    /// Whether some block ends the reading.
+    is_ended: AtomicBool,
+}
+
+#[derive(Default)]
+struct Book {
+    /// The number of the block that is added next.
+    next: u64,
+    /// What was met in later ones.
+    early: BTreeMap<u64, Met>,
+    met: Met,
+}
+
+impl Ledger {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what was met in all blocks up to the first that is not read yet, and whether some record
+    /// is of IPv6.
+    pub(super) fn counts(&self) -> (ReadCounts, bool) {
+        let book = self.book();
+        (book.met.counts(), book.met.has_v6)
+    }
+
+    /// Returns whether some block ends the reading, be it that blocks before it are still read.
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Acquire)
+    }
+
+    /// Hands out what is wrong with all of the file, if so many blocks were read.
+    pub(super) fn take_problem(&self, blocks: u64) -> Option<Box<Diagnostic>> {
+        let mut book = self.book();
+        let is_read = book.next >= blocks;
+        match &mut book.met.end {
+            End::Fault(problem) if is_read => problem.take(),
+            _ => None,
+        }
+    }
+
+    fn add(&self, block: u64, met: Met) {
+        if met.has_ended() {
+            self.is_ended.store(true, Ordering::Release);
+        }
+        let mut book = self.book();
+        book.early.insert(block, met);
+        loop {
+            let next = book.next;
+            let Some(met) = book.early.remove(&next) else {
+                break;
+            };
+            book.met.add(met);
+            book.next += 1;
+        }
+        drop(book);
+        self.added.notify_all();
+    }
+
+    fn wait(&self, block: u64) {
+        let mut book = self.book();
+        while book.next < block {
+            book = self.added.wait(book).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// The right to add what was met in one block, and the duty: nobody waits for a block in vain.
+pub(super) struct Ticket {
+    ledger: Arc<Ledger>,
+    block: u64,
+    /// What was met in it so far.
+    pub(super) met: Met,
+    is_added: bool,
+}
+
+impl Ticket {
+    pub(super) fn new(ledger: &Arc<Ledger>, block: u64) -> Ticket {
+        Ticket { ledger: Arc::clone(ledger), block, met: Met::default(), is_added: false }
+    }
+
+    /// Waits until all blocks before this one are read.
+    pub(super) fn wait(&self) {
+        self.ledger.wait(self.block);
+    }
+
+    /// Adds what was met in the block, which is read.
+    pub(super) fn add(&mut self) {
+        if !std::mem::replace(&mut self.is_added, true) {
+            self.ledger.add(self.block, std::mem::take(&mut self.met));
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.add();
+    }
+}
