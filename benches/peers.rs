@@ -38,10 +38,18 @@ if engine == "duckdb":
     import duckdb
     duckdb.execute(f"SET threads TO {threads}")
     duckdb.execute("SET enable_progress_bar = false")
+    asked = dict(dst="VARCHAR", protocol="INTEGER", src_port="INTEGER")
+    csv = "read_csv('world.csv', header=true, auto_detect=false, delim=',', columns=" + str(types) + ")"
+    table = {"world.csv": csv, "world.parquet": "'world.parquet'",
+             "world.jsonl": f"read_json('world.jsonl', format='newline_delimited', columns={asked})"}
+    if path == "make":
+        duckdb.execute(f"COPY (SELECT * FROM {csv}) TO 'world.jsonl' (FORMAT json)")
+        duckdb.execute(f"COPY (SELECT * FROM {csv}) TO 'world.parquet' (FORMAT parquet)")
+        sys.exit()
     start = time.time()
     found = duckdb.execute(
-        f"SELECT count(*) FROM read_csv('{path}', header=true, auto_detect=false, delim=',', columns={types})"
-        " WHERE protocol = 17 AND src_port = 53 AND dst = ?", [dst]).fetchone()[0]
+        f"SELECT count(*) FROM {table[path]} WHERE protocol = 17 AND src_port = 53 AND dst = ?",
+        [dst]).fetchone()[0]
 elif engine == "polars":
     import os
     os.environ["POLARS_MAX_THREADS"] = threads
@@ -260,12 +268,19 @@ fn peers(wanted: &Wanted, dst: Address) -> Vec<Job> {
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench-venv");
     let own = venv.join("bin/python");
     let python = if own.exists() { own.display().to_string() } else { "python3".to_owned() };
-    for (engine, threads) in [("duckdb", 1), ("duckdb", 2), ("polars", 2), ("pandas", 1)] {
-        let found = exists(&[python.as_str(), "-c", &format!("import {engine}")]);
-        let arguments = [engine, "world.csv", &dst.to_string(), &threads.to_string()];
+    let rows = [("duckdb", "jsonl", 2), ("duckdb", "parquet", 2)];
+    let all =
+        [("duckdb", "csv", 1), ("duckdb", "csv", 2), ("polars", "csv", 2), ("pandas", "csv", 1)];
+    for (engine, form, threads) in all.into_iter().chain(rows) {
+        let mut found = exists(&[python.as_str(), "-c", &format!("import {engine}")]);
+        if found && form != "csv" && wanted.csv {
+            found = made_rows(&python, folder);
+        }
+        let file = format!("world.{form}");
+        let arguments = [engine, &file, &dst.to_string(), &threads.to_string()];
         let mut command = vec![python.clone(), "-c".to_owned(), SCRIPT.to_owned()];
         command.extend(arguments.map(str::to_owned));
-        let name = format!("{engine} on CSV, 1 filter, {}", on(threads));
+        let name = format!("{engine} on {}, 1 filter, {}", form.to_uppercase(), on(threads));
         let how = format!(
             "`python3 -m venv target/bench-venv && target/bench-venv/bin/pip install {engine}`"
         );
@@ -277,6 +292,22 @@ fn peers(wanted: &Wanted, dst: Address) -> Vec<Job> {
         );
     }
     jobs
+}
+
+/// Has DuckDB write the packets in the other forms of rows, unless it did; returns whether they are
+/// there.
+fn made_rows(python: &str, folder: &Path) -> bool {
+    let [stamp, made] = ["stamp", "rows-stamp"].map(|name| folder.join(name));
+    let stamp = std::fs::read_to_string(stamp).unwrap_or_default();
+    if std::fs::read_to_string(&made).is_ok_and(|old| old == stamp) {
+        return true;
+    }
+    let written = Command::new(python)
+        .args(["-c", SCRIPT, "duckdb", "make", "", "2"])
+        .current_dir(folder)
+        .status()
+        .is_ok_and(|status| status.success());
+    written && std::fs::write(made, stamp).is_ok()
 }
 
 fn checks(wanted: &Wanted) -> Vec<Job> {
@@ -300,6 +331,17 @@ fn checks(wanted: &Wanted) -> Vec<Job> {
         jobs.push(job(&name, &format!("{arguments} --threads 2")));
     }
     let thousand = "rules-1000.yaml --running rules-1000-running.yaml --threads 2";
+    for form in files::ROWS.iter().filter(|_| wanted.csv) {
+        let is_made = *form == "csv" || folder.join("rows-stamp").exists();
+        let how = "DuckDB, which makes it";
+        for (rules, arguments) in
+            [("1 rule", "rules-1.yaml --threads 2"), ("1,000 rules", thousand)]
+        {
+            let name = format!("{rules}, {}, 2 threads", form.to_uppercase());
+            let job = job(&name, &format!("{arguments} --config {form}.yaml"));
+            jobs.push(job.needing(is_made, how));
+        }
+    }
     jobs.push(job("1,000 rules, all new", "rules-1000.yaml --threads 2"));
     jobs.push(job("1,000 rules, 20 attack labels", &format!("{thousand} --config labels.yaml")));
     for count in files::INVENTORIES {

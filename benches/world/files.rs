@@ -125,7 +125,10 @@ fn write_inventory(path: &Path, blocks: &[Block]) -> io::Result<()> {
     file.flush()
 }
 
-/// Writes configs: for the one file, the same with the attacks labelled, for one file a PoP, and
+/// The forms of rows that the same packets are read in; DuckDB makes all but the first of that.
+pub(crate) const ROWS: &[&str] = &["csv", "jsonl", "parquet"];
+
+/// Writes configs: for the one file, also as rows, the same with the attacks labelled, for one file a PoP, and
 /// that with what-if traffic.
 fn write_configs(folder: &Path, customers: &[Block]) -> io::Result<()> {
     let head = "version: 1\ninventory: [inventory-100000.csv]\n\
@@ -153,6 +156,16 @@ fn write_configs(folder: &Path, customers: &[Block]) -> io::Result<()> {
     write("blastgate.yaml", format!("{head}{one}"))?;
     write("labels.yaml", format!("{head}{one}labels:\n  attack:\n{labels}"))?;
     write("pops.yaml", format!("{head}{pops}"))?;
+    for form in ROWS {
+        let columns = "src: src, dst: dst, protocol: protocol, src_port: src_port, dst_port: dst_port, \
+                       tcp_flags: tcp_flags, ttl: ttl, packets: {value: 1}, bytes: packet_length, \
+                       time: {field: time_us, unit: us}, pop: pop";
+        let rows = format!(
+            "traffic:\n  - {{path: world.{form}, format: {form}, columns: {{{columns}}}, \
+             sampling: 1, observed: before}}\n"
+        );
+        write(&format!("{form}.yaml"), format!("{head}{rows}"))?;
+    }
     write("scenarios.yaml", format!("{head}{pops}{scenarios}"))
 }
 
