@@ -48,7 +48,7 @@ fn part(is_v6: bool, id: u16, offset: usize, more: bool, bytes: &[u8]) -> Vec<u8
         frame.extend([8, 0, 0x45, 0]);
         frame.extend((20 + length).to_be_bytes());
         frame.extend(id.to_be_bytes());
-        frame.extend((offset as u16 / 8 | u16::from(more) << 13).to_be_bytes());
+        frame.extend(((offset as u16 / 8) | (u16::from(more) << 13)).to_be_bytes());
         frame.extend([64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
     }
     frame.extend(bytes);

@@ -6,7 +6,7 @@
 //! numbers never go back, and most of them are just those that come next.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use foldhash::fast::FixedState;
@@ -20,8 +20,11 @@ const LARGEST: u32 = 1 << 24;
 /// After so many messages in a row that come too early in the count, the exporter has begun again.
 const LATE: u8 = 16;
 
+/// How many gaps are remembered, so that what was overtaken can fill them.
+const GAPS: usize = 64;
+
 /// One way of counting.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Count {
     /// The number that comes next; none if that is not known.
     next: Option<u32>,
@@ -30,6 +33,8 @@ struct Count {
     /// How many numbers were the one that came next, and how many were before it.
     fits: u64,
     backs: u64,
+    /// The latest gaps: where each begins, and how long it is.
+    gaps: VecDeque<(u32, u32)>,
 }
 
 /// How badly a way of counting fits, the best first: how many numbers go back, how many are the next;
@@ -51,19 +56,44 @@ impl Count {
             (self.next, self.late) = (after, 0);
         } else if gap < LARGEST {
             self.missing += u64::from(gap);
+            if self.gaps.len() == GAPS {
+                self.gaps.pop_front();
+            }
+            self.gaps.push_back((next, gap));
             (self.next, self.late) = (after, 0);
         } else if gap.wrapping_neg() < LARGEST && self.late < LATE {
-            // It was overtaken by what came after it, and is missing no more.
             self.late += 1;
-            self.missing = self.missing.saturating_sub(holds.unwrap_or(1));
+            self.fill(number, holds.unwrap_or(1));
         } else {
             (self.next, self.late) = (after, 0);
         }
     }
 }
 
+impl Count {
+    /// Takes what was overtaken by what came after it for missing no more; a copy of what is there
+    /// fills no gap.
+    fn fill(&mut self, number: u32, holds: u64) {
+        let at = |(start, length): &(u32, u32)| {
+            Some(number.wrapping_sub(*start)).filter(|at| at < length)
+        };
+        let Some((place, at)) =
+            self.gaps.iter().enumerate().find_map(|(place, gap)| Some((place, at(gap)?)))
+        else {
+            return;
+        };
+        let Some((start, length)) = self.gaps.remove(place) else { return };
+        let filled = u32::try_from(holds).unwrap_or(u32::MAX).min(length - at);
+        self.missing = self.missing.saturating_sub(filled.into());
+        let after = (number.wrapping_add(filled), length - at - filled);
+        for rest in [(start, at), after].into_iter().filter(|(_, length)| *length > 0) {
+            self.gaps.push_back(rest);
+        }
+    }
+}
+
 /// What one source, or one sender, has sent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Sent {
     by_records: Count,
     /// As `by_records`, where a number counts the records of its message, too, as softflowd has it.
@@ -128,11 +158,12 @@ impl<S: Copy + Eq + Hash, I: Copy + Eq + Hash> Sequences<S, I> {
     /// Returns how many records of all senders are missing.
     pub(in crate::traffic) fn missing(&self) -> u64 {
         let mut by_source: HashMap<S, Fit, FixedState> = HashMap::default();
-        for ((sender, _), sent) in &self.sources {
+        // Sums are the same in any order.
+        self.sources.iter().for_each(|((sender, _), sent)| {
             let (backs, Reverse(fits), missing) = sent.fit();
             let all = by_source.entry(*sender).or_insert((0, Reverse(0), 0));
             *all = (all.0 + backs, Reverse(all.1.0 + fits), all.2.saturating_add(missing));
-        }
+        });
         let best = |(sender, fit): (S, Fit)| fit.min(self.senders[&sender].fit()).2;
         by_source.into_iter().map(best).fold(0, u64::saturating_add)
     }
@@ -173,6 +204,15 @@ mod tests {
     #[test]
     fn what_was_overtaken_is_not_missing() {
         assert_eq!(missing(&[(0, 0, Some(10)), (0, 20, Some(10)), (0, 10, Some(10))]), 0);
+    }
+
+    #[test]
+    fn a_copy_of_what_came_fills_no_gap() {
+        let twice = |number| [(0, number, Some(10)), (0, number, Some(10))];
+        assert_eq!(missing(&[twice(0), twice(20), twice(30), twice(60)].concat()), 30);
+        // The copy of what was overtaken, neither.
+        let late = [twice(0), twice(20), twice(10), twice(40)].concat();
+        assert_eq!(missing(&late), 10);
     }
 
     #[test]
