@@ -309,8 +309,9 @@ pub struct Impact {
     pub courses: Vec<Course>,
     /// Everything offered.
     pub offered: Amount,
-    /// Customers with traffic that is not attack, from them and to them.
-    pub recorded: [BTreeSet<CustomerId>; 2],
+    /// Customers with traffic that is not attack, from them and to them: how many packets of it were
+    /// recorded.
+    pub recorded: [BTreeMap<CustomerId, u64>; 2],
     /// Whether any of it is labelled.
     pub labelled: bool,
     /// What of it has a known owner at an end.

@@ -45,12 +45,14 @@ fn an_export_that_is_incomplete_or_of_another_table_is_never_green() {
     let incomplete = NETBOX.replace("\"count\": 2", "\"count\": 3");
     let paged = NETBOX.replace("\"next\": null", "\"next\": \"https://n.example/api/?offset=2\"");
     let list = NETBOX.split_once("\"results\": ").expect("results").1.replace("]}", "]");
+    let twice = NETBOX.replace("\"id\": 2, \"prefix\"", "\"id\": 1, \"prefix\"");
     let marks = "Prefix,VRF,Tenant\n\"•\n        \n203.0.113.0/28\",,Acme\n";
     for (text, more, phrase, place) in [
         (NETBOX, &[][..], "1 prefix is in VRFs (blue), and nobody says where", "netbox.json:3:24"),
         (NETBOX, &["--vrf", "green"], "no prefix of the inventory is in VRF `green`", ""),
         (&incomplete, &["--vrf", "global"], "it has 2 of 3 entries", "netbox.json:1:11"),
         (&paged, &["--vrf", "global"], "is of is incomplete: 2 of 2 entries", "netbox.json:1:22"),
+        (&twice, &["--vrf", "global"], "has entry 1 twice", "netbox.json:3:10"),
         (&list, &[], "whether this list is the whole export", "netbox.json:1:1"),
         (marks, &[], "shows how deep a prefix is nested", "netbox.json:2:1"),
         ("203.0.113.0/28\n", &[], "nothing says whose this prefix is", "netbox.json:1:1"),

@@ -352,3 +352,35 @@ fn a_few_new_packets_make_no_old_recording_new() {
     assert!(judge(0) && judge(9));
     assert!(!judge(30));
 }
+
+#[test]
+fn samples_of_what_a_customer_sends_do_not_make_those_to_him_enough() {
+    let rules = "version: 1\nrules:\n  - {id: r, match: {dst: 203.0.113.0/24, protocol: tcp}, \
+                 action: drop, intent: {target: [acme], may_reach: all}}\n";
+    let judge = |to: usize, from: usize| {
+        let mut csv = "src,dst,protocol,packets,bytes,start\n".to_owned();
+        let mut add = |count: usize, src: &str, dst: &str| {
+            for at in 0..count {
+                csv += &format!("{src},{dst},17,1,120,{}\n", 1_772_272_000 + at);
+            }
+        };
+        add(900, "198.51.100.1", "203.0.113.1");
+        add(to, "198.51.100.1", "203.0.113.70");
+        add(from, "203.0.113.70", "198.51.100.1");
+        let config = "version: 1\nrules: {paths: [rules.yaml]}\ninventory: [inventory.yaml]\n\
+                      evidence: {must_judge: [gold]}\ntraffic:\n  - path: t.csv\n    format: csv\n    \
+                      sampling: 100\n    columns: {src: src, dst: dst, protocol: protocol, packets: \
+                      packets, bytes: bytes, time: {field: start, unit: s}, sampling: {applied: \
+                      false}}\n";
+        let folder = folder(&[
+            ("rules.yaml", rules.as_bytes()),
+            ("inventory.yaml", INVENTORY.as_bytes()),
+            ("t.csv", csv.as_bytes()),
+            ("blastgate.yaml", config.as_bytes()),
+        ]);
+        check(folder.path(), &[]).verdict().to_owned()
+    };
+    assert_eq!(judge(1, 0), "cannot_judge");
+    assert_eq!(judge(1, 899), "cannot_judge");
+    assert_eq!(judge(40, 0), "pass");
+}

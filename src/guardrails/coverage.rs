@@ -79,7 +79,12 @@ fn of_rule(
             coverage.unjudged.add(offered);
             continue;
         }
-        let is_thin = group.is_sampled() && offered.raw < evidence.standards.min_samples;
+        let least = evidence.standards.min_samples;
+        let is_thin_at_ends = |id: &CustomerId| {
+            sides.as_ref().is_some_and(|sides| sides.least(evidence, *id) < least)
+        };
+        let is_thin =
+            group.is_sampled() && (offered.raw < least || members.iter().all(is_thin_at_ends));
         if is_thin {
             coverage.unjudged.add(offered);
         }
@@ -120,12 +125,20 @@ impl Sides {
 
     /// Returns whether a customer is recorded at every end at which he is named.
     fn has(&self, evidence: &Evidence<'_>, id: CustomerId) -> bool {
+        self.least(evidence, id) > 0
+    }
+
+    /// Returns how many packets of a customer are recorded at the end at which he is named, the fewer of
+    /// both if he is at both; no limit where he is at none.
+    fn least(&self, evidence: &Evidence<'_>, id: CustomerId) -> u64 {
         let prefixes = &evidence.inventory().customer(id).prefixes;
         let is_named =
             |set: &AddressSet| prefixes.iter().any(|prefix| set.overlaps(prefix.value.range()));
-        self.0.iter().zip(&evidence.impact.recorded).all(|(named, recorded)| {
-            recorded.contains(&id) || !named.as_ref().is_some_and(is_named)
-        })
+        let named = self.0.iter().zip(&evidence.impact.recorded).map(|(named, recorded)| {
+            let packets = recorded.get(&id).copied().unwrap_or(0);
+            if named.as_ref().is_some_and(is_named) { packets } else { u64::MAX }
+        });
+        named.min().unwrap_or(u64::MAX)
     }
 }
 

@@ -120,7 +120,7 @@ impl Assessment<'_> {
             if charged != [Party::Unowned] {
                 impact.attributed.add(amount);
             }
-            recorded.note(key);
+            recorded.note(key, cell.counts);
             let missing = missing[cell.pair as usize];
             if missing != 0 {
                 impact.undecidable.add(amount);

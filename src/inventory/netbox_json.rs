@@ -39,6 +39,8 @@ struct Written<'a> {
 #[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     prefix: Option<&'a RawValue>,
     #[serde(borrow, default)]
     address: Option<&'a RawValue>,
@@ -195,9 +197,14 @@ impl<'s> Export<'s> {
             let link: String = serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.to_string());
             (link, self.place(raw.get()))
         });
+        let ids = results.iter().filter_map(|raw| {
+            let id = serde_json::from_str::<Entry<'s>>(raw.get()).ok()?.id?.get();
+            Some((id.parse().ok()?, self.place(id)))
+        });
         into.pages.add(Page {
             count: (count, self.place(raw.get())),
             results: results.len() as u64,
+            ids: ids.collect(),
             next,
             previous: written.previous.map(Cow::into_owned),
         });

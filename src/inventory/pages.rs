@@ -14,6 +14,8 @@ pub(super) struct Page {
     pub(super) count: (u64, Location),
     /// How many of them are on this page.
     pub(super) results: u64,
+    /// The numbers of those, where they have any, and where they stand.
+    pub(super) ids: Vec<(u64, Location)>,
     /// The address of the page after this one, and where it stands.
     pub(super) next: Option<(String, Location)>,
     /// The address of the page before this one.
@@ -43,12 +45,33 @@ impl Pages {
         for page in &self.0 {
             if page.is_whole() {
                 whole(page, problems);
+                twice(&[page], problems);
             } else {
                 parts.entry(page.endpoint()).or_default().push(page);
             }
         }
         for pages in parts.values() {
             several(pages, sources, problems);
+            twice(pages, problems);
+        }
+    }
+}
+
+/// An entry that an export has twice stands where another one is missing.
+fn twice(pages: &[&Page], problems: &mut Vec<Diagnostic>) {
+    let mut known: BTreeMap<u64, Location> = BTreeMap::new();
+    for (id, place) in pages.iter().flat_map(|page| &page.ids) {
+        if let Some(first) = known.insert(*id, *place) {
+            problems.push(
+                Diagnostic::error(
+                    *place,
+                    format!("this export has entry {id} twice, and so lacks another one"),
+                )
+                .label("again here")
+                .also(first, "first here")
+                .help(HELP),
+            );
+            return;
         }
     }
 }
