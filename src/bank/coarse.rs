@@ -332,7 +332,7 @@ fn width<'c>(parts: impl Iterator<Item = &'c Contribution> + Clone) -> i64 {
     let most = SPANNED.0 + SPANNED.1 * parts.clone().count() as u64;
     let spans = |width: i64| {
         let bins = |one: &Contribution| {
-            one.bins.1.div_euclid(width).abs_diff(one.bins.0.div_euclid(width)) + 1
+            one.bins.1.div_euclid(width).abs_diff(one.bins.0.div_euclid(width)).saturating_add(1)
         };
         parts.clone().map(bins).fold(0, u64::saturating_add)
     };
