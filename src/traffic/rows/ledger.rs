@@ -163,6 +163,12 @@ impl Ledger {
         self.is_ended.load(Ordering::Acquire)
     }
 
+    /// Returns whether one of so many blocks ended the reading; none while some of them are not read.
+    pub(super) fn has_ended(&self, blocks: u64) -> Option<bool> {
+        let book = self.book();
+        (book.next >= blocks).then(|| book.met.has_ended())
+    }
+
     /// Hands out what is wrong with all of the file, if so many blocks were read.
     pub(super) fn take_problem(&self, blocks: u64) -> Option<Box<Diagnostic>> {
         let mut book = self.book();

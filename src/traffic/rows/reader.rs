@@ -26,7 +26,7 @@ pub(super) fn open(
     let source = Source::open(preset, input, &plan, materials, &settings.name)?;
     let maker = Maker::new(preset, plan, settings)?;
     let shared = Arc::new(Shared::new(maker));
-    Ok(Box::new(Reader { source, shared, blocks: 0, is_over: false }))
+    Ok(Box::new(Reader { source, shared, blocks: 0, is_over: false, failed: None }))
 }
 
 struct Reader {
@@ -36,6 +36,8 @@ struct Reader {
     blocks: u64,
     /// Whether the end, or an error, was told.
     is_over: bool,
+    /// Why nothing more could be cut, if blocks before are still read: one of them may end the reading.
+    failed: Option<Box<Diagnostic>>,
 }
 
 impl TrafficReader for Reader {
@@ -54,7 +56,17 @@ impl TrafficReader for Reader {
                     return Ok(true);
                 }
                 Ok(None) => Ok(false),
-                Err(error) => Err(cannot_read(&maker.settings.name, &error)),
+                Err(error) => {
+                    let problem = cannot_read(&maker.settings.name, &error);
+                    match ledger.has_ended(self.blocks) {
+                        Some(false) => Err(problem),
+                        Some(true) => Ok(false),
+                        None => {
+                            self.failed = Some(problem);
+                            Ok(false)
+                        }
+                    }
+                }
             },
         };
         self.source.close();
@@ -69,6 +81,8 @@ impl TrafficReader for Reader {
     }
 
     fn problem(&mut self) -> Option<Box<Diagnostic>> {
-        self.shared.ledger.take_problem(self.blocks)
+        let ledger = &self.shared.ledger;
+        let failed = self.failed.take().filter(|_| ledger.has_ended(self.blocks) != Some(true));
+        ledger.take_problem(self.blocks).or(failed)
     }
 }
