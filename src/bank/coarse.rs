@@ -336,8 +336,8 @@ fn width<'c>(parts: impl Iterator<Item = &'c Contribution> + Clone) -> i64 {
         };
         parts.clone().map(bins).fold(0, u64::saturating_add)
     };
-    let widths = (0..i64::BITS - 2).map(|doubled| 1i64 << doubled);
-    widths.into_iter().find(|width| spans(*width) <= most).unwrap_or(i64::MAX)
+    let mut widths = (0..i64::BITS - 2).map(|doubled| 1i64 << doubled);
+    widths.find(|width| spans(*width) <= most).unwrap_or(i64::MAX)
 }
 
 /// What each key may lose at most; strays may come as well, and are charged elsewhere.

@@ -50,6 +50,9 @@ enum Next {
     Broken(String),
 }
 
+/// Why frames are not there that [`Loss::Before`] counts.
+pub(super) const DROPPED: &str = "dropped by the recorder, as it says itself";
+
 /// A frame that cannot be had.
 pub(super) enum Loss {
     /// It cannot be placed, or the file ends in the middle of it.
@@ -109,15 +112,15 @@ impl Capture {
             if self.window.is_short() {
                 break;
             }
+            // What it says of that counts however it ends.
+            if !matches!(next, Next::Frame | Next::Lost(_))
+                && let Layout::Ng(ng) = layout
+                && let dropped @ 1.. = ng.dropped()
+            {
+                lose(Loss::Before(dropped));
+            }
             match next {
-                Next::End => {
-                    if let Layout::Ng(ng) = layout
-                        && let dropped @ 1.. = ng.dropped()
-                    {
-                        lose(Loss::Before(dropped));
-                    }
-                    self.layout = None;
-                }
+                Next::End => self.layout = None,
                 Next::Frame => self.frames = number,
                 Next::Lost(reason) => {
                     self.frames = number;

@@ -11,7 +11,7 @@ mod sequence;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use super::capture::{self, Capture, Loss};
+use super::capture::{self, Capture, DROPPED, Loss};
 use super::piece::Found;
 use super::{Opened, Piece, Settings, TrafficReader};
 use crate::model::ordinary::UDP;
@@ -273,8 +273,8 @@ impl Out {
                 *self.counts.unread.entry(reason.clone()).or_default() += 1;
                 self.counts.broken = Some(reason);
             }
-            // The numbers of the exports tell how many records were in them.
-            Loss::Before(_) => {}
+            // Each of them held a record at least; the numbers of exports may tell of more.
+            Loss::Before(count) => self.unread(DROPPED, count),
         }
     }
 

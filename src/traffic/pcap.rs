@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::capture::{self, Capture, Loss};
+use super::capture::{self, Capture, DROPPED, Loss};
 use super::exports;
 use super::piece::{Cut, Decoder};
 use super::{Form, Knows, Opened, Piece, Settings, TrafficReader};
@@ -112,7 +112,7 @@ impl Packets {
                 counts.broken = Some(reason.clone());
                 (reason, 1)
             }
-            Loss::Before(count) => ("dropped by the recorder, as it says itself".to_owned(), count),
+            Loss::Before(count) => (DROPPED.to_owned(), count),
         };
         counts.frames += count;
         *counts.unread.entry(reason).or_default() += count;

@@ -24,9 +24,11 @@ pub(super) struct Fragments {
     begun: u64,
 }
 
-/// The parts of a datagram, by where they stand.
+/// The parts of a datagram, by where they stand; none of them overlap.
 struct Parts {
     parts: BTreeMap<usize, Vec<u8>>,
+    /// How many bytes they are.
+    bytes: usize,
     /// How long all of it is, once its last part was met.
     length: Option<usize>,
     /// When it was begun, by number.
@@ -34,25 +36,30 @@ struct Parts {
 }
 
 impl Parts {
-    fn bytes(&self) -> usize {
-        self.parts.values().map(Vec::len).sum()
+    /// Adds a part; `false` if it contradicts another one.
+    fn add(&mut self, part: &Fragment<'_>) -> bool {
+        let end = part.offset + part.length;
+        if self.parts.get(&part.offset).is_some_and(|known| *known == part.bytes) {
+            return true;
+        }
+        let before = self.parts.range(..=part.offset).next_back();
+        let overlaps = before.is_some_and(|(at, known)| at + known.len() > part.offset)
+            || self.parts.range(part.offset..).next().is_some_and(|(at, _)| *at < end);
+        if !part.more {
+            self.length = Some(*self.length.get_or_insert(end)).filter(|length| *length == end);
+        }
+        let last = self.parts.last_key_value().map_or(0, |(at, known)| at + known.len());
+        if overlaps || self.length.is_some_and(|length| last.max(end) > length) {
+            return false;
+        }
+        self.bytes += part.length;
+        self.parts.insert(part.offset, part.bytes.to_vec());
+        true
     }
 
     /// Returns the whole, if all of it is there.
     fn whole(&self) -> Option<Vec<u8>> {
-        let length = self.length?;
-        if self.bytes() < length {
-            return None;
-        }
-        let mut whole = Vec::with_capacity(length);
-        for (at, part) in &self.parts {
-            // Parts that overlap may contradict each other.
-            if *at != whole.len() {
-                return None;
-            }
-            whole.extend_from_slice(part);
-        }
-        (whole.len() == length).then_some(whole)
+        (self.length == Some(self.bytes)).then(|| self.parts.values().flatten().copied().collect())
     }
 }
 
@@ -74,14 +81,14 @@ impl Fragments {
         let parts = self.waiting.entry(of).or_insert_with(|| {
             *begun += 1;
             self.order.push_back((of, *begun));
-            Parts { parts: BTreeMap::new(), length: None, number: *begun }
+            Parts { parts: BTreeMap::new(), bytes: 0, length: None, number: *begun }
         });
-        if let Some(double) = parts.parts.insert(part.offset, part.bytes.to_vec()) {
-            self.bytes -= double.len();
-        }
-        self.bytes += part.bytes.len();
-        if !part.more {
-            parts.length = Some(part.offset + part.length);
+        let before = parts.bytes;
+        let fits = parts.add(part);
+        self.bytes += parts.bytes - before;
+        if !fits {
+            lose(self.forget(of) + part.length);
+            return None;
         }
         let whole = parts.whole();
         if whole.is_some() {
@@ -105,7 +112,7 @@ impl Fragments {
 
     /// Takes a datagram away, and returns how many bytes of it there were.
     fn forget(&mut self, of: Of) -> usize {
-        let bytes = self.waiting.remove(&of).map_or(0, |parts| parts.bytes());
+        let bytes = self.waiting.remove(&of).map_or(0, |parts| parts.bytes);
         self.bytes -= bytes;
         bytes
     }
@@ -114,7 +121,7 @@ impl Fragments {
     pub(super) fn end(&mut self, lose: impl FnMut(usize)) {
         self.order.clear();
         self.bytes = 0;
-        let mut lost: Vec<usize> = self.waiting.drain().map(|(_, parts)| parts.bytes()).collect();
+        let mut lost: Vec<usize> = self.waiting.drain().map(|(_, parts)| parts.bytes).collect();
         lost.sort_unstable();
         lost.into_iter().for_each(lose);
     }

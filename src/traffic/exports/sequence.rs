@@ -56,10 +56,7 @@ impl Count {
             (self.next, self.late) = (after, 0);
         } else if gap < LARGEST {
             self.missing += u64::from(gap);
-            if self.gaps.len() == GAPS {
-                self.gaps.pop_front();
-            }
-            self.gaps.push_back((next, gap));
+            self.remember((next, gap));
             (self.next, self.late) = (after, 0);
         } else if gap.wrapping_neg() < LARGEST && self.late < LATE {
             self.late += 1;
@@ -87,8 +84,15 @@ impl Count {
         self.missing = self.missing.saturating_sub(filled.into());
         let after = (number.wrapping_add(filled), length - at - filled);
         for rest in [(start, at), after].into_iter().filter(|(_, length)| *length > 0) {
-            self.gaps.push_back(rest);
+            self.remember(rest);
         }
+    }
+
+    fn remember(&mut self, gap: (u32, u32)) {
+        if self.gaps.len() >= GAPS {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back(gap);
     }
 }
 
