@@ -125,6 +125,49 @@ fn files_of_nfdump_may_be_joined_with_headers_or_without() {
 }
 
 #[test]
+fn rows_that_nfdump_summed_up_and_did_not_list_are_unread() {
+    let header = "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt\n";
+    let row = "2026-02-28 11:00:00,2026-02-28 11:00:01,1.000,198.51.100.1,203.0.113.1,123,9,UDP,........,0,0,3,120,0,0\n";
+    let end = |packets: u64| {
+        format!("Summary\nflows,bytes,packets,avg_bps,avg_pps,avg_bpp\n9,1200,{packets},0,0,0\n")
+    };
+    let lost = |text: &str| read("nfdump-csv", text).1.unread.values().sum::<u64>();
+    // A list of the first two of ten flows; ten flows that were put together; both, one after another.
+    assert_eq!(lost(&[header, row, row, &end(30)].concat()), 8);
+    assert_eq!(lost(&[header, row, row, &end(6)].concat()), 0);
+    assert_eq!(lost(&[header, row, row, &end(6), row, &end(30)].concat()), 9);
+    assert_eq!(lost(&[header, row, row, &end(30), row, &end(1)].concat()), 8);
+    // A row that is unread is not missing, too.
+    let bad = row.replace("203.0.113.1", "?!?");
+    assert_eq!(lost(&[header, row, &bad, &end(6)].concat()), 1);
+    // All that many blocks hold counts.
+    let many = row.repeat(9_999);
+    assert_eq!(lost(&[header, &many, &end(30_000), &many, &end(29_997)].concat()), 1);
+    assert_eq!(lost(&[header, &end(30)].concat()), 30);
+}
+
+#[test]
+fn text_that_is_no_row_counts_by_its_length() {
+    let row = "{\"ip_src\":\"198.51.100.1\",\"ip_dst\":\"203.0.113.1\",\"port_src\":1,\"port_dst\":2,\
+               \"ip_proto\":\"udp\",\"packets\":3,\"bytes\":120,\"timestamp_start\":\"1772272800.0\",\
+               \"timestamp_end\":\"1772272801.0\"}\n";
+    let lost = |text: &str| {
+        let (records, counts) = read("pmacct", text);
+        (records, counts.unread.values().sum::<u64>())
+    };
+    let hole = "\0".repeat(73_728);
+    assert_eq!(lost(&format!("{row}{row}{hole}\n{row}")), (3, 288));
+    assert_eq!(lost(&format!("{row}{}\n{row}", &row[..40])), (2, 1));
+    // A list of rows in which one brace is open, and a line that is too long.
+    let many = row.trim_end().to_owned() + ",\n";
+    let list = format!("[{}{{{}]", many.repeat(10), many.repeat(10_000));
+    let (records, rows) = lost(&list);
+    assert!(records == 10 && rows > 7_000, "{records} {rows}");
+    let (records, rows) = lost(&format!("{row}{}\n{row}", "x".repeat(3 << 20)));
+    assert_eq!((records, rows), (2, (3 << 20) / 256));
+}
+
+#[test]
 fn a_line_that_names_other_columns_ends_what_is_known() {
     let text = "dstaddr srcaddr protocol srcport dstport packets bytes start end action log-status\n\
                 10.0.0.1 10.0.0.2 6 40000 443 1 44 1772272800 1772272810 ACCEPT OK\n\

@@ -390,7 +390,7 @@ fn each_malformed_file_has_a_message_and_is_not_judged() {
             zone,
             "1 rows whose ends are of two families (line 2)",
         ),
-        ("long", long, zone, "1 rows longer than 1 MiB (line 2)"),
+        ("long", long, zone, "12288 rows longer than 1 MiB (line 2)"),
         ("cut", format!("{header}{}", &row[..40]), zone, "rows with more or fewer columns"),
         (
             "json cut",

@@ -88,20 +88,27 @@ fn v5(number: u32, flows: u16) -> Vec<u8> {
 
 /// IPFIX or NetFlow v9 of so many flows, with their template.
 fn sets(version: u16, number: u32, flows: u16) -> Vec<u8> {
+    message(version, number, flows, true)
+}
+
+/// IPFIX or NetFlow v9 of so many flows, with their template or without.
+fn message(version: u16, number: u32, flows: u16, has_template: bool) -> Vec<u8> {
     // Times are uptimes, or seconds since 1970.
     let (times, first): (u16, u32) =
         if version == 9 { (22, 999_000) } else { (150, 1_772_272_799) };
     let fields = [8, 12, 1, 2, times, times - 1 + 2 * u16::from(version == 10), 34];
     let mut sets = Vec::new();
-    halves(&mut sets, &[if version == 9 { 0 } else { 2 }, 8 + 4 * 7, 256, 7]);
-    fields.iter().for_each(|element| halves(&mut sets, &[*element, 4]));
+    if has_template {
+        halves(&mut sets, &[if version == 9 { 0 } else { 2 }, 8 + 4 * 7, 256, 7]);
+        fields.iter().for_each(|element| halves(&mut sets, &[*element, 4]));
+    }
     halves(&mut sets, &[256, 4 + 28 * flows]);
     for _ in 0..flows {
         words(&mut sets, &[0xc633_6401, 0xcb00_7101, 400, 3, first, first, 1]);
     }
     let mut bytes = Vec::new();
     if version == 9 {
-        halves(&mut bytes, &[9, flows + 1]);
+        halves(&mut bytes, &[9, flows + u16::from(has_template)]);
         words(&mut bytes, &[1_000_000, 1_772_272_800, number, 7]);
     } else {
         halves(&mut bytes, &[10, 16 + sets.len() as u16]);
@@ -238,6 +245,48 @@ fn samples_that_an_agent_dropped_are_unread() {
     let all: Vec<Vec<u8>> = (0..4).map(|at| whole(&sflow(at * 5, 5, 100 + at * 10))).collect();
     let (records, counts) = read("sflow", &all);
     assert_eq!((records.len(), unread(&counts)), (20, 30), "{counts:?}");
+    // An agent that begins again counts them from zero.
+    let again: Vec<Vec<u8>> = [100, 140, 2, 7, 7, 5, 9]
+        .into_iter()
+        .zip(0..)
+        .map(|(drops, at)| whole(&sflow(at * 5, 5, drops)))
+        .collect();
+    let (records, counts) = read("sflow", &again);
+    assert_eq!((records.len(), unread(&counts)), (35, 49), "{counts:?}");
+}
+
+#[test]
+fn exports_that_were_lost_before_their_template_came_are_unread() {
+    // Ten messages wait for the template, and every third of those is lost.
+    let all: Vec<Vec<u8>> = (0..20).map(|at| whole(&message(10, at * 20, 20, at >= 10))).collect();
+    let (records, counts) = read("netflow", &all);
+    assert_eq!((records.len(), unread(&counts)), (400, 0), "{counts:?}");
+    let kept: Vec<Vec<u8>> =
+        (0..).zip(&all).filter(|(at, _)| at % 3 != 1).map(|(_, one)| one.clone()).collect();
+    let (records, counts) = read("netflow", &kept);
+    // The last that is lost comes right before the last that is there.
+    assert_eq!((records.len(), unread(&counts)), (260, 120), "{counts:?}");
+}
+
+#[test]
+fn exports_that_were_lost_where_no_template_ever_came_are_unread() {
+    let all = |lost: bool| -> Vec<Vec<u8>> {
+        let messages = (0..30).filter(|at| !lost || at % 3 == 0);
+        messages.map(|at| whole(&message(10, at * 20, 20, false))).collect()
+    };
+    // 560 bytes hold 12 records of 48, and at most 35 of 16.
+    let (_, counts) = read("netflow", &all(false));
+    assert_eq!(unread(&counts), 30 * 12, "{counts:?}");
+    let (_, counts) = read("netflow", &all(true));
+    assert_eq!(unread(&counts), 10 * 12 + 9 * (60 - 35), "{counts:?}");
+}
+
+#[test]
+fn records_that_a_message_claims_and_does_not_hold_are_unread() {
+    let mut message = message(9, 0, 20, true);
+    message[2..4].copy_from_slice(&121_u16.to_be_bytes());
+    let (records, counts) = read("netflow", &[whole(&message)]);
+    assert_eq!((records.len(), unread(&counts)), (20, 100), "{counts:?}");
 }
 
 /// A capture of the next generation, in which an interface says how many packets were dropped.

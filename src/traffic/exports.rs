@@ -18,7 +18,7 @@ use crate::model::ordinary::UDP;
 use crate::model::{Diagnostic, Layers, PacketHeader, ReadCounts, Record, RecordBatch};
 use crate::packet::{self, Carried, Datagram, LinkType};
 use fragments::Fragments;
-pub(super) use sequence::Sequences;
+pub(super) use sequence::{Holds, Sequences};
 
 //------------ What is an export -----------------------------------------------
 
@@ -210,11 +210,6 @@ impl Out {
         self.counts.records += 1;
         record.number = self.counts.records;
         self.records.push(record);
-    }
-
-    /// Returns how many units were counted.
-    pub(super) fn units(&self) -> u64 {
-        self.counts.frames
     }
 
     /// Counts what is no traffic.

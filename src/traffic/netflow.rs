@@ -26,7 +26,7 @@ mod v5;
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::exports::{self, Exports, Kind, Out, Sequences, number};
+use super::exports::{self, Exports, Holds, Kind, Out, Sequences, number};
 use super::flow::{Became, Flow};
 use super::{Form, Knows, Opened, Settings};
 use crate::model::{Address, NameId};
@@ -102,14 +102,17 @@ impl Clock {
     }
 }
 
+/// Who counts: an address, a port of it, and a source of one kind of export.
+type Part = (Address, u16, Option<(usize, u32)>);
+
 /// The exporters of a capture.
 #[derive(Default)]
 struct Netflow {
     /// The name of each address.
     exporters: HashMap<Address, NameId, foldhash::fast::FixedState>,
     sets: Sets,
-    /// The numbers of messages, by sender and, of each kind, by source.
-    sequences: Sequences<(Address, u16), (u16, u32)>,
+    /// The numbers of messages, by address, by port and, of each kind, by source.
+    sequences: Sequences<Part, 3>,
 }
 
 impl Netflow {
@@ -156,6 +159,7 @@ impl Netflow {
             version: Version::V9,
             clock: Clock::of_uptime(word(4)?, word(8)?, 0, SECOND_NS),
             claimed: number(datagram.payload, 2, 2),
+            ticket: self.sequences.ticket(),
         };
         self.message(&message, word(12)?, datagram, exports::V9, out)
     }
@@ -170,6 +174,7 @@ impl Netflow {
             version: Version::Ipfix,
             clock: Clock { export_ns, uptime_ms: None, late_ns: SECOND_NS },
             claimed: None,
+            ticket: self.sequences.ticket(),
         };
         self.message(&message, word(8)?, datagram, exports::IPFIX, out)
     }
@@ -183,20 +188,19 @@ impl Netflow {
         out: &mut Out,
     ) -> Option<()> {
         let sets = datagram.payload.get(header..)?;
-        let records = self.sets.read(message, sets, datagram.length - header, out);
-        self.note(datagram, (header as u16, message.source.id), number, records);
+        let holds = self.sets.read(message, sets, datagram.length - header, out);
+        self.note(datagram, (header, message.source.id), number, holds);
+        for known in self.sets.became_known() {
+            self.sequences.learn(known.message, known.bytes, known.records);
+        }
         Some(())
     }
 
     /// Notes the number of a message of a source.
-    fn note(
-        &mut self,
-        datagram: &Datagram<'_>,
-        source: (u16, u32),
-        number: u64,
-        records: Option<u64>,
-    ) {
-        self.sequences.note((datagram.src, datagram.src_port), source, number as u32, records);
+    fn note(&mut self, datagram: &Datagram<'_>, source: (usize, u32), number: u64, holds: Holds) {
+        let (address, port) = (datagram.src, datagram.src_port);
+        let keys = [(address, 0, None), (address, port, None), (address, port, Some(source))];
+        self.sequences.note(keys, number as u32, holds);
     }
 
     /// Reads a datagram of NetFlow v5; none if its header is cut off.
@@ -214,7 +218,7 @@ impl Netflow {
         }
         let (number, engine) =
             (number(datagram.payload, 16, 4)?, number(datagram.payload, 20, 2)? as u32);
-        self.note(datagram, (exports::V5.0 as u16, engine), number, Some(claimed as u64));
+        self.note(datagram, (exports::V5.0, engine), number, Holds::just(claimed as u64));
         Some(())
     }
 }

@@ -108,13 +108,22 @@ const SUMMARY: &str = "Summary";
 /// How many lines follow it.
 const MORE: u8 = 2;
 
-/// The rows end with a summary of three lines; another file may follow, with its header or without.
+/// The rows end with a summary of three lines, which tells of all flows that were looked at: a list of
+/// the first, or the greatest, has fewer. Another file may follow, with its header or without.
 fn line(line: &str, here: &mut Here) -> Line {
     if line.trim() == SUMMARY {
         (here.ended, here.after_end) = (true, 0);
         return Line::Frame;
     }
     if here.ended && here.after_end < MORE {
+        let mut cells = line.split(',').map(str::trim);
+        match here.after_end {
+            0 => here.sum_column = cells.position(|name| name == "packets"),
+            _ => {
+                let packets = here.sum_column.and_then(|column| cells.nth(column));
+                here.summed = packets.and_then(|packets| packets.parse().ok());
+            }
+        }
         here.after_end += 1;
         return Line::Frame;
     }

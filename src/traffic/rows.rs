@@ -4,7 +4,7 @@
 //!
 //! A file is cut into blocks of some hundred rows one after another, so that it may be larger than
 //! memory; records are made of a block on any thread. What cannot be read is counted, with the first
-//! lines of each kind; a line that is longer than 1 MiB is one row, unread. The number of a record is
+//! lines of each kind; text that is no row, or is longer than 1 MiB, counts as one for each 256 bytes. The number of a record is
 //! that of its line, of the row in Parquet, or of the object in JSON that is not one a line; both
 //! directions of a row have one number.
 //!
@@ -148,6 +148,10 @@ pub(super) struct Here {
     pub(super) ended: bool,
     /// How many lines came after it.
     pub(super) after_end: u8,
+    /// In which column a sum has packets.
+    pub(super) sum_column: Option<usize>,
+    /// How many packets the rows since the last sum had, as the line that was read last says.
+    pub(super) summed: Option<u64>,
     /// Whether an end must be met.
     pub(super) must_end: bool,
     /// Whether counts of this row were multiplied, where rows differ.

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::exports::{self, Exports, Kind, Out, Sequences, length, number};
+use super::exports::{self, Exports, Holds, Kind, Out, Sequences, length, number};
 use super::{Form, Knows, Opened, Settings};
 use crate::model::ordinary::{SCTP, TCP, UDP, UDPLITE};
 use crate::model::{Address, Family, Known, Layers, NameId, PacketHeader};
@@ -51,14 +51,18 @@ fn open(input: Box<dyn Read + Send>, settings: &Settings) -> Opened {
     exports::open(input, settings, Sflow::default())
 }
 
+/// Who counts: a sub-agent, and what it samples at.
+type Part = (Address, u64, Option<(bool, u64)>);
+
 #[derive(Default)]
 struct Sflow {
     /// The name of each agent.
     agents: HashMap<Address, NameId, foldhash::fast::FixedState>,
     /// The numbers of samples, by agent and by what they were taken at.
-    sequences: Sequences<(Address, u64), (bool, u64)>,
-    /// How many packets that were to be sampled each of those could not sample, first and last.
-    drops: HashMap<(Address, u64, u64), (u32, u32), foldhash::fast::FixedState>,
+    sequences: Sequences<Part, 2>,
+    /// How many packets that were to be sampled each of those could not sample: what it said last, and
+    /// by how much that grew.
+    drops: HashMap<(Address, u64, u64), (u32, u64), foldhash::fast::FixedState>,
 }
 
 impl Exports for Sflow {
@@ -108,8 +112,7 @@ impl Exports for Sflow {
 
     fn end(&mut self, out: &mut Out) {
         out.lost_on_the_way(std::mem::take(&mut self.sequences).missing());
-        let drops = self.drops.drain().map(|(_, (first, last))| last.wrapping_sub(first));
-        let drops: u64 = drops.filter(|drops| *drops < u32::MAX / 2).map(u64::from).sum();
+        let drops = self.drops.drain().map(|(_, (_, drops))| drops).fold(0, u64::saturating_add);
         if drops > 0 {
             out.unread("samples that the agent says it had to drop", drops);
         }
@@ -133,10 +136,20 @@ impl Sflow {
         else {
             return;
         };
-        self.sequences.note((agent, sub_agent), (format == 3, source), at as u32, Some(1));
+        let keys = [None, Some((format == 3, source))].map(|part| (agent, sub_agent, part));
+        self.sequences.note(keys, at as u32, Holds::just(1));
         let key = (agent, sub_agent, source);
         if self.drops.len() < SOURCES || self.drops.contains_key(&key) {
-            self.drops.entry(key).or_insert((drops as u32, 0)).1 = drops as u32;
+            let now = drops as u32;
+            let (last, sum) = self.drops.entry(key).or_insert((now, 0));
+            match now.wrapping_sub(*last) {
+                // It began again.
+                _ if now < *last / 2 => *sum += u64::from(now),
+                more if more < u32::MAX / 2 => *sum += u64::from(more),
+                // It was overtaken.
+                _ => return,
+            }
+            *last = now;
         }
     }
 }

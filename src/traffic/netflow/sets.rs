@@ -12,7 +12,7 @@ use super::template::{Found, Slot, Template, Values, Version};
 use super::{CUT, Clock, SECOND_NS};
 use crate::model::{Address, NameId, Record};
 use crate::packet::{self, Frame, LinkType};
-use crate::traffic::exports::{Out, RECORD_BYTES, length, number};
+use crate::traffic::exports::{Holds, Out, RECORD_BYTES, length, number};
 use crate::traffic::flow::{Became, Flow};
 
 /// How many templates, and sources, are kept.
@@ -43,6 +43,16 @@ pub(super) struct Message {
     pub(super) clock: Clock,
     /// How many templates and records it holds, if it says.
     pub(super) claimed: Option<u64>,
+    /// By which what it holds can be told later.
+    pub(super) ticket: u64,
+}
+
+/// What is known now of a set that waited.
+pub(super) struct BecameKnown {
+    /// The ticket of its message.
+    pub(super) message: u64,
+    pub(super) bytes: u64,
+    pub(super) records: u64,
 }
 
 /// All sources of a capture.
@@ -53,6 +63,7 @@ pub(super) struct Sets {
     templates: usize,
     waiting_bytes: usize,
     waiting_records: usize,
+    became_known: Vec<BecameKnown>,
     values: Option<Box<Values>>,
 }
 
@@ -78,33 +89,31 @@ struct Waiting {
     exporter: NameId,
     /// How many records it may hold.
     count: u64,
+    message: u64,
 }
 
 impl Sets {
-    /// Reads the sets of a message, and returns how many records it holds, if that is known. `length`
-    /// is that of what the capture kept a part of.
+    /// Reads the sets of a message, and returns how many records it holds. `all` is the length of what
+    /// the capture kept a part of.
     pub(super) fn read(
         &mut self,
         message: &Message,
         sets: &[u8],
         all: usize,
         out: &mut Out,
-    ) -> Option<u64> {
+    ) -> Holds {
         let Some(number_of) = self.number_of(message.source) else {
-            out.unread("datagrams of more sources than are kept", 1);
-            return None;
+            out.unread("datagrams of more sources than are kept", estimate(all));
+            return Holds { unknown: all as u64, ..Holds::default() };
         };
-        let before = out.units();
+        let mut templates = 0;
         let mut unknown: Vec<(u16, &[u8])> = Vec::new();
-        let (mut at, mut held, mut is_whole) = (0, 0, true);
+        let (mut at, mut holds) = (0, Holds::default());
         while at + 4 <= all {
             let (Some(id), Some(size)) = (number(sets, at, 2), length(sets, at + 2, 2)) else {
-                out.unread(CUT, 1);
-                is_whole = false;
                 break;
             };
             let end = at.saturating_add(size.max(4));
-            let is_cut = end > sets.len();
             let body = sets.get(at + 4..end.min(sets.len())).unwrap_or_default();
             let id = id as u16;
             let (template, options) = match message.version {
@@ -112,30 +121,43 @@ impl Sets {
                 Version::Ipfix => (2, 3),
             };
             if id == template || id == options {
-                self.templates(number_of, body, message.version, id == options, out);
+                templates += self.templates(number_of, body, message.version, id == options, out);
             } else if self.domains[number_of].templates.contains_key(&id) {
-                held += self.records(number_of, id, body, message.clock, message.exporter, out);
+                holds.records +=
+                    self.records(number_of, id, body, message.clock, message.exporter, out);
             } else {
                 unknown.push((id, body));
             }
-            if is_cut {
-                is_whole = false;
-                out.unread(CUT, 1);
+            at = end;
+            if end > sets.len() {
                 break;
             }
-            at = end;
         }
-        // What is left of what the message claims to hold is in the sets that nobody can read.
-        let known = out.units() - before;
+        // What is left of what the message claims to hold is in the sets that nobody can read, or in
+        // what the capture did not keep.
+        let known = templates + holds.records;
         let mut left = message.claimed.map(|claimed| claimed.saturating_sub(known));
-        let held = (is_whole && unknown.is_empty()).then_some(held);
         for (id, body) in unknown {
-            let least = body.len().div_ceil(RECORD_BYTES).max(1) as u64;
             let most = body.len().max(1) as u64;
-            let count = left.take().map_or(least, |left| left.clamp(1, most));
-            self.wait(number_of, id, body, message, count, out);
+            let count = left.take().map_or(estimate(body.len()), |left| left.clamp(1, most));
+            holds.unknown += body.len() as u64;
+            holds.waiting += u32::from(self.wait(number_of, id, body, message, count, out));
         }
-        message.claimed.or(held)
+        let cut = all.saturating_sub(sets.len());
+        if cut > 0 {
+            let count = left.take().map_or(estimate(cut), |left| left.clamp(1, cut as u64));
+            out.unread(CUT, count);
+            holds.unknown += cut as u64;
+        }
+        if let Some(left @ 1..) = left {
+            out.unread("records that a message says it holds, and does not", left);
+        }
+        message.claimed.map_or(holds, Holds::just)
+    }
+
+    /// Returns what became known since this was asked last.
+    pub(super) fn became_known(&mut self) -> impl Iterator<Item = BecameKnown> + '_ {
+        self.became_known.drain(..)
     }
 
     /// Returns the number of a source, new or old; none if there are too many.
@@ -152,7 +174,7 @@ impl Sets {
         Some(next)
     }
 
-    /// Keeps a set until its template comes.
+    /// Keeps a set until its template comes; returns whether there is room.
     fn wait(
         &mut self,
         domain: usize,
@@ -161,17 +183,19 @@ impl Sets {
         message: &Message,
         count: u64,
         out: &mut Out,
-    ) {
+    ) -> bool {
         if self.waiting_bytes + set.len() > WAITING_BYTES {
-            return out.unread(NO_TEMPLATE, count);
+            out.unread(NO_TEMPLATE, count);
+            return false;
         }
         self.waiting_bytes += set.len();
-        let (clock, exporter) = (message.clock, message.exporter);
-        let waiting = Waiting { set: set.to_owned(), clock, exporter, count };
+        let (clock, exporter, message) = (message.clock, message.exporter, message.ticket);
+        let waiting = Waiting { set: set.to_owned(), clock, exporter, count, message };
         self.domains[domain].sets.entry(id).or_default().push(waiting);
+        true
     }
 
-    /// Reads a set of templates, and what waits for them.
+    /// Reads a set of templates, and what waits for them; returns how many there are.
     fn templates(
         &mut self,
         domain: usize,
@@ -179,11 +203,14 @@ impl Sets {
         version: Version,
         is_options: bool,
         out: &mut Out,
-    ) {
+    ) -> u64 {
+        let mut count = 0;
         // What is shorter than a template pads the set.
         while set.len() >= 4 && set.iter().any(|byte| *byte != 0) {
+            count += 1;
             let Some((found, rest)) = Template::parse(set, version, is_options) else {
-                return out.unread("templates that are cut off or describe nothing", 1);
+                out.unread("templates that are cut off or describe nothing", 1);
+                break;
             };
             set = rest;
             out.other("templates");
@@ -210,12 +237,17 @@ impl Sets {
                     self.templates += usize::from(own.templates.insert(id, template).is_none());
                     for waiting in own.sets.remove(&id).unwrap_or_default() {
                         self.waiting_bytes -= waiting.set.len();
-                        let Waiting { set, clock, exporter, .. } = waiting;
-                        self.records(domain, id, &set, clock, exporter, out);
+                        let Waiting { set, clock, exporter, message, .. } = waiting;
+                        let records = self.records(domain, id, &set, clock, exporter, out);
+                        if version == Version::Ipfix {
+                            let bytes = set.len() as u64;
+                            self.became_known.push(BecameKnown { message, bytes, records });
+                        }
                     }
                 }
             }
         }
+        count
     }
 
     /// Reads a set of records, and returns how many there are.
@@ -348,6 +380,11 @@ impl Sets {
             out.no_ipv6();
         }
     }
+}
+
+/// Returns how many records so many bytes that nobody can read count as.
+fn estimate(bytes: usize) -> u64 {
+    bytes.div_ceil(RECORD_BYTES).max(1) as u64
 }
 
 /// Returns what becomes of a record: one for each way.

@@ -1,6 +1,5 @@
 //! The rows of one block, read apart from all others.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -78,6 +77,7 @@ enum Shape {
     Lost {
         line: u64,
         reason: &'static str,
+        bytes: u64,
     },
 }
 
@@ -94,7 +94,7 @@ impl Block {
                 Shape::Objects { objects: objects.into_iter(), at: 0 }
             }
             source::Block::Part(part) => Shape::Part(part),
-            source::Block::Lost { line, reason } => Shape::Lost { line, reason },
+            source::Block::Lost { line, reason, bytes } => Shape::Lost { line, reason, bytes },
         };
         Block {
             ticket: Ticket::new(&shared.ledger, number),
@@ -136,8 +136,8 @@ impl Decoder for Block {
             Shape::Lines { text, at } => worker.lines(text, at, &cut.bytes, &mut tools),
             Shape::Objects { objects, at } => worker.objects(objects, at, &cut.bytes, &mut tools),
             Shape::Part(part) => worker.part(part, &mut tools),
-            Shape::Lost { line, reason } => {
-                worker.ticket.met.lose(Cow::Borrowed(reason), *line);
+            Shape::Lost { line, reason, bytes } => {
+                worker.ticket.met.lose_text(reason, *line, *bytes);
                 ControlFlow::Break(())
             }
         };
@@ -198,8 +198,8 @@ impl Worker<'_> {
         ControlFlow::Continue(())
     }
 
-    fn lose(&mut self, reason: &'static str, line: u64) {
-        self.ticket.met.lose(Cow::Borrowed(reason), line);
+    fn lose(&mut self, reason: &'static str, line: u64, text: &[u8]) {
+        self.ticket.met.lose_text(reason, line, text.len() as u64);
     }
 
     //-------- Lines
@@ -238,7 +238,7 @@ impl Worker<'_> {
                             self.window(text, line, tools)?;
                         }
                         Err(_) => {
-                            self.lose("rows that are not UTF-8 text", text.line);
+                            self.lose("rows that are not UTF-8 text", text.line, line);
                             text.line += 1;
                         }
                     }
@@ -290,11 +290,15 @@ impl Worker<'_> {
         };
         let Maker { preset, plan, .. } = self.maker;
         let here = self.is_watched.then_some(&mut *self.here);
-        match delimited.kind(line, preset, plan, here) {
+        let kind = delimited.kind(line, preset, plan, here);
+        if let Some(packets) = self.here.summed.take() {
+            self.ticket.met.sum_up(packets);
+        }
+        match kind {
             Kind::Row => {}
             Kind::Skipped => return ControlFlow::Continue(()),
             Kind::Unread(reason) => {
-                self.lose(reason, number);
+                self.lose(reason, number, line.as_bytes());
                 return ControlFlow::Continue(());
             }
             Kind::Broken(reason) => {
@@ -307,12 +311,13 @@ impl Worker<'_> {
         };
         if !has_end && header.is_last_wanted {
             // Where the last column is read, nobody knows whether all of it is there.
-            self.lose("cut off at the end of the file", number);
+            self.lose("cut off at the end of the file", number, line.as_bytes());
             return ControlFlow::Continue(());
         }
         let Tools { slots, starts, desk, .. } = tools;
         let Some((cells, mask)) = header.read(line, has_quotes, plan, (starts, slots)) else {
-            self.lose("rows with more or fewer columns than are named", number);
+            let reason = "rows with more or fewer columns than are named";
+            self.lose(reason, number, line.as_bytes());
             return ControlFlow::Continue(());
         };
         self.row(Row { cells, mask, plan, preset }, number, number, desk)
@@ -323,7 +328,7 @@ impl Worker<'_> {
     fn object(&mut self, text: &str, line: u64, number: u64, tools: &mut Tools) -> ControlFlow<()> {
         let Maker { preset, plan, .. } = self.maker;
         if !tools.keys.read(text, plan, &mut tools.slots) {
-            self.lose("rows that are no JSON object", line);
+            self.lose("rows that are no JSON object", line, text.as_bytes());
             return ControlFlow::Continue(());
         }
         let cells = Cells::Text { row: text, slots: &tools.slots };
@@ -343,13 +348,13 @@ impl Worker<'_> {
                 return ControlFlow::Break(());
             };
             match end {
-                Err(reason) => self.lose(reason, line),
+                Err((reason, bytes)) => self.ticket.met.lose_text(reason, line, bytes),
                 Ok(end) => {
                     let bytes = bytes.get(*at..end).unwrap_or_default();
                     *at = end;
                     match std::str::from_utf8(bytes) {
                         Ok(text) => self.object(text, line, number, tools)?,
-                        Err(_) => self.lose("rows that are not UTF-8 text", line),
+                        Err(_) => self.lose("rows that are not UTF-8 text", line, bytes),
                     }
                 }
             }

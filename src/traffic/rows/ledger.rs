@@ -12,6 +12,11 @@ use crate::model::{Diagnostic, ReadCounts};
 /// How many lines of each kind that is unread are named.
 const SHOWN: usize = 3;
 
+/// Text that is no row counts as one for so many bytes.
+const ROW_BYTES: u64 = 256;
+
+const MISSING: &str = "rows that the recorder summed up, and that are not in the file";
+
 /// What was met in a block, or in all of them.
 #[derive(Default)]
 pub(super) struct Met {
@@ -24,13 +29,46 @@ pub(super) struct Met {
     pub(super) has_v6: bool,
     other: BTreeMap<&'static str, u64>,
     lost: BTreeMap<Cow<'static, str>, Lost>,
+    /// What was met since the last sum of a recorder.
+    since: Sum,
+    /// What was met before the first of those, and how many packets it says that there were.
+    first: Option<(Sum, u64)>,
+    /// How many rows are missing by all sums but the first.
+    missing: u64,
     end: End,
+}
+
+/// What was met of what a recorder sums up.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    packets: u64,
+    rows: u64,
+    /// Rows that are unread.
+    lost: u64,
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.rows += other.rows;
+        self.lost += other.lost;
+    }
+
+    /// Returns how many rows are missing, besides those that are unread, of so many packets.
+    fn missing(self, packets: u64) -> u64 {
+        let missing =
+            u128::from(packets.saturating_sub(self.packets)) * u128::from(self.rows.max(1));
+        let rows = missing.div_ceil(u128::from(self.packets.max(1)));
+        u64::try_from(rows).unwrap_or(u64::MAX).saturating_sub(self.lost)
+    }
 }
 
 /// Rows of one kind that are unread.
 #[derive(Default)]
 struct Lost {
     count: u64,
+    /// In how many places, and in which lines the first of those are.
+    places: u64,
     lines: Vec<u64>,
 }
 
@@ -54,11 +92,36 @@ impl Met {
 
     /// Counts a row that is unread.
     pub(super) fn lose(&mut self, reason: Cow<'static, str>, line: u64) {
-        self.frames += 1;
+        self.lose_rows(reason, line, 1);
+    }
+
+    /// Counts text of so many bytes that is no row, or nobody knows how many.
+    pub(super) fn lose_text(&mut self, reason: &'static str, line: u64, bytes: u64) {
+        self.lose_rows(Cow::Borrowed(reason), line, (bytes / ROW_BYTES).max(1));
+    }
+
+    fn lose_rows(&mut self, reason: Cow<'static, str>, line: u64, count: u64) {
+        self.frames += count;
+        self.since.lost += count;
         let lost = self.lost.entry(reason).or_default();
-        lost.count += 1;
+        lost.count += count;
+        lost.places += 1;
         if lost.lines.len() < SHOWN {
             lost.lines.push(line);
+        }
+    }
+
+    /// Notes a row of so many packets.
+    pub(super) fn see(&mut self, packets: u64) {
+        self.since.add(Sum { packets, rows: 1, lost: 0 });
+    }
+
+    /// Notes how many packets all rows since the last sum had, as the recorder says.
+    pub(super) fn sum_up(&mut self, packets: u64) {
+        let since = std::mem::take(&mut self.since);
+        match self.first {
+            None => self.first = Some((since, packets)),
+            Some(_) => self.missing = self.missing.saturating_add(since.missing(packets)),
         }
     }
 
@@ -95,9 +158,17 @@ impl Met {
         for (reason, more) in next.lost {
             let lost = self.lost.entry(reason).or_default();
             lost.count += more.count;
+            lost.places += more.places;
             let room = SHOWN.saturating_sub(lost.lines.len());
             lost.lines.extend(more.lines.into_iter().take(room));
         }
+        if let Some((before, packets)) = next.first {
+            self.since.add(before);
+            self.missing = self.missing.saturating_add(self.since.missing(packets));
+            self.missing = self.missing.saturating_add(next.missing);
+            self.since = Sum::default();
+        }
+        self.since.add(next.since);
         self.end = next.end;
     }
 
@@ -117,12 +188,16 @@ impl Met {
         }
         for (reason, lost) in &self.lost {
             let mut lines: Vec<String> = lost.lines.iter().map(u64::to_string).collect();
-            if lost.count > lost.lines.len() as u64 {
+            if lost.places > lost.lines.len() as u64 {
                 lines.push("…".to_owned());
             }
-            let word = if lost.count == 1 { "line" } else { "lines" };
+            let word = if lost.places == 1 { "line" } else { "lines" };
             let reason = format!("{reason} ({word} {})", lines.join(", "));
             *counts.unread.entry(reason).or_default() += lost.count;
+        }
+        if self.missing > 0 {
+            counts.frames = counts.frames.saturating_add(self.missing);
+            counts.unread.insert(MISSING.to_owned(), self.missing);
         }
         counts
     }

@@ -48,6 +48,8 @@ pub(super) struct Lines {
     error: Option<io::Error>,
     /// The line at which what was read last begins, from 1.
     pub(super) line: u64,
+    /// How many bytes were skipped in it, if it cannot be read.
+    pub(super) length: u64,
     /// How many ends of lines were met.
     passed: u64,
     /// How many lists are open.
@@ -61,6 +63,7 @@ impl Lines {
             rest: Vec::new(),
             error: None,
             line: 0,
+            length: 0,
             passed: 0,
             lists: 0,
         }
@@ -114,6 +117,7 @@ impl Lines {
                     false => 0,
                 };
                 if first > LONGEST {
+                    self.length = first as u64;
                     self.rest.extend_from_slice(&into[first + 1..filled]);
                     self.passed += 1;
                     return Ok(Block::Long);
@@ -126,6 +130,7 @@ impl Lines {
                 if let Some(error) = self.error.take() {
                     return Err(error);
                 }
+                self.length = filled as u64;
                 return Ok(match filled {
                     0 => Block::End,
                     _ if filled > LONGEST => Block::Long,
@@ -134,6 +139,7 @@ impl Lines {
             }
             searched = filled;
             if filled > LONGEST {
+                self.length = filled as u64;
                 return self.skip();
             }
         }
@@ -151,10 +157,12 @@ impl Lines {
                 };
             }
             if let Some(end) = memchr(b'\n', &buffer[..read]) {
+                self.length += end as u64;
                 self.rest.extend_from_slice(&buffer[end + 1..read]);
                 self.passed += 1;
                 return Ok(Block::Long);
             }
+            self.length += read as u64;
         }
     }
 
@@ -214,6 +222,7 @@ impl Lines {
     /// Reads on to the end of the next object, whatever lists it is in.
     pub(super) fn object(&mut self, into: &mut Vec<u8>) -> io::Result<Next> {
         into.clear();
+        self.length = 0;
         let (mut depth, mut in_string, mut is_escaped, mut is_garbage) =
             (0_u64, false, false, false);
         loop {
@@ -237,6 +246,7 @@ impl Lines {
                     break;
                 }
                 taken += 1;
+                self.length += u64::from(depth > 0 || is_garbage);
                 self.passed += u64::from(*byte == b'\n');
                 if depth == 0 {
                     match byte {

@@ -150,6 +150,8 @@ impl Maker {
                 return Ok(None);
             }
         }
+        let packets = flows.iter().flatten().map(|flow| flow.packets.unwrap_or(0));
+        of.met().see(packets.fold(0, u64::saturating_add));
         let Some(rate) = self.rate(of)? else {
             of.met().unknown_sampling += 1;
             return Err("sampled at a rate that nobody says".into());

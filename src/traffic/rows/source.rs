@@ -20,8 +20,8 @@ pub(super) enum Block {
     Objects(Vec<Object>),
     /// Rows of Parquet.
     Part(columnar::Part),
-    /// Something that is no row, and the line at which it begins.
-    Lost { line: u64, reason: &'static str },
+    /// Something of so many bytes that is no row, and the line at which it begins.
+    Lost { line: u64, reason: &'static str, bytes: u64 },
 }
 
 /// Lines that were cut off.
@@ -41,8 +41,8 @@ pub(super) struct Object {
     /// The line at which it begins.
     pub(super) line: u64,
     pub(super) number: u64,
-    /// Where it ends in the buffer, or why it cannot be read.
-    pub(super) end: Result<usize, &'static str>,
+    /// Where it ends in the buffer, or why it cannot be read, and its length.
+    pub(super) end: Result<usize, (&'static str, u64)>,
 }
 
 enum Layout {
@@ -216,13 +216,14 @@ impl Source {
             lines::Block::Lines { length } => length,
             lines::Block::Long => {
                 let reason = "rows longer than 1 MiB";
-                return Ok(Some(Block::Lost { line: self.lines.line, reason }));
+                let Lines { line, length: bytes, .. } = self.lines;
+                return Ok(Some(Block::Lost { line, reason, bytes }));
             }
             lines::Block::End => {
                 self.is_over = true;
                 let reason = (preset.end)(&self.here);
                 let line = self.lines.line;
-                return Ok(reason.map(|reason| Block::Lost { line, reason }));
+                return Ok(reason.map(|reason| Block::Lost { line, reason, bytes: 0 }));
             }
         };
         let mut text = Text { length, line: self.lines.line, delimited: None, here: None };
@@ -254,9 +255,9 @@ impl Source {
                     buffer.extend_from_slice(&self.object);
                     Ok(buffer.len())
                 }
-                Ok(Next::Long) => Err("rows longer than 1 MiB"),
-                Ok(Next::Garbage) => Err("texts between rows that are none"),
-                Ok(Next::Cut) => Err("cut off at the end of the file"),
+                Ok(Next::Long) => Err(("rows longer than 1 MiB", self.lines.length)),
+                Ok(Next::Garbage) => Err(("texts between rows that are none", self.lines.length)),
+                Ok(Next::Cut) => Err(("cut off at the end of the file", self.lines.length)),
                 Ok(Next::End) => {
                     self.is_over = true;
                     break;
@@ -352,6 +353,7 @@ impl Delimited {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             if let Ok(line) = std::str::from_utf8(line_of(line)) {
                 self.kind(line, preset, plan, Some(here));
+                here.summed = None;
             }
         }
     }
