@@ -42,6 +42,13 @@ fn what_was_recorded_elsewhere_is_no_evidence() {
     let run = judge(&format!("{narrow}, pop: fra"), "", BOTH);
     assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
     assert!(run.findings().contains(&("nothing_recorded", "unknown")), "{:#}", run.result);
+    // Neither is what was recorded at one of two.
+    let run = judge(&format!("{narrow}, pop: [ams, fra]"), "", BOTH);
+    assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
+    assert!(format!("{:#}", run.result).contains("nothing is recorded at fra"), "{:#}", run.result);
+    let elsewhere = BOTH.replacen("pop: ams", "pop: fra", 1);
+    let run = judge(&format!("{narrow}, pop: [ams, fra]"), "", &elsewhere);
+    assert_eq!(run.verdict(), "pass", "{:#}", run.result);
 }
 
 /// Recorded traffic of a file of its own for each direction.

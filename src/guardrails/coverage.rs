@@ -104,14 +104,37 @@ fn of_rule(
 /// only the other way, says nothing of a rule for some PoPs or one direction.
 fn is_recorded_where(evidence: &Evidence<'_>, rule: Option<u32>) -> bool {
     let Some(rule) = rule.map(|rule| evidence.rule(rule)) else { return true };
-    let (pops, directions) = (rule.matches.pops(), rule.matches.directions());
-    let is_there =
-        |pop: NameId| pops.as_ref().is_none_or(|pops| pops.contains(&&*evidence.names.name(pop)));
-    evidence.impact.groups.iter().any(|group| {
-        let pop = group.id.pop;
+    let pops = rule.matches.pops();
+    recorded_pops(evidence, &rule.matches).any(|pop| {
+        let is_there = |name: NameId| {
+            pops.as_ref().is_none_or(|pops| pops.contains(&&*evidence.names.name(name)))
+        };
         pop.is_none_or(is_there)
-            && directions.is_none_or(|directions| evidence.directions.has(pop, directions))
     })
+}
+
+/// Returns the PoPs of which traffic was recorded that goes the way that a match is for; none is what
+/// does not say where it was recorded.
+fn recorded_pops<'a>(
+    evidence: &'a Evidence<'_>,
+    matches: &'a Match,
+) -> impl Iterator<Item = Option<NameId>> + 'a {
+    let directions = matches.directions();
+    let pops = evidence.impact.groups.iter().map(|group| group.id.pop);
+    pops.filter(move |pop| directions.is_none_or(|ways| evidence.directions.has(*pop, ways)))
+}
+
+/// Returns the PoPs that a match names and of which nothing was recorded, in their order.
+pub(super) fn unrecorded_pops<'a>(evidence: &Evidence<'_>, matches: &'a Match) -> Vec<&'a str> {
+    let Some(mut pops) = matches.pops() else { return Vec::new() };
+    let recorded: BTreeSet<Option<NameId>> = recorded_pops(evidence, matches).collect();
+    if recorded.contains(&None) {
+        return Vec::new();
+    }
+    let names: BTreeSet<_> =
+        recorded.into_iter().flatten().map(|pop| evidence.names.name(pop)).collect();
+    pops.retain(|pop| !names.iter().any(|name| **name == **pop));
+    pops
 }
 
 /// The addresses that a rule names at the source and at the destination, if it does: who is named at

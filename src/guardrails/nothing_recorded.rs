@@ -1,6 +1,6 @@
 //! None of those whom a rule reaches is in the recording.
 
-use super::coverage::{coverage, only_family};
+use super::coverage::{coverage, only_family, unrecorded_pops};
 use super::{Evidence, Findings, Guardrail, Needs, Text, count, finding};
 use crate::finding::{Finding, Level};
 use crate::impact::Cause;
@@ -13,7 +13,7 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     in_scenarios: false,
     text: Text {
         catches: "A rule reaches customers outside `may_affect`, and none of them has any record; or \
-                  it may take their IPv6 packets, and the exporter of the recorded flows says \
+                  nothing was recorded at a PoP that it names; or it may take their IPv6 packets, and the exporter of the recorded flows says \
                   nothing of IPv6.",
         why: "Replay can only say who was hurt in the recording; of those who are not in it, it \
               says nothing.",
@@ -51,27 +51,31 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings) {
                 ..finding(&GUARDRAIL, message).with_customers(customers.iter().map(id).collect())
             });
         }
-        if !coverage.recorded.is_empty() {
-            continue;
-        }
+        let pops = text.map_or_else(Vec::new, |text| unrecorded_pops(evidence, &text.matches));
+        let (of, help) = match (coverage.recorded.is_empty(), pops.is_empty()) {
+            (true, _) => (
+                "no traffic of theirs is recorded".to_owned(),
+                "record their traffic, or narrow the rule to its target",
+            ),
+            (false, false) => (
+                format!("nothing is recorded at {}", pops.join(", ")),
+                "record there as well, or narrow the rule to where traffic is recorded",
+            ),
+            (false, true) => continue,
+        };
         let customers: Vec<String> = coverage
             .reached
             .iter()
             .map(|id| evidence.inventory().customer(*id).id.value.clone())
             .collect();
+        let reached = count(customers.len(), "customer");
+        let message = format!("reaches {reached} outside `may_affect`, and {of}");
         let (name, location) = evidence.blame(&Cause { rule, shield: None });
         findings.push(Finding {
             rule: Some(name),
             location,
-            help: Some("record their traffic, or narrow the rule to its target".to_owned()),
-            ..finding(
-                &GUARDRAIL,
-                format!(
-                    "reaches {} outside `may_affect`, and no traffic of theirs is recorded",
-                    count(customers.len(), "customer")
-                ),
-            )
-            .with_customers(customers)
+            help: Some(help.to_owned()),
+            ..finding(&GUARDRAIL, message).with_customers(customers)
         });
     }
 }

@@ -72,7 +72,7 @@ impl Flow {
             return Became::Dropped;
         }
         let (packets, bytes) = match (self.packets, self.bytes) {
-            (Some(0), None | Some(0)) => return Became::Other("flow records of no packets"),
+            (Some(0), Some(0)) => return Became::Other("flow records of no packets"),
             (None | Some(0), _) => {
                 return Became::Unread("flow records without a count of packets");
             }
