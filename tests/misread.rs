@@ -154,6 +154,40 @@ fn rows_that_nfdump_summed_up_and_did_not_list_are_unread() {
 }
 
 #[test]
+fn what_a_recorder_says_that_it_did_not_see_is_unread() {
+    let flow = "{\"timestamp\":\"2026-02-28T10:00:01.000000+0000\",\"event_type\":\"netflow\",\
+                \"src_ip\":\"198.51.100.1\",\"dest_ip\":\"203.0.113.1\",\"src_port\":1,\"dest_port\":2,\
+                \"proto\":\"UDP\",\"netflow\":{\"pkts\":5,\"bytes\":500,\
+                \"start\":\"2026-02-28T10:00:00.000000+0000\",\"end\":\"2026-02-28T10:00:01.000000+0000\"}}\n"
+        .repeat(10);
+    let stats = |drops: u64| {
+        format!(
+            "{{\"timestamp\":\"2026-02-28T10:00:01.000000+0000\",\"event_type\":\"stats\",\
+             \"stats\":{{\"uptime\":9,\"capture\":{{\"kernel_packets\":900,\"kernel_drops\":{drops}}}}}}}\n"
+        )
+    };
+    let lost = |form: &str, text: &str| {
+        let (records, counts) = read(form, text);
+        (records, counts.unread.values().sum::<u64>())
+    };
+    // What was dropped before the first of them may have been before the recording, too.
+    assert_eq!(lost("suricata", &[stats(70), flow.clone(), stats(70)].concat()), (10, 0));
+    assert_eq!(lost("suricata", &[stats(70), flow.clone(), stats(170)].concat()), (10, 20));
+    assert_eq!(lost("suricata", &[stats(70), flow, stats(20), stats(25)].concat()), (10, 5));
+
+    let zeek = |missed: u64| {
+        format!(
+            "{{\"ts\":1772272800.0,\"uid\":\"C1\",\"id.orig_h\":\"198.51.100.1\",\"id.orig_p\":1,\
+             \"id.resp_h\":\"203.0.113.1\",\"id.resp_p\":2,\"proto\":\"tcp\",\"conn_state\":\"SF\",\
+             \"duration\":1.0,\"orig_pkts\":10,\"orig_ip_bytes\":400,\"resp_pkts\":10,\
+             \"resp_ip_bytes\":9000,\"missed_bytes\":{missed}}}\n"
+        )
+    };
+    assert_eq!(lost("zeek", &zeek(0)), (2, 0));
+    assert_eq!(lost("zeek", &[zeek(29_200), zeek(29_200)].concat()), (4, 4));
+}
+
+#[test]
 fn text_that_is_no_row_counts_by_its_length() {
     let row = "{\"ip_src\":\"198.51.100.1\",\"ip_dst\":\"203.0.113.1\",\"port_src\":1,\"port_dst\":2,\
                \"ip_proto\":\"udp\",\"packets\":3,\"bytes\":120,\"timestamp_start\":\"1772272800.0\",\

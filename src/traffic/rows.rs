@@ -152,6 +152,10 @@ pub(super) struct Here {
     pub(super) sum_column: Option<usize>,
     /// How many packets the rows since the last sum had, as the line that was read last says.
     pub(super) summed: Option<u64>,
+    /// How many packets of this row the recorder says that it did not see.
+    pub(super) unseen: u64,
+    /// How many packets the recorder had dropped up to this row, if it says.
+    pub(super) had_dropped: Option<u64>,
     /// Whether an end must be met.
     pub(super) must_end: bool,
     /// Whether counts of this row were multiplied, where rows differ.

@@ -2,7 +2,8 @@
 //! direction. Both tell of the same packets: the kind that comes first counts, and the other is left
 //! out, as are all other events.
 //!
-//! Bytes are those of frames.
+//! Bytes are those of frames. How many packets the kernel dropped before Suricata saw them, its events
+//! `stats` tell: they are unread.
 
 use super::flow::Flow;
 use super::rows::{self, Here, Made, Preset, Rate, Row};
@@ -61,6 +62,7 @@ const PRESET: Preset = Preset {
         "tcp.tcp_flags",
         "tcp.tcp_flags_ts",
         "tcp.tcp_flags_tc",
+        "stats.capture.kernel_drops",
     ],
     layer: ByteLayer::L2,
     rate: Rate::None,
@@ -73,6 +75,10 @@ fn make(row: &Row<'_>, flow: Flow, here: &mut Here) -> Made {
     let kind = match row.extra(0).as_deref() {
         Some("netflow") => "netflow",
         Some("flow") => "flow",
+        Some("stats") => {
+            here.had_dropped = row.extra_number(8);
+            return Made::Other("events that are no flows");
+        }
         _ => return Made::Other("events that are no flows"),
     };
     if *here.kind.get_or_insert(kind) != kind {

@@ -1,7 +1,7 @@
 //! `conn.log` of Zeek, tab-separated or JSON: a connection a row, made into one flow for each
 //! direction.
 //!
-//! Bytes are those of IP packets; the letters of `history` are no flags of packets. The second port
+//! Bytes are those of IP packets; what Zeek missed (`missed_bytes`) is unread; the letters of `history` are no flags of packets. The second port
 //! of ICMP is the code only of types that have no answer. Connections inside of tunnels are unread, as
 //! the packets that carry them may be in another row.
 
@@ -56,7 +56,14 @@ const PRESET: Preset = Preset {
         (Column::Duration, &["duration"]),
         (Column::Exporter, &["_system_name", "_node_name"]),
     ],
-    extra: &["orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "tunnel_parents"],
+    extra: &[
+        "orig_pkts",
+        "orig_ip_bytes",
+        "resp_pkts",
+        "resp_ip_bytes",
+        "tunnel_parents",
+        "missed_bytes",
+    ],
     unset: &["-", "(empty)", "[]"],
     unit: Unit::Of(TimeUnit::Seconds),
     rate: Rate::None,
@@ -70,7 +77,10 @@ const ANSWERED: [&[u8]; 2] = [
     &[128, 129, 130, 131, 133, 134, 135, 136, 139, 140, 144, 145],
 ];
 
-fn make(row: &Row<'_>, mut flow: Flow, _: &mut Here) -> Made {
+/// What Zeek missed of a connection, in bytes, was in segments of no more than this, as a rule.
+const SEGMENT: u64 = 1460;
+
+fn make(row: &Row<'_>, mut flow: Flow, here: &mut Here) -> Made {
     if row.extra(4).is_some() {
         return Made::Unread("connections inside of tunnels");
     }
@@ -78,6 +88,7 @@ fn make(row: &Row<'_>, mut flow: Flow, _: &mut Here) -> Made {
     if counts == [Some(0); 4] {
         return Made::Other("connections of no packets");
     }
+    here.unseen = row.extra_number(5).unwrap_or(0).div_ceil(SEGMENT);
     if flow.protocol == Some(ICMP) && flow.v6 {
         flow.protocol = Some(ICMPV6);
     }

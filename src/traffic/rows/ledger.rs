@@ -15,6 +15,7 @@ const SHOWN: usize = 3;
 /// Text that is no row counts as one for so many bytes.
 const ROW_BYTES: u64 = 256;
 
+const UNSEEN: &str = "rows of packets that the recorder says it dropped or did not see";
 const MISSING: &str = "rows that the recorder summed up, and that are not in the file";
 
 /// What was met in a block, or in all of them.
@@ -35,13 +36,36 @@ pub(super) struct Met {
     first: Option<(Sum, u64)>,
     /// How many rows are missing by all sums but the first.
     missing: u64,
+    /// All rows with a count.
+    all: Sum,
+    /// How many packets of them the recorder says that it did not see, and how many it had dropped.
+    unseen: u64,
+    drops: Option<Drops>,
     end: End,
+}
+
+/// A count of drops that only grows, until the recorder begins again.
+#[derive(Clone, Copy)]
+struct Drops {
+    first: u64,
+    last: u64,
+    grown: u64,
+}
+
+impl Drops {
+    fn add(&mut self, next: Drops) {
+        // One that began again counts from zero.
+        let grown = next.first.checked_sub(self.last).unwrap_or(next.first);
+        self.grown = self.grown.saturating_add(grown).saturating_add(next.grown);
+        self.last = next.last;
+    }
 }
 
 /// What was met of what a recorder sums up.
 #[derive(Clone, Copy, Default)]
 struct Sum {
     packets: u64,
+    /// Flows: a row is one, or two.
     rows: u64,
     /// Rows that are unread.
     lost: u64,
@@ -56,10 +80,13 @@ impl Sum {
 
     /// Returns how many rows are missing, besides those that are unread, of so many packets.
     fn missing(self, packets: u64) -> u64 {
-        let missing =
-            u128::from(packets.saturating_sub(self.packets)) * u128::from(self.rows.max(1));
-        let rows = missing.div_ceil(u128::from(self.packets.max(1)));
-        u64::try_from(rows).unwrap_or(u64::MAX).saturating_sub(self.lost)
+        self.rows(packets.saturating_sub(self.packets)).saturating_sub(self.lost)
+    }
+
+    /// Returns how many rows so many packets are.
+    fn rows(self, packets: u64) -> u64 {
+        let rows = u128::from(packets) * u128::from(self.rows.max(1));
+        u64::try_from(rows.div_ceil(u128::from(self.packets.max(1)))).unwrap_or(u64::MAX)
     }
 }
 
@@ -111,9 +138,28 @@ impl Met {
         }
     }
 
-    /// Notes a row of so many packets.
+    /// Notes a flow of so many packets.
     pub(super) fn see(&mut self, packets: u64) {
-        self.since.add(Sum { packets, rows: 1, lost: 0 });
+        let sum = Sum { packets, rows: 1, lost: 0 };
+        self.since.add(sum);
+        self.all.add(sum);
+    }
+
+    /// Notes that the recorder did not see so many packets.
+    pub(super) fn miss(&mut self, packets: u64) {
+        self.unseen = self.unseen.saturating_add(packets);
+    }
+
+    /// Notes how many packets the recorder had dropped up to a row.
+    pub(super) fn had_dropped(&mut self, packets: u64) {
+        self.add_drops(Drops { first: packets, last: packets, grown: 0 });
+    }
+
+    fn add_drops(&mut self, drops: Drops) {
+        match &mut self.drops {
+            None => self.drops = Some(drops),
+            Some(all) => all.add(drops),
+        }
     }
 
     /// Notes how many packets all rows since the last sum had, as the recorder says.
@@ -169,6 +215,9 @@ impl Met {
             self.since = Sum::default();
         }
         self.since.add(next.since);
+        self.all.add(next.all);
+        self.miss(next.unseen);
+        next.drops.into_iter().for_each(|drops| self.add_drops(drops));
         self.end = next.end;
     }
 
@@ -195,9 +244,12 @@ impl Met {
             let reason = format!("{reason} ({word} {})", lines.join(", "));
             *counts.unread.entry(reason).or_default() += lost.count;
         }
-        if self.missing > 0 {
-            counts.frames = counts.frames.saturating_add(self.missing);
-            counts.unread.insert(MISSING.to_owned(), self.missing);
+        let unseen = self.unseen.saturating_add(self.drops.map_or(0, |drops| drops.grown));
+        for (what, rows) in [(MISSING, self.missing), (UNSEEN, self.all.rows(unseen))] {
+            if rows > 0 {
+                counts.frames = counts.frames.saturating_add(rows);
+                counts.unread.insert(what.to_owned(), rows);
+            }
         }
         counts
     }

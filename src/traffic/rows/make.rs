@@ -125,6 +125,11 @@ impl Maker {
         let mut flow = Flow::default();
         self.read(of, &mut flow)?;
         let mut made = (self.preset.make)(&of.row, flow, of.here);
+        if let Some(packets) = of.here.had_dropped.take() {
+            of.met().had_dropped(packets);
+        }
+        let unseen = std::mem::take(&mut of.here.unseen);
+        of.met().miss(unseen);
         let flows = match &mut made {
             Made::Flows(flows) => flows,
             Made::Other(what) => {
@@ -150,8 +155,7 @@ impl Maker {
                 return Ok(None);
             }
         }
-        let packets = flows.iter().flatten().map(|flow| flow.packets.unwrap_or(0));
-        of.met().see(packets.fold(0, u64::saturating_add));
+        flows.iter().flatten().for_each(|flow| of.met().see(flow.packets.unwrap_or(0)));
         let Some(rate) = self.rate(of)? else {
             of.met().unknown_sampling += 1;
             return Err("sampled at a rate that nobody says".into());
