@@ -108,15 +108,43 @@ impl Fronts {
         self.all.binary_search(&rule).is_ok()
     }
 
-    /// Returns the limits in front of a running one that may hold back less of what comes to a
-    /// candidate's: they are gone, behind it, or more generous.
-    fn lost(&self, rule: usize, before: usize) -> Vec<usize> {
-        let count = self.all.partition_point(|front| *front < before);
-        if count > 0 && self.last[count - 1] >= rule {
+    /// Returns the limits up to the last of some running ones that may hold back less of what comes to
+    /// a candidate's: they are gone, behind it, or more generous.
+    fn lost(&self, rule: usize, last: usize) -> Lost {
+        let count = self.all.partition_point(|front| *front < last);
+        let fronts = if count > 0 && self.last[count - 1] >= rule {
             let is_lost = |at: &usize| self.kept_by[*at].is_none_or(|after| after >= rule);
-            return (0..count).filter(is_lost).map(|at| self.all[at]).collect();
+            (0..count).filter(is_lost).map(|at| self.all[at]).collect()
+        } else {
+            self.lost.iter().take_while(|at| **at < count).map(|at| self.all[*at]).collect()
+        };
+        Lost { fronts, asked: 0, first: None }
+    }
+}
+
+/// Limits that may hold back less than before, and whether they do.
+struct Lost {
+    /// In order.
+    fronts: Vec<usize>,
+    /// How many were asked, and the first that holds back less.
+    asked: usize,
+    first: Option<usize>,
+}
+
+impl Lost {
+    /// Returns those in front of a running limit.
+    fn before(&self, before: usize) -> &[usize] {
+        &self.fronts[..self.fronts.partition_point(|front| *front < before)]
+    }
+
+    /// Returns whether one in front of a running limit holds back less; none is asked twice.
+    fn any_before(&mut self, before: usize, holds_less: impl FnMut(&usize) -> bool) -> bool {
+        if self.first.is_none() {
+            let asked = self.asked..self.before(before).len().max(self.asked);
+            self.asked = asked.end;
+            self.first = self.fronts[asked].iter().copied().find(holds_less);
         }
-        self.lost.iter().take_while(|at| **at < count).map(|at| self.all[*at]).collect()
+        self.first.is_some_and(|first| first < before)
     }
 }
 
@@ -153,23 +181,27 @@ impl Both<'_> {
                 if !is_touched[rule] {
                     continue;
                 }
-                let fronts = running.lost(rule, before);
+                let lost = running.lost(rule, before);
                 let is_entered = FAMILIES.into_iter().any(|family| {
+                    let own = self.own(rule, family);
                     self.enter_old(rule, before, family, budget)
-                        || self.freed(rule, &fronts, family, &self.own(rule, family), budget)
+                        || lost
+                            .fronts
+                            .iter()
+                            .any(|front| self.freed(rule, *front, family, &own, budget))
                 });
                 if !is_entered {
                     continue;
                 }
             }
+            let is_measure =
+                |before: usize| running.contains(before) && self.is_as_generous(rule, before);
             let mut near: Vec<usize> = FAMILIES
                 .into_iter()
                 .flat_map(|family| {
                     let own = self.candidate.of(rule, family).wide();
-                    self.running.meeting(0..self.running.set.rules.len(), own)
+                    self.running.meeting_of(own, is_measure)
                 })
-                .filter(|before| running.contains(*before))
-                .filter(|before| self.is_as_generous(rule, *before))
                 .collect();
             near.sort_unstable();
             near.dedup();
@@ -186,28 +218,30 @@ impl Both<'_> {
                 false => meet(&self.own(rule, family), &touched[at(family)]),
             });
             let taken = FAMILIES.map(|family| self.taken(rule, family, &own[at(family)]));
+            let touched_own = FAMILIES
+                .map(|family| meet(self.candidate.of(rule, family).wide(), &touched[at(family)]));
             // What it was before comes first, as others beside it are entered as it is.
             let was = self.change.running_of[rule];
             near.sort_by_key(|before| Some(*before) != was);
+            let last = near.iter().max().copied().unwrap_or(0);
+            let mut lost = running.lost(rule, last);
             let mut of_own = Entered::default();
             for before in &near {
                 let pair = (rule as u32, *before as u32);
-                let entered = if self.is_beside(rule, *before, &touched) {
+                let entered = if self.is_beside(rule, *before, &touched_own) {
                     of_own.clone()
                 } else {
-                    let fronts = running.lost(rule, *before);
-                    let enters = |family: Family,
-                                  domain: &[HeaderSet],
-                                  taken: &[Entry<'_>],
-                                  budget: &mut Budget| {
-                        self.enter(rule, *before, family, domain, taken, budget)
-                            || self.freed(rule, &fronts, family, domain, budget)
-                    };
                     // Mostly nothing enters at all.
                     let is_entered = FAMILIES.into_iter().any(|family| {
-                        let own = &own[at(family)];
-                        enters(family, own, &taken[at(family)], budget)
+                        let (own, taken) = (&own[at(family)], &taken[at(family)]);
+                        self.enter(rule, *before, family, own, taken, budget)
                     });
+                    let is_entered = is_entered
+                        || lost.any_before(*before, |front| {
+                            FAMILIES.into_iter().any(|family| {
+                                self.freed(rule, *front, family, &own[at(family)], budget)
+                            })
+                        });
                     asked += usize::from(is_entered);
                     if !is_entered {
                         Entered::By(Vec::new())
@@ -223,7 +257,10 @@ impl Both<'_> {
                                 let common: Vec<HeaderSet> =
                                     own.filter_map(|set| shares.common(set, *why)).collect();
                                 let taken = self.taken(rule, family, &common);
-                                enters(family, &common, &taken, budget)
+                                self.enter(rule, *before, family, &common, &taken, budget)
+                                    || lost.before(*before).iter().any(|front| {
+                                        self.freed(rule, *front, family, &common, budget)
+                                    })
                             })
                         });
                         Entered::By(whys)
@@ -258,7 +295,8 @@ impl Both<'_> {
 
     /// Returns whether a running limit is another than a candidate's, of which the change concerns
     /// neither nor any packet that meets both: such packets still meet both, so that the one is no
-    /// measure of what newly enters the other.
+    /// measure of what newly enters the other. `touched` is what the change touches of the
+    /// candidate's.
     fn is_beside(&self, rule: usize, before: usize, touched: &[Vec<HeaderSet>; 2]) -> bool {
         let change = self.change;
         let is_other = change.running_of[rule].is_some_and(|own| own != before);
@@ -266,11 +304,9 @@ impl Both<'_> {
             && !change.concerns(rule)
             && !change.disturbs(before)
             && FAMILIES.into_iter().all(|family| {
-                let [own, before] =
-                    [self.candidate.of(rule, family), self.running.of(before, family)];
-                let both = meet(own.wide(), before.wide());
+                let before = self.running.of(before, family).wide();
                 let touched = &touched[at(family)];
-                !both.iter().any(|set| touched.iter().any(|other| other.meets(set)))
+                !before.iter().any(|set| touched.iter().any(|other| other.meets(set)))
             })
     }
 
@@ -413,35 +449,33 @@ impl Both<'_> {
         })
     }
 
-    /// Returns whether more of the packets of a domain comes to a candidate limit than before, as
-    /// running limits in front held back some.
+    /// Returns whether more of the packets of a domain comes to a candidate limit than before, as a
+    /// running limit in front held back some.
     fn freed(
         &self,
         rule: usize,
-        fronts: &[usize],
+        front: usize,
         family: Family,
         domain: &[HeaderSet],
         budget: &mut Budget,
     ) -> bool {
-        fronts.iter().any(|front| {
-            let domain = meet(domain, self.running.of(*front, family).wide());
-            if domain.is_empty() {
-                return false;
+        let domain = meet(domain, self.running.of(front, family).wide());
+        if domain.is_empty() {
+            return false;
+        }
+        let mut entries = self.taken(rule, family, &domain);
+        for earlier in self.running.meeting(0..front, &domain) {
+            if ends_walk(self.running.action(earlier)) {
+                self.running.push(&mut entries, earlier, family, false);
             }
-            let mut entries = self.taken(rule, family, &domain);
-            for earlier in self.running.meeting(0..*front, &domain) {
-                if ends_walk(self.running.action(earlier)) {
-                    self.running.push(&mut entries, earlier, family, false);
-                }
+        }
+        for kept in self.candidate.meeting(0..rule, &domain) {
+            if self.holds_back(kept, front) {
+                self.candidate.push(&mut entries, kept, family, false);
             }
-            for kept in self.candidate.meeting(0..rule, &domain) {
-                if self.holds_back(kept, *front) {
-                    self.candidate.push(&mut entries, kept, family, false);
-                }
-            }
-            let question = Question { domain: domain.clone(), entries, default: true };
-            !matches!(solve(&question, budget), Answer::Empty)
-        })
+        }
+        let question = Question { domain: domain.clone(), entries, default: true };
+        !matches!(solve(&question, budget), Answer::Empty)
     }
 
     /// Returns where the packets of a limit may share a bucket with another owner's.

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use super::budget;
 use super::rules::{Asked, Compiled, FAMILIES, conditions, named_pops};
 use super::search::{Answer, Budget, Question, solve};
-use super::space::{HeaderSet, Pops};
-
+use super::space::{Header, HeaderSet, Pops, kinds};
 use crate::change::Change;
 use crate::matcher::ends_walk;
 use crate::model::{Action, Family, Harm, RuleSet};
@@ -32,9 +31,13 @@ pub struct Order {
 /// Of so many rules that shadow one together, those that are needed are picked out.
 const MOST: usize = 48;
 
+/// Rules that are no news have this part of the budget.
+const SPARE: u64 = 8;
+
 impl Order {
-    /// Looks at every rule of a set; at those that a change concerns first, for as long as the
-    /// budget lasts.
+    /// Looks at the rules of a set that a change concerns, and at those that it may have made idle, for
+    /// as long as the budget lasts; at all others for a part of it. Of those it is no news that they
+    /// are undecided.
     pub fn of(set: &RuleSet, change: &Change) -> Order {
         let pops = Pops::new(named_pops(set));
         let asked = Asked::of([set], &pops);
@@ -45,15 +48,25 @@ impl Order {
         let mut order = Order::default();
         let (first, others): (Vec<usize>, Vec<usize>) =
             (0..set.rules.len()).partition(|rule| change.concerns(*rule));
-        for rule in first.into_iter().chain(others) {
+        let is_behind = if others.is_empty() { Vec::new() } else { behind(&compiled, &first) };
+        let (behind, others): (Vec<usize>, Vec<usize>) =
+            others.into_iter().partition(|rule| is_behind[*rule]);
+        let news = first.len() + behind.len();
+        for (at, rule) in first.into_iter().chain(behind).chain(others).enumerate() {
+            if at == news {
+                budget.all = (budget.all / SPARE).max(1);
+            }
+            if at >= news && budget.all == 0 {
+                break;
+            }
             let number = rule as u32;
             if FAMILIES.iter().all(|family| compiled.of(rule, *family).wide().is_empty()) {
                 order.impossible.push(number);
                 continue;
             }
             match order.look(&compiled, rule, &mut budget) {
-                Some(()) => {}
-                None => order.undecided.push(number),
+                None if at < news => order.undecided.push(number),
+                Some(()) | None => {}
             }
         }
         order.impossible.sort_unstable();
@@ -65,6 +78,9 @@ impl Order {
 
     /// Looks at one rule; nothing if it cannot be decided.
     fn look(&mut self, rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> Option<()> {
+        if budget.all > 0 && is_plainly_needed(rules, rule, budget) {
+            return Some(());
+        }
         for family in FAMILIES {
             rules.spend_meeting(rules.of(rule, family).wide(), budget);
         }
@@ -85,6 +101,116 @@ impl Order {
             self.redundant.push((rule as u32, behind));
         }
         Some(())
+    }
+}
+
+/// Returns of each rule whether one of these in front of it may take all that comes to it.
+fn behind(rules: &Compiled<'_>, first: &[usize]) -> Vec<bool> {
+    let count = rules.set.rules.len();
+    let (mut is_behind, mut budget) = (vec![false; count], budget());
+    for rule in first.iter().filter(|rule| ends_walk(rules.action(**rule))) {
+        for family in FAMILIES {
+            let domain = rules.of(*rule, family).wide();
+            rules.spend_meeting(domain, &mut budget);
+            if budget.all == 0 {
+                return is_behind;
+            }
+            rules.meeting(rule + 1..count, domain).for_each(|met| is_behind[met] = true);
+        }
+    }
+    for (rule, is_behind) in is_behind.iter_mut().enumerate().filter(|(_, is)| **is) {
+        let comes = |header: &Header| comes_to(rules, rule, header);
+        *is_behind = !has_header(rules, rule, &mut budget, comes) && !is_idle(rules, rule, first);
+    }
+    is_behind
+}
+
+/// Returns whether rules in front of a rule, none of them one of these, take all its packets, each of
+/// its pieces by one alone: it was idle before.
+fn is_idle(rules: &Compiled<'_>, rule: usize, first: &[usize]) -> bool {
+    let is_old = |other: usize| {
+        other < rule && ends_walk(rules.action(other)) && first.binary_search(&other).is_err()
+    };
+    FAMILIES.into_iter().all(|family| {
+        rules.of(rule, family).wide().iter().all(|piece| {
+            // What covers a piece takes any header of it.
+            rules
+                .near(&piece.corner())
+                .filter(|other| is_old(*other))
+                .any(|other| rules.of(other, family).narrow().iter().any(|set| set.covers(piece)))
+        })
+    })
+}
+
+/// How many pieces of a rule are tried for a header that shows that it is needed.
+const PIECES: usize = 4;
+
+/// Returns whether the first headers that come to mind show that a rule decides something: most rules
+/// need no search. A no says nothing.
+fn is_plainly_needed(rules: &Compiled<'_>, rule: usize, budget: &mut Budget) -> bool {
+    has_header(rules, rule, budget, |header| {
+        comes_to(rules, rule, header) && is_missed_by(rules, rule, header)
+    })
+}
+
+/// Returns whether one of the first headers of a rule that come to mind is such a one.
+fn has_header(
+    rules: &Compiled<'_>,
+    rule: usize,
+    budget: &mut Budget,
+    mut is_such: impl FnMut(&Header) -> bool,
+) -> bool {
+    FAMILIES.iter().any(|family| {
+        let sets = rules.of(rule, *family).wide().iter().take(PIECES);
+        let pieces =
+            sets.flat_map(|set| kinds(*family).iter().filter_map(|one| set.intersect(one)));
+        pieces.flat_map(|piece| [piece.middle(), piece.corner()]).any(|header| {
+            budget.spend(1);
+            is_such(&header)
+        })
+    })
+}
+
+fn takes(sets: &[HeaderSet], header: &Header) -> bool {
+    sets.iter().any(|set| set.contains(header))
+}
+
+/// Returns whether nothing in front of a rule takes a header.
+fn comes_to(rules: &Compiled<'_>, rule: usize, header: &Header) -> bool {
+    let mut before = rules.near(header).take_while(|other| *other < rule);
+    !before.any(|other| {
+        ends_walk(rules.action(other)) && takes(rules.of(other, header.family).narrow(), header)
+    })
+}
+
+/// Returns whether a header that comes to a rule would fare otherwise without it.
+fn is_missed_by(rules: &Compiled<'_>, rule: usize, header: &Header) -> bool {
+    let action = rules.action(rule);
+    if !ends_walk(action) {
+        return true;
+    }
+    for other in rules.near(header).filter(|other| *other > rule) {
+        let (own, what) = (rules.of(other, header.family), rules.action(other));
+        if goes_by(what) {
+            continue;
+        }
+        if what == action && takes(own.narrow(), header) {
+            return false;
+        }
+        if what != action && takes(own.wide(), header) {
+            return true;
+        }
+    }
+    true
+}
+
+/// Returns whether packets go by a rule as if it were not there: a limit or a mark behind another rule
+/// would meet its packets; a log would only note them.
+fn goes_by(action: &Action) -> bool {
+    match action {
+        Action::Log => true,
+        Action::RateLimit(_) => action.harm() == Harm::None,
+        _ => false,
     }
 }
 
@@ -180,12 +306,10 @@ fn repeated(
         let mut question = around.before(rules);
         for other in &around.later {
             let what = rules.action(*other);
-            // A limit or a mark behind it would meet its packets; a log would only note them.
-            let differs = match what {
-                Action::Log => continue,
-                Action::RateLimit(_) if what.harm() == Harm::None => continue,
-                what => what != action,
-            };
+            if goes_by(what) {
+                continue;
+            }
+            let differs = what != action;
             rules.push(&mut question.entries, *other, around.family, differs);
             if !differs {
                 behind.push(*other as u32);

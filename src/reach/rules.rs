@@ -76,18 +76,32 @@ impl<'a> Compiled<'a> {
         rules: std::ops::Range<usize>,
         domain: &'s [HeaderSet],
     ) -> impl Iterator<Item = usize> + 's {
+        let domain = if rules.is_empty() { &[] } else { domain };
+        self.meeting_of(domain, move |rule| rules.contains(&rule))
+    }
+
+    /// Returns those of the rules asked for that may take a packet of a domain, in order.
+    pub(super) fn meeting_of<'s>(
+        &'s self,
+        domain: &'s [HeaderSet],
+        is_asked: impl Fn(usize) -> bool + 's,
+    ) -> impl Iterator<Item = usize> + 's {
         let family = domain.first().map_or(Family::V4, HeaderSet::family);
-        let near = if domain.is_empty() || rules.is_empty() {
-            Vec::new()
-        } else {
-            self.overlap[at(family)].rules(domain)
+        let near = match domain.is_empty() {
+            true => Vec::new(),
+            false => self.overlap[at(family)].rules(domain),
         };
-        let rules =
-            near.into_iter().map(|rule| rule as usize).filter(move |rule| rules.contains(rule));
+        let rules = near.into_iter().map(|rule| rule as usize).filter(move |rule| is_asked(*rule));
         rules.filter(move |rule| {
             let wide = self.of(*rule, family).whole();
             wide.iter().any(|set| domain.iter().any(|piece| set.meets(piece)))
         })
+    }
+
+    /// Returns the rules that may take a header, in order, and perhaps others.
+    pub(super) fn near(&self, header: &Header) -> impl Iterator<Item = usize> + use<> {
+        let near = self.overlap[at(header.family)].rules(&[HeaderSet::point(header)]);
+        near.into_iter().map(|rule| rule as usize)
     }
 
     pub(super) fn action(&self, rule: usize) -> &'a Action {

@@ -211,7 +211,6 @@ impl HeaderSet {
     }
 
     /// Makes the set of one header.
-    #[cfg(test)]
     pub(super) fn point(header: &Header) -> HeaderSet {
         let one = |value: u32| Ranges::one(value, value);
         HeaderSet {

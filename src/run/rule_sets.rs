@@ -48,6 +48,13 @@ impl Parsed {
     }
 }
 
+/// A rule set of which all texts were read.
+struct Read {
+    parsed: Parsed,
+    /// Those that are included, too.
+    texts: Vec<Text>,
+}
+
 /// What git gave: the candidate if it is staged, the running set if it is a revision.
 #[derive(Default)]
 struct FromGit {
@@ -95,17 +102,23 @@ impl Run {
         };
         self.note(&from_git);
         let candidate = match from_git.candidate {
-            Some(listing) => self.listed(listing, &Origin::Index, true),
-            None => self.rules(&self.plan.rules.clone(), "the candidate rules", true),
+            Some(listing) => self.listed(listing, &Origin::Index),
+            None => self.rules(&self.plan.rules.clone(), "the candidate rules"),
         };
-        let mut running = match (from_git.running, self.plan.running.clone()) {
-            (Some(listing), _) => match from_git.commit {
-                Some(commit) => self.listed(listing, &Origin::Commit(commit), false),
-                None => RuleSet::empty(),
-            },
-            (None, Running::Path(path)) => self.rules(&[path], "the running rules", false),
-            (None, _) => RuleSet::empty(),
+        let running = match (from_git.running, self.plan.running.clone()) {
+            (Some(listing), _) => {
+                from_git.commit.and_then(|commit| self.listed(listing, &Origin::Commit(commit)))
+            }
+            (None, Running::Path(path)) => self.rules(&[path], "the running rules"),
+            (None, _) => None,
         };
+        let parse = |read: &Option<Read>| {
+            read.as_ref().map(|read| read.parsed.by(&self.sources, &self.plan.way))
+        };
+        let (now, before) =
+            super::both(self.plan.threads, || parse(&candidate), || parse(&running));
+        let candidate = self.take(candidate.zip(now), true);
+        let mut running = self.take(running.zip(before), false);
         self.part_unknowns(&mut running);
         if self.plan.command == Command::Check && !self.failed() {
             // Of what could not be read, it is no news that it is not judged.
@@ -174,8 +187,8 @@ impl Run {
         }
     }
 
-    /// Parses the rules that files and folders hold.
-    fn rules(&mut self, paths: &[PathBuf], what: &str, is_candidate: bool) -> RuleSet {
+    /// Reads the rules that files and folders hold.
+    fn rules(&mut self, paths: &[PathBuf], what: &str) -> Option<Read> {
         let is_given = |path: &PathBuf| self.plan.texts.iter().any(|(given, _)| given == path);
         let (mut files, on_disk): (Vec<PathBuf>, Vec<PathBuf>) =
             paths.iter().cloned().partition(is_given);
@@ -188,7 +201,7 @@ impl Run {
             Ok(found) => files.extend(found),
             Err(error) => {
                 self.problems.push(Diagnostic::bare(format!("{what}: {error}")));
-                return RuleSet::empty();
+                return None;
             }
         }
         let mut texts = Vec::new();
@@ -196,7 +209,7 @@ impl Run {
             texts.extend(self.text(&path).map(|source| Text { source, path }));
         }
         self.refuse_others(paths);
-        self.parse(texts, &Origin::Disk, is_candidate)
+        self.read(texts, &Origin::Disk)
     }
 
     /// Refuses files in folders that are rules, but whose names do not end like theirs.
@@ -214,13 +227,13 @@ impl Run {
         }
     }
 
-    /// Parses the rules that git holds; none if it holds none.
-    fn listed(&mut self, listing: Listing, origin: &Origin, is_candidate: bool) -> RuleSet {
+    /// Reads the rules that git holds; none if it holds none.
+    fn listed(&mut self, listing: Listing, origin: &Origin) -> Option<Read> {
         let texts = listing.texts.into_iter();
         let texts =
             texts.map(|(name, path, text)| Text { source: self.sources.add(name, text), path });
         let texts = texts.collect();
-        self.parse(texts, origin, is_candidate)
+        self.read(texts, origin)
     }
 
     /// Says that a change changes what is not followed, such as a translation of addresses.
@@ -358,10 +371,11 @@ impl Run {
         }
     }
 
-    fn parse(&mut self, texts: Vec<Text>, origin: &Origin, is_candidate: bool) -> RuleSet {
+    /// Reads what texts include; none if they are none.
+    fn read(&mut self, texts: Vec<Text>, origin: &Origin) -> Option<Read> {
         if texts.is_empty() {
             // There is nothing, or what could not be read was said.
-            return RuleSet::empty();
+            return None;
         }
         let mut files: Vec<SourceId> = texts.iter().map(|text| text.source).collect();
         let language = match self.plan.language {
@@ -370,7 +384,7 @@ impl Run {
                 Ok(language) => language,
                 Err(problem) => {
                     self.problems.push(problem);
-                    return RuleSet::empty();
+                    return None;
                 }
             },
         };
@@ -383,11 +397,22 @@ impl Run {
             self.notes.push(format!("{name} is read where another file includes it"));
         }
         let parsed = Parsed { language, files, included: included.by_place };
-        let (mut set, problems) = parsed.by(&self.sources, &self.plan.way);
+        Some(Read { parsed, texts: included.texts })
+    }
+
+    /// Takes over what was made of a rule set that was read; what is wrong with it is a problem.
+    fn take(
+        &mut self,
+        made: Option<(Read, (RuleSet, Vec<Diagnostic>))>,
+        is_candidate: bool,
+    ) -> RuleSet {
+        let Some((Read { parsed, texts }, (mut set, problems))) = made else {
+            return RuleSet::empty();
+        };
         self.parsed[usize::from(is_candidate)] = Some(parsed);
         self.problems.extend(problems);
         let intents = &self.plan.intents;
-        let problems = intents::give(intents, &included.texts, is_candidate, &mut set);
+        let problems = intents::give(intents, &texts, is_candidate, &mut set);
         if !self.failed() {
             // Of a file that is half read, rules are missing that are there.
             self.problems.extend(problems);
