@@ -188,6 +188,18 @@ fn what_a_recorder_says_that_it_did_not_see_is_unread() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_counts_by_its_packets() {
+    let header = "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt\n";
+    let row = "2026-02-28 11:00:00,2026-02-28 11:00:01,1.000,198.51.100.1,203.0.113.1,123,9,UDP,........,0,0,3,120\n";
+    let lost = |packets: u64| {
+        let bad = row.replace("203.0.113.1", "?").replace(",3,120", &format!(",{packets},99"));
+        let text = format!("{header}{}{bad}", row.repeat(100));
+        read("nfdump-csv", &text).1.unread.values().sum::<u64>()
+    };
+    assert_eq!([lost(0), lost(3), lost(6), lost(3_000)], [1, 1, 1, 1_000]);
+}
+
+#[test]
 fn text_that_is_no_row_counts_by_its_length() {
     let row = "{\"ip_src\":\"198.51.100.1\",\"ip_dst\":\"203.0.113.1\",\"port_src\":1,\"port_dst\":2,\
                \"ip_proto\":\"udp\",\"packets\":3,\"bytes\":120,\"timestamp_start\":\"1772272800.0\",\

@@ -430,6 +430,12 @@ fn each_malformed_file_has_a_message_and_is_not_judged() {
             &["--zone", "Nowhere/Town"],
             "unknown time zone `Nowhere/Town`",
         ),
+        (
+            "wrong zone",
+            format!("{header}{row}"),
+            &["--zone", "+25:00"],
+            "unknown time zone `+25:00`",
+        ),
     ];
     for (what, text, more, phrase) in cases {
         let (code, said) = refused(folder, text.as_bytes(), more);

@@ -317,8 +317,10 @@ fn recordings(
 /// Returns the time zone of a name, or of an offset such as `+02:00`.
 fn zone_named(name: &str) -> Result<jiff::tz::TimeZone> {
     let offset = || {
-        let zoned = jiff::fmt::strtime::parse("%:z", name).ok()?;
-        Some(jiff::tz::TimeZone::fixed(zoned.offset()?))
+        let offset = jiff::fmt::strtime::parse("%:z", name).ok()?.offset()?;
+        // No place on Earth is further away from UTC.
+        let is_somewhere = offset.seconds().abs() <= 14 * 3600;
+        is_somewhere.then(|| jiff::tz::TimeZone::fixed(offset))
     };
     if name == "UTC" || name == "Z" {
         return Ok(jiff::tz::TimeZone::UTC);

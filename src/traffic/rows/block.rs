@@ -178,6 +178,7 @@ impl Worker<'_> {
         let had_kind = self.here.kind.is_some();
         let mut reading = Reading { row, line, number, desk, here: self.here, ticket: self.ticket };
         let made = self.maker.records(&mut reading, self.records);
+        let packets = if made.is_err() { self.maker.packets(&reading.row) } else { 0 };
         if let (false, Some(kind)) = (had_kind, self.here.kind) {
             let _ = self.kind.set(kind);
         }
@@ -189,7 +190,7 @@ impl Worker<'_> {
                     records_of_waiting(self.waiting, self.records);
                 }
             }
-            Err(Fault::Unread(reason)) => self.ticket.met.lose(reason, line),
+            Err(Fault::Unread(reason)) => self.ticket.met.lose(reason, line, packets),
             Err(Fault::File(problem)) => {
                 self.ticket.met.fail(problem);
                 return ControlFlow::Break(());

@@ -16,6 +16,7 @@ const SHOWN: usize = 3;
 const ROW_BYTES: u64 = 256;
 
 const UNSEEN: &str = "rows of packets that the recorder says it dropped or did not see";
+const HEAVY: &str = "rows more for the packets of those that cannot be read";
 const MISSING: &str = "rows that the recorder summed up, and that are not in the file";
 
 /// What was met in a block, or in all of them.
@@ -38,6 +39,8 @@ pub(super) struct Met {
     missing: u64,
     /// All rows with a count.
     all: Sum,
+    /// All rows that are unread, by their packets.
+    lost_packets: Sum,
     /// How many packets of them the recorder says that it did not see, and how many it had dropped.
     unseen: u64,
     drops: Option<Drops>,
@@ -117,8 +120,9 @@ impl Met {
         *self.other.entry(what).or_default() += 1;
     }
 
-    /// Counts a row that is unread.
-    pub(super) fn lose(&mut self, reason: Cow<'static, str>, line: u64) {
+    /// Counts a row of so many packets that is unread.
+    pub(super) fn lose(&mut self, reason: Cow<'static, str>, line: u64, packets: u64) {
+        self.lost_packets.add(Sum { packets, rows: 1, lost: 0 });
         self.lose_rows(reason, line, 1);
     }
 
@@ -173,7 +177,7 @@ impl Met {
 
     /// Notes that nothing can be read from a line on.
     pub(super) fn break_off(&mut self, reason: String, line: u64) {
-        self.lose(Cow::Borrowed("rows after which nothing can be read"), line);
+        self.lose(Cow::Borrowed("rows after which nothing can be read"), line, 0);
         self.end = End::Broken(reason);
     }
 
@@ -216,6 +220,7 @@ impl Met {
         }
         self.since.add(next.since);
         self.all.add(next.all);
+        self.lost_packets.add(next.lost_packets);
         self.miss(next.unseen);
         next.drops.into_iter().for_each(|drops| self.add_drops(drops));
         self.end = next.end;
@@ -245,7 +250,11 @@ impl Met {
             *counts.unread.entry(reason).or_default() += lost.count;
         }
         let unseen = self.unseen.saturating_add(self.drops.map_or(0, |drops| drops.grown));
-        for (what, rows) in [(MISSING, self.missing), (UNSEEN, self.all.rows(unseen))] {
+        // A row of far more packets than others is more than one.
+        let heavy = self.all.rows(self.lost_packets.packets).saturating_sub(self.lost_packets.rows);
+        let heavy = if heavy > self.lost_packets.rows { heavy } else { 0 };
+        let rows = [(MISSING, self.missing), (UNSEEN, self.all.rows(unseen)), (HEAVY, heavy)];
+        for (what, rows) in rows {
             if rows > 0 {
                 counts.frames = counts.frames.saturating_add(rows);
                 counts.unread.insert(what.to_owned(), rows);

@@ -186,6 +186,11 @@ impl Maker {
         Ok(second)
     }
 
+    /// Returns how many packets a row has that is unread, or nothing.
+    pub(super) fn packets(&self, row: &Row<'_>) -> u64 {
+        small(row, Column::Packets, u64::MAX).ok().flatten().unwrap_or(0)
+    }
+
     /// Reads what all columns say that have a name.
     fn read(&self, of: &mut Reading<'_>, flow: &mut Flow) -> Result<(), Fault> {
         let row = &of.row;
