@@ -198,6 +198,19 @@ fn suricata_counts_flows_of_one_kind_only() {
     let netflow: String = flow.lines().skip(1).map(|line| format!("{line}\n")).collect();
     let records = whole("suricata", &netflow, &settings(None, false));
     assert_eq!((sums(&records), records[0].header.ttl), ((1, 46), 60));
+    // Where for long nothing of the kind that counts is told, the other one is no twin of it.
+    let lines: Vec<&str> = flow.lines().collect();
+    let of = |at: usize, count: usize| format!("{}\n", lines[at]).repeat(count);
+    for (text, lost) in [
+        ([of(1, 500), of(0, 999), of(1, 500)], 0),
+        ([of(1, 500), of(0, 1_999), of(1, 500)], 1_999),
+        ([of(1, 500), of(0, 9_999), String::new()], 9_999),
+        ([of(1, 5_000), of(2, 5_000), of(1, 1)], 0),
+        ([of(1, 1), (of(0, 1) + &of(1, 1)).repeat(3_000), of(0, 999)], 0),
+    ] {
+        let (_, counts) = read("suricata", &text.concat(), &settings(None, false)).expect("rows");
+        assert_eq!(counts.unread.values().sum::<u64>(), lost, "{counts:?}");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod no_columnar;
 mod plan;
 mod reader;
 mod source;
+mod sums;
 mod swar;
 mod value;
 
@@ -171,6 +172,8 @@ pub(super) enum Made {
     Flows([Option<Flow>; 2]),
     /// No traffic, and why.
     Other(&'static str),
+    /// What a row of the kind that counts tells as well.
+    Twin(&'static str),
     /// What cannot be judged, and why.
     Unread(&'static str),
 }

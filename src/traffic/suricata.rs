@@ -1,6 +1,6 @@
 //! `eve.json` of Suricata: events `netflow`, one a direction, or `flow`, made into one flow for each
 //! direction. Both tell of the same packets: the kind that comes first counts, and the other is left
-//! out, as are all other events.
+//! out, as are all other events; but where for long only the other one is told, it is unread.
 //!
 //! Bytes are those of frames. How many packets the kernel dropped before Suricata saw them, its events
 //! `stats` tell: they are unread.
@@ -82,7 +82,7 @@ fn make(row: &Row<'_>, flow: Flow, here: &mut Here) -> Made {
         _ => return Made::Other("events that are no flows"),
     };
     if *here.kind.get_or_insert(kind) != kind {
-        return Made::Other("events of the other kind, that tell of the same flows");
+        return Made::Twin("events of the other kind, that tell of the same flows");
     }
     let flags = |at| row.extra(at).and_then(|text| u8::from_str_radix(&text, 16).ok());
     if kind == "netflow" {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::sums::{Drops, Runs, Sum};
 use crate::model::{Diagnostic, ReadCounts};
 
 /// How many lines of each kind that is unread are named.
@@ -16,6 +17,7 @@ const SHOWN: usize = 3;
 const ROW_BYTES: u64 = 256;
 
 const UNSEEN: &str = "rows of packets that the recorder says it dropped or did not see";
+const TWINLESS: &str = "rows of another kind than the first, without one of that kind for long";
 const HEAVY: &str = "rows more for the packets of those that cannot be read";
 const MISSING: &str = "rows that the recorder summed up, and that are not in the file";
 
@@ -39,58 +41,14 @@ pub(super) struct Met {
     missing: u64,
     /// All rows with a count.
     all: Sum,
+    /// Rows of the kind that does not count.
+    twins: Runs,
     /// All rows that are unread, by their packets.
     lost_packets: Sum,
     /// How many packets of them the recorder says that it did not see, and how many it had dropped.
     unseen: u64,
     drops: Option<Drops>,
     end: End,
-}
-
-/// A count of drops that only grows, until the recorder begins again.
-#[derive(Clone, Copy)]
-struct Drops {
-    first: u64,
-    last: u64,
-    grown: u64,
-}
-
-impl Drops {
-    fn add(&mut self, next: Drops) {
-        // One that began again counts from zero.
-        let grown = next.first.checked_sub(self.last).unwrap_or(next.first);
-        self.grown = self.grown.saturating_add(grown).saturating_add(next.grown);
-        self.last = next.last;
-    }
-}
-
-/// What was met of what a recorder sums up.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    packets: u64,
-    /// Flows: a row is one, or two.
-    rows: u64,
-    /// Rows that are unread.
-    lost: u64,
-}
-
-impl Sum {
-    fn add(&mut self, other: Sum) {
-        self.packets = self.packets.saturating_add(other.packets);
-        self.rows += other.rows;
-        self.lost += other.lost;
-    }
-
-    /// Returns how many rows are missing, besides those that are unread, of so many packets.
-    fn missing(self, packets: u64) -> u64 {
-        self.rows(packets.saturating_sub(self.packets)).saturating_sub(self.lost)
-    }
-
-    /// Returns how many rows so many packets are.
-    fn rows(self, packets: u64) -> u64 {
-        let rows = u128::from(packets) * u128::from(self.rows.max(1));
-        u64::try_from(rows.div_ceil(u128::from(self.packets.max(1)))).unwrap_or(u64::MAX)
-    }
 }
 
 /// Rows of one kind that are unread.
@@ -149,6 +107,17 @@ impl Met {
         self.all.add(sum);
     }
 
+    /// Counts a row that tells what one of the kind that counts tells.
+    pub(super) fn twin(&mut self, what: &'static str) {
+        self.twins.note();
+        self.other(what);
+    }
+
+    /// Notes a row of the kind that counts.
+    pub(super) fn end_twins(&mut self) {
+        self.twins.end();
+    }
+
     /// Notes that the recorder did not see so many packets.
     pub(super) fn miss(&mut self, packets: u64) {
         self.unseen = self.unseen.saturating_add(packets);
@@ -156,7 +125,7 @@ impl Met {
 
     /// Notes how many packets the recorder had dropped up to a row.
     pub(super) fn had_dropped(&mut self, packets: u64) {
-        self.add_drops(Drops { first: packets, last: packets, grown: 0 });
+        self.add_drops(Drops::at(packets));
     }
 
     fn add_drops(&mut self, drops: Drops) {
@@ -221,6 +190,7 @@ impl Met {
         self.since.add(next.since);
         self.all.add(next.all);
         self.lost_packets.add(next.lost_packets);
+        self.twins.add(next.twins);
         self.miss(next.unseen);
         next.drops.into_iter().for_each(|drops| self.add_drops(drops));
         self.end = next.end;
@@ -249,11 +219,16 @@ impl Met {
             let reason = format!("{reason} ({word} {})", lines.join(", "));
             *counts.unread.entry(reason).or_default() += lost.count;
         }
-        let unseen = self.unseen.saturating_add(self.drops.map_or(0, |drops| drops.grown));
+        let unseen = self.unseen.saturating_add(self.drops.map_or(0, Drops::grown));
         // A row of far more packets than others is more than one.
         let heavy = self.all.rows(self.lost_packets.packets).saturating_sub(self.lost_packets.rows);
         let heavy = if heavy > self.lost_packets.rows { heavy } else { 0 };
-        let rows = [(MISSING, self.missing), (UNSEEN, self.all.rows(unseen)), (HEAVY, heavy)];
+        let rows = [
+            (MISSING, self.missing),
+            (UNSEEN, self.all.rows(unseen)),
+            (HEAVY, heavy),
+            (TWINLESS, self.twins.all()),
+        ];
         for (what, rows) in rows {
             if rows > 0 {
                 counts.frames = counts.frames.saturating_add(rows);

@@ -136,8 +136,15 @@ impl Maker {
                 of.met().other(what);
                 return Ok(None);
             }
+            Made::Twin(what) => {
+                of.met().twin(what);
+                return Ok(None);
+            }
             Made::Unread(reason) => return Err((*reason).into()),
         };
+        if self.preset.has_kinds {
+            of.met().end_twins();
+        }
         if let [None, None] = flows {
             of.met().other("flows of no packets");
             return Ok(None);
