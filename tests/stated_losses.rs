@@ -334,3 +334,34 @@ fn packets_that_the_recorder_dropped_are_unread() {
         assert_eq!((records.len(), unread(&counts)), (10, dropped), "{counts:?}");
     }
 }
+
+/// IPFIX that says how many packets a process ignored, and how many flows it did not send.
+fn totals(number: u32, process: u32, ignored: u32, not_sent: u32) -> Vec<u8> {
+    let mut sets = Vec::new();
+    halves(&mut sets, &[3, 10 + 12, 300, 3, 1, 143, 4, 164, 8, 166, 8, 300, 4 + 20]);
+    words(&mut sets, &[process, 0, ignored, 0, not_sent]);
+    let mut bytes = Vec::new();
+    halves(&mut bytes, &[10, 16 + sets.len() as u16]);
+    words(&mut bytes, &[1_772_272_800, number, 7]);
+    bytes.extend(sets);
+    bytes
+}
+
+#[test]
+fn what_an_exporter_says_that_it_did_not_send_is_unread() {
+    // Records of three packets each.
+    let lost = |all: &[(u32, u32, u32)]| {
+        let mut frames = Vec::new();
+        for (at, (process, ignored, not_sent)) in (0..).zip(all) {
+            frames.push(whole(&sets(10, at * 21, 20)));
+            frames.push(whole(&totals(at * 21 + 20, *process, *ignored, *not_sent)));
+        }
+        let (records, counts) = read("netflow", &frames);
+        assert_eq!(records.len(), all.len() * 20);
+        unread(&counts)
+    };
+    assert_eq!(lost(&[(1, 900, 70), (1, 900, 70)]), 0);
+    assert_eq!(lost(&[(1, 900, 70), (1, 960, 75)]), 25);
+    // Each process counts for itself, and from zero where it begins again.
+    assert_eq!(lost(&[(1, 900, 70), (2, 5, 5), (1, 900, 70), (2, 5, 6), (1, 3, 0)]), 2);
+}

@@ -6,6 +6,7 @@
 //! read as packets are counted, so that the user can be asked which of the two is meant.
 
 mod fragments;
+mod growing;
 mod sequence;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::model::ordinary::UDP;
 use crate::model::{Diagnostic, Layers, PacketHeader, ReadCounts, Record, RecordBatch};
 use crate::packet::{self, Carried, Datagram, LinkType};
 use fragments::Fragments;
+pub(super) use growing::Growing;
 pub(super) use sequence::{Holds, Sequences};
 
 //------------ What is an export -----------------------------------------------
@@ -186,6 +188,8 @@ pub(super) struct Out {
     counts: ReadCounts,
     other: BTreeMap<&'static str, u64>,
     unread: BTreeMap<&'static str, u64>,
+    /// The packets of all records.
+    packets: u64,
 }
 
 impl Out {
@@ -201,6 +205,7 @@ impl Out {
             counts: ReadCounts::default(),
             other: BTreeMap::new(),
             unread: BTreeMap::new(),
+            packets: 0,
         }
     }
 
@@ -209,6 +214,7 @@ impl Out {
         self.counts.frames += 1;
         self.counts.records += 1;
         record.number = self.counts.records;
+        self.packets = self.packets.saturating_add(record.packets);
         self.records.push(record);
     }
 
@@ -240,6 +246,16 @@ impl Out {
     pub(super) fn lost_on_the_way(&mut self, count: u64) {
         if count > 0 {
             self.unread("lost before they were recorded, as the numbers of the exports say", count);
+        }
+    }
+
+    /// Notes how many records were not sent, as an exporter says, and of how many packets none was made.
+    pub(super) fn not_exported(&mut self, records: u64, packets: u64) {
+        let (all, each) = (u128::from(self.counts.records.max(1)), u128::from(self.packets.max(1)));
+        let rest = (u128::from(packets) * all).div_ceil(each);
+        let count = records.saturating_add(u64::try_from(rest).unwrap_or(u64::MAX));
+        if count > 0 {
+            self.unread("flow records that the exporter says it did not make or send", count);
         }
     }
 

@@ -18,6 +18,7 @@
 
 mod boot;
 mod fields;
+mod losses;
 mod samplers;
 mod sets;
 mod template;

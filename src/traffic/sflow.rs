@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::exports::{self, Exports, Holds, Kind, Out, Sequences, length, number};
+use super::exports::{self, Exports, Growing, Holds, Kind, Out, Sequences, length, number};
 use super::{Form, Knows, Opened, Settings};
 use crate::model::ordinary::{SCTP, TCP, UDP, UDPLITE};
 use crate::model::{Address, Family, Known, Layers, NameId, PacketHeader};
@@ -60,9 +60,8 @@ struct Sflow {
     agents: HashMap<Address, NameId, foldhash::fast::FixedState>,
     /// The numbers of samples, by agent and by what they were taken at.
     sequences: Sequences<Part, 2>,
-    /// How many packets that were to be sampled each of those could not sample: what it said last, and
-    /// by how much that grew.
-    drops: HashMap<(Address, u64, u64), (u32, u64), foldhash::fast::FixedState>,
+    /// How many packets that were to be sampled each of those could not sample.
+    drops: HashMap<(Address, u64, u64), Growing, foldhash::fast::FixedState>,
 }
 
 impl Exports for Sflow {
@@ -112,7 +111,7 @@ impl Exports for Sflow {
 
     fn end(&mut self, out: &mut Out) {
         out.lost_on_the_way(std::mem::take(&mut self.sequences).missing());
-        let drops = self.drops.drain().map(|(_, (_, drops))| drops).fold(0, u64::saturating_add);
+        let drops = self.drops.drain().map(|(_, drops)| drops.grown).fold(0, u64::saturating_add);
         if drops > 0 {
             out.unread("samples that the agent says it had to drop", drops);
         }
@@ -140,16 +139,7 @@ impl Sflow {
         self.sequences.note(keys, at as u32, Holds::just(1));
         let key = (agent, sub_agent, source);
         if self.drops.len() < SOURCES || self.drops.contains_key(&key) {
-            let now = drops as u32;
-            let (last, sum) = self.drops.entry(key).or_insert((now, 0));
-            match now.wrapping_sub(*last) {
-                // It began again.
-                _ if now < *last / 2 => *sum += u64::from(now),
-                more if more < u32::MAX / 2 => *sum += u64::from(more),
-                // It was overtaken.
-                _ => return,
-            }
-            *last = now;
+            self.drops.entry(key).or_insert_with(|| Growing::new(drops)).note(drops);
         }
     }
 }

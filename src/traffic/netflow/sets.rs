@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 
 use super::boot::Boot;
 use super::fields;
+use super::losses::Losses;
 use super::samplers::{Said, Sampled, Samplers};
 use super::template::{Found, Slot, Template, Values, Version};
 use super::{CUT, Clock, SECOND_NS};
@@ -76,6 +77,7 @@ struct Domain {
     families: [bool; 2],
     templates: HashMap<u16, Template, FixedState>,
     samplers: Samplers,
+    losses: Losses,
     /// When it started.
     boot: Option<Boot>,
     sets: BTreeMap<u16, Vec<Waiting>>,
@@ -272,6 +274,7 @@ impl Sets {
             set = set.get(size..).unwrap_or_default();
             if template.is_options {
                 out.other("option records");
+                own.losses.note(&values);
                 // A process may speak for its other domains (RFC 7011, section 3.4.2.1).
                 let is_own = |id: &u32| own.source.is_some_and(|own| own.is_v9 || own.id == *id);
                 let other = values.take::<u32>(Slot::ObservationDomain);
@@ -367,6 +370,10 @@ impl Sets {
             }
         }
         (self.waiting_bytes, self.waiting_records) = (0, 0);
+        for domain in &mut self.domains {
+            let [flows, packets] = std::mem::take(&mut domain.losses).sums();
+            out.not_exported(flows, packets);
+        }
         // Routers often export IPv4 only; all sources of an address are one exporter.
         let sees_ipv6: HashSet<Address, FixedState> = self
             .domains

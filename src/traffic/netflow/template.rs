@@ -65,7 +65,13 @@ slots! {
     Ttl = 192;
     FragmentOffset = 88;
     Forwarding = 89;
+    LineCard = 141;
+    MeteringProcess = 143;
+    ExportingProcess = 144;
     ObservationDomain = 149;
+    /// Totals of what the exporter did not look at, or did not send.
+    IgnoredPackets = 164;
+    NotSentFlows = 166;
     FragmentFlags = 197;
     Input = 10;
     Direction = 61;
