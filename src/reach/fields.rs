@@ -102,6 +102,10 @@ impl<T: Number> Ranges<T> {
 
     /// Makes a set of ranges in any order; none if there are none.
     pub(super) fn new(mut ranges: Vec<(T, T)>) -> Option<Ranges<T>> {
+        let is_apart = |pair: &[(T, T)]| pair[0].1.next().is_some_and(|after| after < pair[1].0);
+        if ranges.iter().all(|(first, last)| first <= last) && ranges.windows(2).all(is_apart) {
+            return Ranges::sorted(&ranges);
+        }
         ranges.retain(|(first, last)| first <= last);
         ranges.sort_unstable();
         let mut joined: Vec<(T, T)> = Vec::with_capacity(ranges.len());

@@ -1,5 +1,6 @@
 //! Whose the addresses are, as ranges: the owners' side of the proof.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::rules::{FAMILIES, at};
@@ -22,6 +23,8 @@ pub(super) struct Land<'a> {
     ranges: [HashMap<u32, Ranges>; 2],
     /// Everyone who owns an address, by family, sorted.
     pub(super) owners: [Vec<u32>; 2],
+    /// What is nobody's, by family.
+    nobodys: [Ranges; 2],
     /// The ranges inside and outside of selections, over a whole family: what wide rules ask for
     /// again and again.
     splits: Vec<(Within, [Split; 2])>,
@@ -72,6 +75,10 @@ impl<'a> Land<'a> {
             .collect();
         let [(v4, v4_owners, v4_ranges), (v6, v6_owners, v6_ranges)] = FAMILIES.map(owned);
         Land {
+            nobodys: FAMILIES.map(|family| {
+                let all = [(0, family.max())];
+                cut(customers, family, &all, |end| end.owner == Owner::Nobody).inside
+            }),
             inventory,
             customers,
             grounds: [v4, v6],
@@ -97,23 +104,7 @@ impl<'a> Land<'a> {
         ranges: &[(u128, u128)],
         holds: impl Fn(&End) -> bool,
     ) -> Split {
-        let mut split = Split::default();
-        for (first, last) in ranges {
-            let range = AddressRange { family, first: *first, last: *last };
-            for (piece, end) in self.customers.segments(range) {
-                let side = match holds(self.customers.end(end)) {
-                    true => &mut split.inside,
-                    false => &mut split.outside,
-                };
-                match side.last_mut() {
-                    Some((_, open)) if open.checked_add(1) == Some(piece.first) => {
-                        *open = piece.last;
-                    }
-                    _ => side.push((piece.first, piece.last)),
-                }
-            }
-        }
-        split
+        cut(self.customers, family, ranges, holds)
     }
 
     /// Splits ranges into what belongs to a selection and what does not.
@@ -171,10 +162,45 @@ impl<'a> Land<'a> {
         Split { inside, outside }
     }
 
-    /// Returns those of some ranges that are nobody's.
-    pub(super) fn nobodys(&self, family: Family, ranges: &[(u128, u128)]) -> Ranges {
-        self.cut(family, ranges, |end| end.owner == Owner::Nobody).inside
+    /// Returns those of some sorted ranges that are nobody's.
+    pub(super) fn nobodys(&self, family: Family, ranges: &[(u128, u128)]) -> Cow<'_, Ranges> {
+        let all = &self.nobodys[at(family)];
+        if ranges == [(0, family.max())] {
+            return Cow::Borrowed(all);
+        }
+        let mut nobodys = Ranges::new();
+        for (first, last) in ranges {
+            let from = all.partition_point(|(_, end)| end < first);
+            let met = all[from..].iter().take_while(|(start, _)| start <= last);
+            nobodys.extend(met.map(|(start, end)| (*start.max(first), *end.min(last))));
+        }
+        Cow::Owned(nobodys)
     }
+}
+
+fn cut(
+    customers: &Customers,
+    family: Family,
+    ranges: &[(u128, u128)],
+    holds: impl Fn(&End) -> bool,
+) -> Split {
+    let mut split = Split::default();
+    for (first, last) in ranges {
+        let range = AddressRange { family, first: *first, last: *last };
+        for (piece, end) in customers.segments(range) {
+            let side = match holds(customers.end(end)) {
+                true => &mut split.inside,
+                false => &mut split.outside,
+            };
+            match side.last_mut() {
+                Some((_, open)) if open.checked_add(1) == Some(piece.first) => {
+                    *open = piece.last;
+                }
+                _ => side.push((piece.first, piece.last)),
+            }
+        }
+    }
+    split
 }
 
 /// Numbers the owners: the customers, then the shared entries.
