@@ -21,6 +21,9 @@ pub use crate::tally::{Directions, IPV6, LATER_FRAGMENT, Newest};
 
 //------------ Amounts -------------------------------------------------------
 
+/// How many packets of customers were recorded at a PoP; none is what does not say where.
+pub type RecordedBy = BTreeMap<(CustomerId, Option<NameId>), u64>;
+
 /// How much: as recorded, and on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -311,7 +314,7 @@ pub struct Impact {
     pub offered: Amount,
     /// Customers with traffic that is not attack, from them and to them: how many packets of it were
     /// recorded.
-    pub recorded: [BTreeMap<CustomerId, u64>; 2],
+    pub recorded: [RecordedBy; 2],
     /// Whether any of it is labelled.
     pub labelled: bool,
     /// What of it has a known owner at an end.

@@ -4,8 +4,9 @@
 //! Invariant: nothing else in the crate touches the file system. What is handed out carries the
 //! name under which it is shown.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Cursor, Read, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -323,6 +324,41 @@ pub fn content(path: &Path) -> Content {
         }
     }
     Content::Place(identity(path))
+}
+
+/// Returns the files that hold the same bytes as one before them, with that one.
+pub fn copies<'p>(paths: impl Iterator<Item = &'p Path>) -> Vec<[PathBuf; 2]> {
+    let mut by_length: BTreeMap<u64, Vec<&Path>> = BTreeMap::new();
+    let mut copies = Vec::new();
+    for path in paths.filter(|path| !is_stdin(path)) {
+        let Ok(file) = fs::metadata(path) else { continue };
+        if !file.is_file() || file.len() == 0 {
+            continue;
+        }
+        let known = by_length.entry(file.len()).or_default();
+        match known.iter().find(|before| is_same(before, path).unwrap_or(false)) {
+            Some(before) => copies.push([before.to_path_buf(), path.to_owned()]),
+            None => known.push(path),
+        }
+    }
+    copies
+}
+
+/// Returns whether two files of one length hold the same.
+fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+    let [mut a, mut b] = [BufReader::new(File::open(a)?), BufReader::new(File::open(b)?)];
+    loop {
+        let (left, right) = (a.fill_buf()?, b.fill_buf()?);
+        let length = left.len().min(right.len());
+        if left[..length] != right[..length] {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        a.consume(length);
+        b.consume(length);
+    }
 }
 
 /// Takes `.` and `..` out of a path, by its words alone.

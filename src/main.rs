@@ -3,6 +3,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     match blastgate::cli::main(std::env::args_os()) {
         Ok(code) => ExitCode::from(code),

@@ -78,6 +78,8 @@ struct Run {
     parsed: [Option<rule_sets::Parsed>; 2],
     /// How much was read of recordings.
     meter: input::Meter,
+    /// Exporters, and the PoPs that the inventory says they are of.
+    exporters: Vec<(String, String)>,
 }
 
 /// Does two things, at the same time if there are threads for it.
@@ -108,6 +110,7 @@ impl Run {
             notes: plan.notes.clone(),
             parsed: [None, None],
             meter: input::Meter::default(),
+            exporters: Vec::new(),
             plan,
         }
     }
@@ -378,6 +381,7 @@ impl Run {
         let vrf = self.plan.vrf.as_deref();
         let (inventory, problems) = inventory::load_table(&self.sources, &files, vrf);
         self.problems.extend(problems);
+        self.take_exporters(&inventory);
         inventory
     }
 

@@ -51,6 +51,99 @@ fn what_was_recorded_elsewhere_is_no_evidence() {
     assert_eq!(run.verdict(), "pass", "{:#}", run.result);
 }
 
+/// Rows of one in a hundred packets to the second customer, of which some are where the rule applies.
+fn sampled(here: usize, elsewhere: usize) -> String {
+    let row =
+        |pop: &str, dst: &str| format!("1772272800,198.51.100.1,{dst},udp,123,9,1,100,{pop}\n");
+    let to_bakery = |pop, count| row(pop, "203.0.113.70").repeat(count);
+    let to_acme = row("fra", "203.0.113.1").repeat(50) + &row("ams", "203.0.113.1").repeat(50);
+    let header = "at,src,dst,protocol,src_port,dst_port,packets,bytes,pop\n";
+    [header, &to_acme, &to_bakery("fra", here), &to_bakery("ams", elsewhere)].concat()
+}
+
+#[test]
+fn samples_where_a_rule_does_not_apply_are_no_evidence() {
+    let columns = "{src: src, dst: dst, protocol: protocol, src_port: src_port, dst_port: dst_port, packets: packets, \
+                   bytes: bytes, time: {field: at, unit: s}, pop: pop, sampling: {applied: false}}";
+    let judge = |sampling: u32, here: usize, elsewhere: usize| {
+        let rules = "version: 1\nrules:\n  - {id: r, match: {dst: 203.0.113.0/24, protocol: udp, src_port: 124, \
+                     pop: fra}, action: drop, intent: {target: [acme], may_affect: [acme], may_reach: all}}\n";
+        let config = format!(
+            "version: 1\nrules: {{paths: [rules.yaml]}}\ninventory: [inventory.yaml]\ntraffic: [{{path: rows.csv, \
+             format: csv, sampling: {sampling}, columns: {columns}}}]\n"
+        );
+        let folder = folder(&[
+            ("rules.yaml", rules.as_bytes()),
+            ("inventory.yaml", INVENTORY.as_bytes()),
+            ("rows.csv", sampled(here, elsewhere).as_bytes()),
+            ("blastgate.yaml", config.as_bytes()),
+        ]);
+        check(folder.path(), &[])
+    };
+    for (sampling, here, elsewhere, verdict) in [
+        (100, 50, 0, "pass"),
+        (100, 0, 50, "cannot_judge"),
+        (100, 5, 500, "cannot_judge"),
+        // Where all packets are recorded, none is none.
+        (1, 0, 50, "pass"),
+        (1, 0, 0, "cannot_judge"),
+    ] {
+        let run = judge(sampling, here, elsewhere);
+        assert_eq!(run.verdict(), verdict, "{sampling} {here} {elsewhere}: {:#}", run.result);
+    }
+}
+
+#[test]
+fn a_recording_and_its_copy_count_once() {
+    let traffic = format!("version: 1\nduration: 60s\nflows:\n{BOTH}");
+    let config = "version: 1\nrules: {paths: [rules.yaml]}\ninventory: [inventory.yaml]\n\
+                  traffic: [{path: a.yaml}, {path: b.yaml}]\n";
+    let rules = "version: 1\nrules:\n  - {id: r, match: {dst: 203.0.113.1}, action: drop}\n";
+    let folder = folder(&[
+        ("rules.yaml", rules.as_bytes()),
+        ("inventory.yaml", INVENTORY.as_bytes()),
+        ("a.yaml", traffic.as_bytes()),
+        ("b.yaml", traffic.as_bytes()),
+        ("blastgate.yaml", config.as_bytes()),
+    ]);
+    let run = check(folder.path(), &[]);
+    assert_eq!(run.verdict(), "cannot_judge", "{:#}", run.result);
+    let problem = run.result["problems"][0]["message"].as_str().expect("a problem");
+    assert!(problem.contains("b.yaml holds the same bytes as"), "{problem}");
+}
+
+#[test]
+fn the_pop_of_a_record_is_that_of_its_exporter() {
+    let rules = "version: 1\nrules:\n  - {id: r, match: {dst: 203.0.113.70, pop: ams}, action: drop, intent: {target: \
+                 [acme], may_affect: [acme], may_reach: all}}\n";
+    let row = "{\"ip_src\":\"198.51.100.1\",\"ip_dst\":\"203.0.113.70\",\"port_src\":1,\"port_dst\":2,\
+               \"ip_proto\":\"udp\",\"packets\":300,\"bytes\":12000,\"timestamp_start\":\"1772272800.0\",\
+               \"timestamp_end\":\"1772272801.0\",\"peer_ip_src\":\"10.0.0.1\"}\n";
+    let verdict = |exporters: &str| {
+        let inventory = format!("{INVENTORY}pops:\n{exporters}");
+        let config = "version: 1\nrules: {paths: [rules.yaml]}\ninventory: [inventory.yaml]\n\
+                      traffic: [{path: flows.json, sampling: 1}]\n";
+        let folder = folder(&[
+            ("rules.yaml", rules.as_bytes()),
+            ("inventory.yaml", inventory.as_bytes()),
+            ("flows.json", row.as_bytes()),
+            ("blastgate.yaml", config.as_bytes()),
+        ]);
+        let run = check(folder.path(), &[]);
+        (run.verdict().to_owned(), format!("{:#}", run.result))
+    };
+    let of = |ams: &str, fra: &str| {
+        verdict(&format!(
+            "  - {{id: ams, exporters: [{ams}]}}\n  - {{id: fra, exporters: [{fra}]}}\n"
+        ))
+    };
+    assert_eq!(of("10.0.0.1", "10.0.0.2").0, "fail");
+    assert_eq!(of("10.0.0.2", "10.0.0.1").0, "cannot_judge");
+    let (verdict, said) = of("10.0.0.1", "10.0.0.1");
+    assert_eq!(verdict, "cannot_judge");
+    assert!(said.contains("the exporter 10.0.0.1 is of two PoPs, ams and fra"), "{said}");
+}
+
 /// Recorded traffic of a file of its own for each direction.
 fn judge_ways(rule: &str, flows: &str, direction: &str) -> Run {
     judge(rule, &format!("traffic: [{{path: traffic.yaml, direction: {direction}}}]\n"), flows)
@@ -122,9 +215,9 @@ fn files_of_nfdump_may_be_joined_with_headers_or_without() {
         let (records, counts) = read("nfdump-csv", &text);
         assert_eq!((records, counts.unread.len()), (rows, 0), "{text}{counts:?}");
     }
-    // Without its summary the second one is cut off.
+    // Without its summary the second one is cut off, and nobody knows how much.
     let (records, counts) = read("nfdump-csv", &format!("{header}{row}{end}{row}"));
-    assert_eq!((records, counts.unread.len()), (2, 1), "{counts:?}");
+    assert_eq!((records, counts.broken.is_some()), (2, true), "{counts:?}");
     // What the router had dropped never arrived.
     let dropped = row.replace("........,0,", "........,128,");
     let (records, counts) = read("nfdump-csv", &format!("{header}{row}{dropped}{end}"));
@@ -144,6 +237,9 @@ fn rows_that_nfdump_summed_up_and_did_not_list_are_unread() {
     assert_eq!(lost(&[header, row, row, &end(6)].concat()), 0);
     assert_eq!(lost(&[header, row, row, &end(6), row, &end(30)].concat()), 9);
     assert_eq!(lost(&[header, row, row, &end(30), row, &end(1)].concat()), 8);
+    // What the router dropped is in the file, and in the sum.
+    let dropped = row.replace("........,0,", "........,128,");
+    assert_eq!(lost(&[header, row, &dropped, &end(6)].concat()), 0);
     // A row that is unread is not missing, too.
     let bad = row.replace("203.0.113.1", "?!?");
     assert_eq!(lost(&[header, row, &bad, &end(6)].concat()), 1);
@@ -173,6 +269,10 @@ fn what_a_recorder_says_that_it_did_not_see_is_unread() {
     // What was dropped before the first of them may have been before the recording, too.
     assert_eq!(lost("suricata", &[stats(70), flow.clone(), stats(70)].concat()), (10, 0));
     assert_eq!(lost("suricata", &[stats(70), flow.clone(), stats(170)].concat()), (10, 20));
+    let dpdk = |drops: u64| {
+        stats(drops).replace("\"kernel_drops\"", "\"dpdk\":{\"imissed\"").replace("}}}", "}}}}")
+    };
+    assert_eq!(lost("suricata", &[dpdk(70), flow.clone(), dpdk(170)].concat()), (10, 20));
     assert_eq!(lost("suricata", &[stats(70), flow, stats(20), stats(25)].concat()), (10, 5));
 
     let zeek = |missed: u64| {
@@ -208,16 +308,20 @@ fn text_that_is_no_row_counts_by_its_length() {
         let (records, counts) = read("pmacct", text);
         (records, counts.unread.values().sum::<u64>())
     };
+    let of = |bytes: usize| (bytes / (row.len() - 1)) as u64;
     let hole = "\0".repeat(73_728);
-    assert_eq!(lost(&format!("{row}{row}{hole}\n{row}")), (3, 288));
+    assert_eq!(lost(&format!("{row}{row}{hole}\n{row}")), (3, of(hole.len())));
+    // A hole in a row that has all its names.
+    let glued = row.replacen("udp", &format!("udp{hole}"), 1);
+    assert_eq!(lost(&format!("{row}{glued}{row}")), (2, of(glued.len() - 1)));
     assert_eq!(lost(&format!("{row}{}\n{row}", &row[..40])), (2, 1));
     // A list of rows in which one brace is open, and a line that is too long.
     let many = row.trim_end().to_owned() + ",\n";
     let list = format!("[{}{{{}]", many.repeat(10), many.repeat(10_000));
     let (records, rows) = lost(&list);
     assert!(records == 10 && rows > 7_000, "{records} {rows}");
-    let (records, rows) = lost(&format!("{row}{}\n{row}", "x".repeat(3 << 20)));
-    assert_eq!((records, rows), (2, (3 << 20) / 256));
+    let long = lost(&format!("{row}{}\n{row}", "x".repeat(3 << 20)));
+    assert_eq!(long, (2, of(3 << 20)));
 }
 
 #[test]
@@ -479,4 +583,26 @@ fn samples_of_what_a_customer_sends_do_not_make_those_to_him_enough() {
     assert_eq!(judge(1, 0), "cannot_judge");
     assert_eq!(judge(1, 899), "cannot_judge");
     assert_eq!(judge(40, 0), "pass");
+}
+
+#[test]
+fn numbers_and_marks_are_read_as_tools_write_them() {
+    // pandas writes numbers with a point where one of a column is missing.
+    let header = "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt\n";
+    let row = "2026-02-28 11:00:00,2026-02-28 11:00:01,1.000,198.51.100.1,203.0.113.1,123.0,9.0,17.0,........,0,0,3.0,120.00\n";
+    let (records, counts) = read("nfdump-csv", &format!("{header}{row}"));
+    assert_eq!((records, counts.unread.len()), (1, 0), "{counts:?}");
+    let (records, _) = read("nfdump-csv", &format!("{header}{}", row.replace("3.0", "3.5")));
+    assert_eq!(records, 0);
+    // pmacct marks where a purge begins and ends.
+    let flow = "{\"event_type\":\"purge\",\"ip_src\":\"198.51.100.1\",\"ip_dst\":\"203.0.113.1\",\"ip_proto\":\"udp\",\
+                \"packets\":3,\"bytes\":120,\"timestamp_start\":\"1772272800.0\",\"timestamp_end\":\"1772272801.0\"}\n";
+    let marks = ["init", "close"].map(|mark| {
+        format!("{{\"event_type\": \"purge_{mark}\", \"writer_id\": \"default_amqp/1\"}}\n")
+    });
+    let text = format!("{}{flow}{}", marks[0], marks[1]);
+    let form = blastgate::traffic::detect(text.as_bytes()).expect("a form");
+    assert_eq!(form.name, "pmacct");
+    let (records, counts) = read("pmacct", &text);
+    assert_eq!((records, counts.unread.len()), (1, 0), "{counts:?}");
 }

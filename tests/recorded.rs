@@ -65,6 +65,7 @@ pub(crate) fn settings() -> Settings {
         source: SourceId(0),
         name: "capture".into(),
         pop: None,
+        pops: Default::default(),
         direction: None,
         label: None,
         sampling: None,

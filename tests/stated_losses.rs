@@ -121,7 +121,9 @@ fn message(version: u16, number: u32, flows: u16, has_template: bool) -> Vec<u8>
 /// sFlow of so many samples, whose agent had to drop some up to now.
 fn sflow(number: u32, samples: u32, drops: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    words(&mut bytes, &[5, 1, 0xc000_0201, 0, number, 1_000, samples]);
+    // Datagrams are numbered for themselves.
+    let datagram = number / samples.max(1);
+    words(&mut bytes, &[5, 1, 0xc000_0201, 0, datagram, 1_000, samples]);
     let packet = part(false, 1, 0, false, &udp(&[0; 30]));
     for sample in 0..samples {
         let padded = packet.len().next_multiple_of(4);
@@ -364,4 +366,57 @@ fn what_an_exporter_says_that_it_did_not_send_is_unread() {
     assert_eq!(lost(&[(1, 900, 70), (1, 960, 75)]), 25);
     // Each process counts for itself, and from zero where it begins again.
     assert_eq!(lost(&[(1, 900, 70), (2, 5, 5), (1, 900, 70), (2, 5, 6), (1, 3, 0)]), 2);
+}
+
+#[test]
+fn a_datagram_counts_once_however_often_it_was_captured() {
+    let all: Vec<Vec<u8>> = (0..30).map(|at| whole(&sflow(at * 20, 20, 0))).collect();
+    let twice: Vec<Vec<u8>> = all.iter().flat_map(|one| [one.clone(), one.clone()]).collect();
+    let (records, counts) = read("sflow", &twice);
+    assert_eq!((records.len(), unread(&counts)), (600, 0), "{counts:?}");
+    assert_eq!(counts.other["copies of exports"], 30);
+}
+
+#[test]
+fn datagrams_of_samples_that_are_missing_are_unread_though_their_samples_have_no_gap() {
+    // Every second datagram held the samples of another source.
+    let all: Vec<Vec<u8>> = (0..30)
+        .map(|at| {
+            let mut datagram = sflow(at * 20, 20, 0);
+            datagram[16..20].copy_from_slice(&(at * 2).to_be_bytes());
+            whole(&datagram)
+        })
+        .collect();
+    let (records, counts) = read("sflow", &all);
+    assert_eq!((records.len(), unread(&counts)), (600, 29 * 20), "{counts:?}");
+}
+
+#[test]
+fn sets_whose_exporter_counts_sets_count_by_their_bytes() {
+    let mut message = message(9, 0, 40, false);
+    message[2..4].copy_from_slice(&1_u16.to_be_bytes());
+    let (_, counts) = read("netflow", &[whole(&message)]);
+    assert_eq!(unread(&counts), (40_u64 * 28).div_ceil(48), "{counts:?}");
+}
+
+#[test]
+fn what_went_out_beside_what_came_in_is_the_way_back() {
+    let flow = |out: u32| {
+        let mut sets = Vec::new();
+        halves(&mut sets, &[0, 8 + 4 * 9, 256, 9]);
+        [8, 12, 1, 2, 23, 24, 22, 21, 34]
+            .iter()
+            .for_each(|element| halves(&mut sets, &[*element, 4]));
+        halves(&mut sets, &[256, 4 + 36]);
+        words(&mut sets, &[0xc633_6401, 0xcb00_7101, 400, 3, out * 500, out, 999_000, 999_000, 1]);
+        let mut bytes = Vec::new();
+        halves(&mut bytes, &[9, 2]);
+        words(&mut bytes, &[1_000_000, 1_772_272_800, 0, 7]);
+        bytes.extend(sets);
+        let (records, counts) = read("netflow", &[whole(&bytes)]);
+        assert_eq!(unread(&counts), 0, "{counts:?}");
+        records.iter().map(|one| (one.header.src, one.packets, one.bytes)).collect::<Vec<_>>()
+    };
+    assert_eq!(flow(0), [(0xc633_6401, 3, 400)]);
+    assert_eq!(flow(7), [(0xc633_6401, 3, 400), (0xcb00_7101, 7, 3_500)]);
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::Evidence;
 use crate::attribution::Party;
-use crate::impact::Amount;
-use crate::model::{AddressSet, CustomerId, Family, Match, NameId};
+use crate::impact::{Amount, Group};
+use crate::model::{AddressSet, CustomerId, Direction, Family, Match, NameId};
 
 /// The evidence about those whom one rule reaches outside its `may_affect`.
 #[derive(Clone, Debug, Default)]
@@ -57,13 +57,14 @@ fn of_rule(
         }
     }
     let mut thin = BTreeSet::new();
-    let groups = match is_recorded_where(evidence, rule) {
-        true => evidence.impact.groups.as_slice(),
-        false => &[],
-    };
-    let sides = rule.map(|rule| Sides::new(&evidence.rule(rule).matches));
-    let is_recorded = |id: &CustomerId| sides.as_ref().is_none_or(|sides| sides.has(evidence, *id));
-    for group in groups {
+    let sides = rule.map(|rule| Sides::new(evidence, &evidence.rule(rule).matches));
+    let is_recorded = |id: &CustomerId| sides.as_ref().is_none_or(|sides| sides.least(*id) > 0);
+    // What was recorded where a rule does not apply says nothing of it.
+    let applies =
+        |group: &&Group| sides.as_ref().is_none_or(|sides| sides.ground.has(group.id.pop));
+    let mut is_sampled = false;
+    for group in evidence.impact.groups.iter().filter(applies) {
+        is_sampled |= group.is_sampled();
         let members: Vec<CustomerId> = match group.id.party {
             Party::Customer(id) => vec![id],
             Party::Shared(id) => evidence.inventory().shared[id.0 as usize].customers.clone(),
@@ -80,9 +81,8 @@ fn of_rule(
             continue;
         }
         let least = evidence.standards.min_samples;
-        let is_thin_at_ends = |id: &CustomerId| {
-            sides.as_ref().is_some_and(|sides| sides.least(evidence, *id) < least)
-        };
+        let is_thin_at_ends =
+            |id: &CustomerId| sides.as_ref().is_some_and(|sides| sides.least(*id) < least);
         let is_thin =
             group.is_sampled() && (offered.raw < least || members.iter().all(is_thin_at_ends));
         if is_thin {
@@ -95,73 +95,112 @@ fn of_rule(
             }
         }
     }
+    // Where all packets are recorded, none of somebody's is none.
+    if let Some(sides) = sides.filter(|_| !is_sampled) {
+        let unseen: Vec<CustomerId> =
+            coverage.reached.difference(&coverage.recorded).copied().collect();
+        coverage.recorded.extend(unseen.into_iter().filter(|id| sides.is_elsewhere(*id)));
+    }
     let unseen = coverage.reached.difference(&coverage.recorded).copied();
     coverage.not_judged = unseen.chain(thin).collect();
     coverage
 }
 
-/// Returns whether anything was recorded where a rule applies: what was recorded elsewhere alone, or
-/// only the other way, says nothing of a rule for some PoPs or one direction.
-fn is_recorded_where(evidence: &Evidence<'_>, rule: Option<u32>) -> bool {
-    let Some(rule) = rule.map(|rule| evidence.rule(rule)) else { return true };
-    let pops = rule.matches.pops();
-    recorded_pops(evidence, &rule.matches).any(|pop| {
-        let is_there = |name: NameId| {
-            pops.as_ref().is_none_or(|pops| pops.contains(&&*evidence.names.name(name)))
-        };
-        pop.is_none_or(is_there)
-    })
+/// Where a match may apply, of what was recorded.
+struct Ground<'a> {
+    evidence: &'a Evidence<'a>,
+    pops: Option<Vec<NameId>>,
+    directions: Option<&'a [Direction]>,
 }
 
-/// Returns the PoPs of which traffic was recorded that goes the way that a match is for; none is what
-/// does not say where it was recorded.
-fn recorded_pops<'a>(
-    evidence: &'a Evidence<'_>,
-    matches: &'a Match,
-) -> impl Iterator<Item = Option<NameId>> + 'a {
-    let directions = matches.directions();
+impl<'a> Ground<'a> {
+    fn new(evidence: &'a Evidence<'a>, matches: &'a Match) -> Ground<'a> {
+        let intern = |pop: &str| evidence.names.intern(pop);
+        let pops = matches.pops().map(|pops| pops.into_iter().map(intern).collect());
+        Ground { evidence, pops, directions: matches.directions() }
+    }
+
+    /// Returns whether it may apply to what was recorded at a PoP, none if it does not say where: by the
+    /// PoPs that it names, and by the directions in which anything was recorded there.
+    fn has(&self, pop: Option<NameId>) -> bool {
+        let is_named = |pop| self.pops.as_ref().is_none_or(|pops| pops.contains(&pop));
+        pop.is_none_or(is_named) && self.goes(pop)
+    }
+
+    fn goes(&self, pop: Option<NameId>) -> bool {
+        self.directions.is_none_or(|ways| self.evidence.directions.has(pop, ways))
+    }
+}
+
+/// Returns the PoPs that a match names and of which nothing was recorded that goes its way, in their
+/// order.
+pub(super) fn unrecorded_pops(evidence: &Evidence<'_>, matches: &Match) -> Vec<String> {
+    let ground = Ground::new(evidence, matches);
     let pops = evidence.impact.groups.iter().map(|group| group.id.pop);
-    pops.filter(move |pop| directions.is_none_or(|ways| evidence.directions.has(*pop, ways)))
-}
-
-/// Returns the PoPs that a match names and of which nothing was recorded, in their order.
-pub(super) fn unrecorded_pops<'a>(evidence: &Evidence<'_>, matches: &'a Match) -> Vec<&'a str> {
-    let Some(mut pops) = matches.pops() else { return Vec::new() };
-    let recorded: BTreeSet<Option<NameId>> = recorded_pops(evidence, matches).collect();
+    let recorded: BTreeSet<Option<NameId>> = pops.filter(|pop| ground.goes(*pop)).collect();
     if recorded.contains(&None) {
         return Vec::new();
     }
-    let names: BTreeSet<_> =
-        recorded.into_iter().flatten().map(|pop| evidence.names.name(pop)).collect();
-    pops.retain(|pop| !names.iter().any(|name| **name == **pop));
-    pops
+    let named = ground.pops.into_iter().flatten();
+    let missing = named.filter(|pop| !recorded.contains(&Some(*pop)));
+    missing.map(|pop| evidence.names.name(pop).to_string()).collect()
 }
 
 /// The addresses that a rule names at the source and at the destination, if it does: who is named at
 /// one end is recorded only by traffic of which he is at that end.
-struct Sides([Option<AddressSet>; 2]);
+struct Sides<'a> {
+    ground: Ground<'a>,
+    ends: [Option<AddressSet>; 2],
+    /// Whether anybody is recorded at each end where the rule applies.
+    has_anybody: [bool; 2],
+}
 
-impl Sides {
-    fn new(matches: &Match) -> Sides {
-        Sides([matches.sources(), matches.destinations()])
-    }
-
-    /// Returns whether a customer is recorded at every end at which he is named.
-    fn has(&self, evidence: &Evidence<'_>, id: CustomerId) -> bool {
-        self.least(evidence, id) > 0
+impl<'a> Sides<'a> {
+    fn new(evidence: &'a Evidence<'a>, matches: &'a Match) -> Sides<'a> {
+        let ground = Ground::new(evidence, matches);
+        let has_anybody = [0, 1].map(|end: usize| {
+            evidence.impact.recorded[end].keys().any(|(_, pop)| ground.has(*pop))
+        });
+        Sides { ground, ends: [matches.sources(), matches.destinations()], has_anybody }
     }
 
     /// Returns how many packets of a customer are recorded at the end at which he is named, the fewer of
     /// both if he is at both; no limit where he is at none.
-    fn least(&self, evidence: &Evidence<'_>, id: CustomerId) -> u64 {
-        let prefixes = &evidence.inventory().customer(id).prefixes;
-        let is_named =
-            |set: &AddressSet| prefixes.iter().any(|prefix| set.overlaps(prefix.value.range()));
-        let named = self.0.iter().zip(&evidence.impact.recorded).map(|(named, recorded)| {
-            let packets = recorded.get(&id).copied().unwrap_or(0);
-            if named.as_ref().is_some_and(is_named) { packets } else { u64::MAX }
-        });
-        named.min().unwrap_or(u64::MAX)
+    fn least(&self, id: CustomerId) -> u64 {
+        self.least_of(id, |pop| self.ground.has(pop))
+    }
+
+    fn least_of(&self, id: CustomerId, counts: impl Fn(Option<NameId>) -> bool) -> u64 {
+        let of_end =
+            |end: usize| if self.names(end, id) { self.sum(end, id, &counts) } else { u64::MAX };
+        of_end(0).min(of_end(1))
+    }
+
+    /// Returns whether an end that the rule names may be a customer's.
+    fn names(&self, end: usize, id: CustomerId) -> bool {
+        let prefixes = &self.ground.evidence.inventory().customer(id).prefixes;
+        self.ends[end]
+            .as_ref()
+            .is_some_and(|set| prefixes.iter().any(|prefix| set.overlaps(prefix.value.range())))
+    }
+
+    fn sum(&self, end: usize, id: CustomerId, counts: impl Fn(Option<NameId>) -> bool) -> u64 {
+        let by_pop = self.ground.evidence.impact.recorded[end]
+            .range((id, None)..=(id, Some(NameId(u32::MAX))));
+        let sums = by_pop.filter(|((_, pop), _)| counts(*pop)).map(|(_, packets)| *packets);
+        sums.fold(0, u64::saturating_add)
+    }
+
+    /// Returns whether a customer is recorded, but nowhere where the rule applies, though others are
+    /// recorded there at the ends at which it names him.
+    fn is_elsewhere(&self, id: CustomerId) -> bool {
+        let is_here = |end: usize| self.sum(end, id, |pop| self.ground.has(pop)) > 0;
+        let is_seen = |end: usize| self.has_anybody[end] || !self.names(end, id);
+        let all = self.sum(0, id, |_| true) + self.sum(1, id, |_| true);
+        all > 0
+            && self.least_of(id, |_| true) > 0
+            && ![0, 1].into_iter().any(is_here)
+            && [0, 1].into_iter().all(is_seen)
     }
 }
 

@@ -98,6 +98,13 @@ impl Run {
                 recordings.push(Recording { path, ..one.clone() });
             }
         }
+        for [before, path] in input::copies(recordings.iter().map(|one| one.path.as_path())) {
+            let (before, path) = (input::shown(&before), input::shown(&path));
+            self.problems.push(
+                Diagnostic::bare(format!("{path} holds the same bytes as {before}"))
+                    .help("it would count twice; take one away"),
+            );
+        }
         recordings
     }
 
@@ -145,6 +152,7 @@ impl Run {
             source,
             name: name.as_str().into(),
             pop: recording.pop.as_deref().map(|pop| names.intern(pop)),
+            pops: Arc::new(self.pops_of_exporters(names)),
             direction: recording.direction,
             label: recording.label,
             sampling: recording.sampling.and_then(|sampling| match sampling {

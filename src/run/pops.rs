@@ -1,12 +1,53 @@
 //! Where the inventory lists PoPs, nothing else may name others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
 
 use super::Run;
 use crate::input;
-use crate::model::{Diagnostic, Inventory, Location, Match, RuleSet, Term};
+use crate::model::{Diagnostic, Inventory, Location, Match, NameId, Names, RuleSet, Term};
+
+/// Returns the words by which recordings name an exporter.
+fn words_for(exporter: &str) -> Vec<String> {
+    match exporter.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(address @ IpAddr::V4(_)) => {
+            vec![address.to_string(), format!("::ffff:{address}")]
+        }
+        Ok(address) => vec![address.to_string()],
+        Err(_) => vec![exporter.to_owned()],
+    }
+}
 
 impl Run {
+    /// Takes over which exporters are of which PoP; one of two PoPs is a contradiction.
+    pub(super) fn take_exporters(&mut self, inventory: &Inventory) {
+        let mut known: BTreeMap<String, &str> = BTreeMap::new();
+        for pop in inventory.pops.iter().flatten() {
+            for word in pop.exporters.iter().flat_map(|exporter| words_for(exporter)) {
+                let before = known.insert(word.clone(), &pop.id.value);
+                if let Some(before) = before.filter(|before| *before != pop.id.value) {
+                    let message = format!(
+                        "the exporter {word} is of two PoPs, {before} and {}",
+                        pop.id.value
+                    );
+                    let problem = Diagnostic::error(pop.id.location, message);
+                    self.problems.push(problem.help("name it at the PoP where it stands"));
+                    return;
+                }
+            }
+        }
+        self.exporters = known.into_iter().map(|(word, pop)| (word, pop.to_owned())).collect();
+    }
+
+    /// Returns the PoPs of exporters by their names.
+    pub(super) fn pops_of_exporters(&self, names: &Names) -> HashMap<NameId, NameId, FixedState> {
+        let intern =
+            |(exporter, pop): &(String, String)| (names.intern(exporter), names.intern(pop));
+        self.exporters.iter().map(intern).collect()
+    }
+
     /// Tiers that must be judged are tiers that customers have: of others nothing would be judged.
     pub(super) fn check_tiers(&mut self, inventory: &Inventory) {
         let known: BTreeSet<&str> =

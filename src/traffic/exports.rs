@@ -9,8 +9,11 @@ mod fragments;
 mod growing;
 mod sequence;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::hash::BuildHasher;
 use std::io::Read;
+
+use foldhash::fast::FixedState;
 
 use super::capture::{self, Capture, DROPPED, Loss};
 use super::piece::Found;
@@ -307,9 +310,9 @@ pub(super) fn open(
     exports: impl Exports + 'static,
 ) -> Opened {
     let capture = Capture::open(input, settings.name.clone())?;
-    let (bytes, found, next, fragments) = Default::default();
+    let (bytes, found, next, fragments, copies) = Default::default();
     let out = Out::new(settings);
-    Ok(Box::new(Reader { capture, bytes, found, next, fragments, exports, out }))
+    Ok(Box::new(Reader { capture, bytes, found, next, fragments, copies, exports, out }))
 }
 
 struct Reader<E> {
@@ -319,8 +322,37 @@ struct Reader<E> {
     /// The first of the frames found that was not looked at.
     next: usize,
     fragments: Fragments,
+    copies: Copies,
     exports: E,
     out: Out,
+}
+
+/// The latest datagrams, so that a copy of one counts once: a capture may see each twice, and an
+/// exporter may send to several collectors. All are numbered, so that no two are the same.
+#[derive(Default)]
+struct Copies {
+    known: HashSet<u64, FixedState>,
+    latest: VecDeque<u64>,
+}
+
+impl Copies {
+    /// How many are remembered.
+    const MOST: usize = 1 << 16;
+
+    /// Returns whether the same came before.
+    fn is_one(&mut self, datagram: &Datagram<'_>) -> bool {
+        let hash = FixedState::default().hash_one((datagram.src, datagram.payload));
+        if !self.known.insert(hash) {
+            return true;
+        }
+        self.latest.push_back(hash);
+        if self.latest.len() > Copies::MOST
+            && let Some(oldest) = self.latest.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        false
+    }
 }
 
 impl<E: Exports> TrafficReader for Reader<E> {
@@ -368,13 +400,16 @@ impl<E: Exports> Reader<E> {
         let out = &mut self.out;
         match look(found, &self.bytes) {
             Carried::Datagram(datagram) => {
-                read(&mut self.exports, &datagram, found.time_ns, out);
+                read(&mut self.exports, &mut self.copies, &datagram, found.time_ns, out);
             }
             Carried::Fragment(part) => {
                 let whole = self.fragments.add(&part, |bytes| out.lose_bytes(bytes));
                 if let Some(whole) = whole {
                     match packet::datagram_of(part.src, &whole) {
-                        Some(datagram) => read(&mut self.exports, &datagram, found.time_ns, out),
+                        Some(datagram) => {
+                            let time_ns = found.time_ns;
+                            read(&mut self.exports, &mut self.copies, &datagram, time_ns, out);
+                        }
                         None => out.unread(NO_EXPORT, 1),
                     }
                 }
@@ -389,9 +424,16 @@ impl<E: Exports> Reader<E> {
     }
 }
 
-fn read(exports: &mut impl Exports, datagram: &Datagram<'_>, time_ns: i64, out: &mut Out) {
+fn read(
+    exports: &mut impl Exports,
+    copies: &mut Copies,
+    datagram: &Datagram<'_>,
+    time_ns: i64,
+    out: &mut Out,
+) {
     match kind(datagram) {
         None => out.unread(NO_EXPORT, 1),
+        Some(_) if copies.is_one(datagram) => out.other("copies of exports"),
         Some(kind) => match exports.refuses(kind) {
             Some(reason) => out.unread(reason, 1),
             None => exports.read(kind, datagram, time_ns, out),

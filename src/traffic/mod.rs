@@ -1,8 +1,11 @@
 //! Recorded forms of traffic: a reader in, pieces out that make records of themselves. One file a
 //! form, and its two adjacent lines here.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use crate::model::{
     Columns, Diagnostic, Direction, Known, Label, NameId, Names, PacketHeader, ReadAt, ReadCounts,
@@ -112,6 +115,8 @@ pub struct Settings {
     pub name: Arc<str>,
     /// The PoP of all records that do not name one.
     pub pop: Option<NameId>,
+    /// The PoPs of exporters, where no PoP is said otherwise.
+    pub pops: Arc<HashMap<NameId, NameId, FixedState>>,
     /// The direction of all records that do not name one.
     pub direction: Option<Direction>,
     /// The label of all records; overrides the file's own.
@@ -140,8 +145,10 @@ impl Settings {
     /// Returns a record that holds what the user said.
     fn record(&self, header: PacketHeader, exporter: Option<NameId>) -> Record {
         let mut header = header;
+        let of_exporter = || exporter.and_then(|exporter| self.pops.get(&exporter).copied());
+        let pop = self.pop.or_else(of_exporter);
         for (known, bit) in
-            [(self.pop.is_some(), Known::POP), (self.direction.is_some(), Known::DIRECTION)]
+            [(pop.is_some(), Known::POP), (self.direction.is_some(), Known::DIRECTION)]
         {
             if known {
                 header.known = header.known.with(bit);
@@ -151,7 +158,7 @@ impl Settings {
             time_ns: 0,
             duration_ns: 0,
             header,
-            pop: self.pop,
+            pop,
             exporter,
             direction: self.direction.unwrap_or(Direction::Ingress),
             packets: 1,

@@ -30,6 +30,7 @@ pub(super) const FORM: Form = Form {
 
 fn detect(start: &[u8]) -> bool {
     rows::has_keys(start, &["ip_src", "ip_dst", "packets", "bytes"])
+        || rows::has_keys(start, &["event_type", "writer_id"])
 }
 
 const PRESET: Preset = Preset {
@@ -51,6 +52,7 @@ const PRESET: Preset = Preset {
         (Column::Verdict, &["fwd_status"]),
         (Column::Exporter, &["peer_ip_src"]),
     ],
+    extra: &["event_type"],
     unset: &["[]"],
     unit: Unit::Of(TimeUnit::Seconds),
     // The uptime of an exporter is rounded to milliseconds, its clock (v9) to seconds.
@@ -62,6 +64,9 @@ const PRESET: Preset = Preset {
 };
 
 fn make(row: &Row<'_>, mut flow: Flow, _: &mut Here) -> Made {
+    if matches!(row.extra(0).as_deref(), Some("purge_init" | "purge_close")) {
+        return Made::Other("marks of where a purge begins and ends");
+    }
     flow.icmp = row.get(Column::DstPort).as_deref().and_then(rows::icmp_of_port);
     Made::one(flow)
 }

@@ -60,6 +60,10 @@ struct Sflow {
     agents: HashMap<Address, NameId, foldhash::fast::FixedState>,
     /// The numbers of samples, by agent and by what they were taken at.
     sequences: Sequences<Part, 2>,
+    /// The numbers of datagrams, by agent.
+    datagrams: Sequences<(Address, u64), 1>,
+    /// How many samples the greatest of them holds.
+    most: u64,
     /// How many packets that were to be sampled each of those could not sample.
     drops: HashMap<(Address, u64, u64), Growing, foldhash::fast::FixedState>,
 }
@@ -88,6 +92,10 @@ impl Exports for Sflow {
             return out.unread(CUT, 1);
         };
         let sub_agent = number(payload, at - 16, 4).unwrap_or_default();
+        if let Some(number) = number(payload, at - 12, 4) {
+            self.datagrams.note([(agent, sub_agent)], number as u32, Holds::just(1));
+            self.most = self.most.max(count.min(datagram.length as u64));
+        }
         for _ in 0..count {
             let (Some(format), Some(length)) = (number(payload, at, 4), length(payload, at + 4, 4))
             else {
@@ -110,7 +118,10 @@ impl Exports for Sflow {
     }
 
     fn end(&mut self, out: &mut Out) {
-        out.lost_on_the_way(std::mem::take(&mut self.sequences).missing());
+        // The numbers of samples are more exact, but say nothing of sources that are missing wholly.
+        let samples = std::mem::take(&mut self.sequences).missing();
+        let all = std::mem::take(&mut self.datagrams).missing().saturating_mul(self.most);
+        out.lost_on_the_way(samples.max(all));
         let drops = self.drops.drain().map(|(_, drops)| drops.grown).fold(0, u64::saturating_add);
         if drops > 0 {
             out.unread("samples that the agent says it had to drop", drops);

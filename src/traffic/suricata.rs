@@ -2,8 +2,8 @@
 //! direction. Both tell of the same packets: the kind that comes first counts, and the other is left
 //! out, as are all other events; but where for long only the other one is told, it is unread.
 //!
-//! Bytes are those of frames. How many packets the kernel dropped before Suricata saw them, its events
-//! `stats` tell: they are unread.
+//! Bytes are those of frames. How many packets were dropped before Suricata could look at them, its
+//! events `stats` tell: they are unread.
 
 use super::flow::Flow;
 use super::rows::{self, Here, Made, Preset, Rate, Row};
@@ -63,6 +63,13 @@ const PRESET: Preset = Preset {
         "tcp.tcp_flags_ts",
         "tcp.tcp_flags_tc",
         "stats.capture.kernel_drops",
+        "stats.capture.kernel_ifdrops",
+        "stats.capture.dpdk.imissed",
+        "stats.capture.dpdk.no_mbufs",
+        "stats.capture.dpdk.ierrors",
+        "stats.capture.rx_errors",
+        "stats.flow.memcap",
+        "stats.capture.kernel_drops_delta",
     ],
     layer: ByteLayer::L2,
     rate: Rate::None,
@@ -76,7 +83,11 @@ fn make(row: &Row<'_>, flow: Flow, here: &mut Here) -> Made {
         Some("netflow") => "netflow",
         Some("flow") => "flow",
         Some("stats") => {
-            here.had_dropped = row.extra_number(8);
+            let totals: Vec<u64> = (8..15).filter_map(|at| row.extra_number(at)).collect();
+            match totals.is_empty() {
+                true => here.unseen = row.extra_number(15).unwrap_or(0),
+                false => here.had_dropped = Some(totals.into_iter().fold(0, u64::saturating_add)),
+            }
             return Made::Other("events that are no flows");
         }
         _ => return Made::Other("events that are no flows"),

@@ -1,38 +1,36 @@
 //! Whose traffic that is not attack was recorded, by the end at which he stood.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::FixedState;
 
 use crate::attribution::{Attribution, Ends};
+use crate::impact::RecordedBy;
 use crate::inventory::customers::Owner;
-use crate::model::{CustomerId, Label};
+use crate::model::{CustomerId, Label, NameId};
 use crate::tally::{Counts, Key};
 
-/// How many packets were recorded between ends, by their number.
-pub(super) struct Recorded(Vec<u64>);
+/// How many packets were recorded between ends, by their number and by PoP.
+#[derive(Default)]
+pub(super) struct Recorded(HashMap<(u32, Option<NameId>), u64, FixedState>);
 
 impl Recorded {
-    pub(super) fn new(ends: &[Ends]) -> Recorded {
-        Recorded(vec![0; ends.len()])
-    }
-
     /// Notes traffic of a key.
     #[inline]
     pub(super) fn note(&mut self, key: &Key, counts: Counts) {
         if key.label != Label::Attack {
-            let packets = &mut self.0[key.ends as usize];
+            let packets = self.0.entry((key.ends, key.pop)).or_default();
             *packets = packets.saturating_add(counts.raw);
         }
     }
 
     /// Returns the customers at the sources and at the destinations.
-    pub(super) fn customers(
-        self,
-        all: &[Ends],
-        attribution: &Attribution<'_>,
-    ) -> [BTreeMap<CustomerId, u64>; 2] {
+    pub(super) fn customers(self, all: &[Ends], attribution: &Attribution<'_>) -> [RecordedBy; 2] {
         let mut customers = [BTreeMap::new(), BTreeMap::new()];
-        for (ends, packets) in all.iter().zip(self.0).filter(|(_, packets)| *packets > 0) {
-            for (owner, customers) in attribution.owners(ends).into_iter().zip(&mut customers) {
+        // Sums are the same in any order.
+        self.0.into_iter().for_each(|((ends, pop), packets)| {
+            let owners = attribution.owners(&all[ends as usize]);
+            for (owner, customers) in owners.into_iter().zip(&mut customers) {
                 let shared;
                 let owners: &[CustomerId] = match owner {
                     Owner::Customer(id) => {
@@ -43,11 +41,11 @@ impl Recorded {
                     Owner::Nobody => &[],
                 };
                 for id in owners {
-                    let sum: &mut u64 = customers.entry(*id).or_default();
+                    let sum: &mut u64 = customers.entry((*id, pop)).or_default();
                     *sum = sum.saturating_add(packets);
                 }
             }
-        }
+        });
         customers
     }
 }

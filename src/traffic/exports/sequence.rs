@@ -151,15 +151,13 @@ struct Sent {
     /// As `by_records`, where a number counts the records of its message, too, as softflowd has it.
     by_records_with: Count,
     by_messages: Count,
-    /// How many messages and records came.
-    messages: u64,
-    records: u64,
+    /// How many records the greatest of the messages that came holds.
+    most: u64,
 }
 
 impl Sent {
     fn note(&mut self, number: u32, holds: Holds) {
-        self.messages += 1;
-        self.records = self.records.saturating_add(holds.records);
+        self.most = self.most.max(holds.records.saturating_add(holds.more().into()));
         self.by_records.note(number, 0, holds);
         let before = number.wrapping_sub(holds.records as u32);
         self.by_records_with.note(before, holds.more(), Holds::just(holds.records));
@@ -168,11 +166,8 @@ impl Sent {
 
     /// Returns how the best of its ways of counting fits.
     fn fit(&self) -> Fit {
-        let missing = u128::from(self.by_messages.missing) * u128::from(self.records);
-        let in_records = missing.div_ceil(u128::from(self.messages.max(1)));
-        let in_records = u64::try_from(in_records).unwrap_or(u64::MAX);
-        // A message that is missing had a record at least.
-        let in_records = in_records.max(self.by_messages.missing);
+        // What is missing may have been as great: messages are lost where there is much to tell.
+        let in_records = self.by_messages.missing.saturating_mul(self.most.max(1));
         let fit = |count: &Count, missing: u64| (count.backs, Reverse(count.fits), missing);
         [&self.by_records, &self.by_records_with]
             .map(|count| fit(count, count.missing))

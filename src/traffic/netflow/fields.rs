@@ -58,7 +58,15 @@ pub(super) fn flow(values: &Values, clock: Clock, boot: Option<Boot>) -> Flow {
 
 /// Returns what a record that is of both ways says of the way back.
 pub(super) fn back(values: &Values, there: &Flow) -> Option<Flow> {
-    let packets: u64 = values.take(Slot::BackPackets).filter(|packets| *packets > 0)?;
+    let counted = |(packets, bytes)| {
+        let packets = values.take::<u64>(packets).filter(|packets| *packets > 0)?;
+        Some((packets, values.take::<u64>(bytes)))
+    };
+    // Beside a count of what came in, one of what went out is of the way back, as nProbe and nfdump
+    // have it; alone it is that of the flow.
+    let has_come_in = values.take::<u64>(Slot::Packets).is_some_and(|packets| packets > 0);
+    let out = || counted((Slot::OutPackets, Slot::OutBytes)).filter(|_| has_come_in);
+    let (packets, bytes) = counted((Slot::BackPackets, Slot::BackBytes)).or_else(out)?;
     Some(Flow {
         src: there.dst,
         dst: there.src,
@@ -72,7 +80,7 @@ pub(super) fn back(values: &Values, there: &Flow) -> Option<Flow> {
         fragment: None,
         direction: None,
         packets: Some(packets),
-        bytes: values.take(Slot::BackBytes),
+        bytes,
         ..*there
     })
 }

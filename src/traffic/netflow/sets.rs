@@ -140,8 +140,10 @@ impl Sets {
         let known = templates + holds.records;
         let mut left = message.claimed.map(|claimed| claimed.saturating_sub(known));
         for (id, body) in unknown {
+            // Some exporters count sets instead of records.
+            let least = estimate(body.len());
             let most = body.len().max(1) as u64;
-            let count = left.take().map_or(estimate(body.len()), |left| left.clamp(1, most));
+            let count = left.take().map_or(least, |left| left.min(most).max(least));
             holds.unknown += body.len() as u64;
             holds.waiting += u32::from(self.wait(number_of, id, body, message, count, out));
         }

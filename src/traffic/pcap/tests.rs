@@ -183,6 +183,7 @@ fn settings() -> Settings {
         source: SourceId(3),
         name: "a.pcap".into(),
         pop: None,
+        pops: Default::default(),
         direction: None,
         label: None,
         sampling: None,

@@ -15,6 +15,7 @@ fn settings() -> Settings {
         source: SourceId(3),
         name: "p.yaml".into(),
         pop: None,
+        pops: Default::default(),
         direction: None,
         label: None,
         sampling: None,

@@ -74,6 +74,10 @@ enum Shape {
         at: usize,
     },
     Part(columnar::Part),
+    Broken {
+        line: u64,
+        reason: &'static str,
+    },
     Lost {
         line: u64,
         reason: &'static str,
@@ -94,6 +98,7 @@ impl Block {
                 Shape::Objects { objects: objects.into_iter(), at: 0 }
             }
             source::Block::Part(part) => Shape::Part(part),
+            source::Block::Broken { line, reason } => Shape::Broken { line, reason },
             source::Block::Lost { line, reason, bytes } => Shape::Lost { line, reason, bytes },
         };
         Block {
@@ -136,8 +141,12 @@ impl Decoder for Block {
             Shape::Lines { text, at } => worker.lines(text, at, &cut.bytes, &mut tools),
             Shape::Objects { objects, at } => worker.objects(objects, at, &cut.bytes, &mut tools),
             Shape::Part(part) => worker.part(part, &mut tools),
+            Shape::Broken { line, reason } => {
+                worker.ticket.met.break_off((*reason).to_owned(), *line);
+                ControlFlow::Break(())
+            }
             Shape::Lost { line, reason, bytes } => {
-                worker.ticket.met.lose_text(reason, *line, *bytes);
+                worker.ticket.met.lose_text(*reason, *line, *bytes);
                 ControlFlow::Break(())
             }
         };
@@ -151,6 +160,11 @@ impl Decoder for Block {
 
 fn records_of_waiting(waiting: &mut Option<Record>, records: &mut RecordBatch) {
     waiting.take().into_iter().for_each(|record| records.push(record));
+}
+
+/// Returns bytes as text; a hole of zeroes in a file is none, wherever in a row it is.
+fn text_of(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|_| memchr(0, bytes).is_none())
 }
 
 /// Reads rows of a block until there are enough records.
@@ -178,9 +192,13 @@ impl Worker<'_> {
         let had_kind = self.here.kind.is_some();
         let mut reading = Reading { row, line, number, desk, here: self.here, ticket: self.ticket };
         let made = self.maker.records(&mut reading, self.records);
+        let length = reading.row.length();
         let packets = if made.is_err() { self.maker.packets(&reading.row) } else { 0 };
         if let (false, Some(kind)) = (had_kind, self.here.kind) {
             let _ = self.kind.set(kind);
+        }
+        if made.is_ok() {
+            self.ticket.met.read(length);
         }
         match made {
             Ok(None) => {}
@@ -190,7 +208,7 @@ impl Worker<'_> {
                     records_of_waiting(self.waiting, self.records);
                 }
             }
-            Err(Fault::Unread(reason)) => self.ticket.met.lose(reason, line, packets),
+            Err(Fault::Unread(reason)) => self.ticket.met.lose(reason, line, length, packets),
             Err(Fault::File(problem)) => {
                 self.ticket.met.fail(problem);
                 return ControlFlow::Break(());
@@ -227,18 +245,18 @@ impl Worker<'_> {
                 None => rest.len(),
             };
             let window = rest.get(..end).unwrap_or(rest);
-            match std::str::from_utf8(window) {
-                Ok(window) => *at += self.window(text, window, tools)?,
-                Err(_) => {
+            match text_of(window) {
+                Some(window) => *at += self.window(text, window, tools)?,
+                None => {
                     // Whichever of its lines is no text: all others are read.
                     let end = memchr(b'\n', window).map_or(window.len(), |end| end + 1);
                     let line = window.get(..end).unwrap_or(window);
                     *at += end;
-                    match std::str::from_utf8(line) {
-                        Ok(line) => {
+                    match text_of(line) {
+                        Some(line) => {
                             self.window(text, line, tools)?;
                         }
-                        Err(_) => {
+                        None => {
                             self.lose("rows that are not UTF-8 text", text.line, line);
                             text.line += 1;
                         }

@@ -158,6 +158,15 @@ pub(in crate::traffic) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// Returns how many bytes it has; none where it is no text.
+    #[inline]
+    pub(super) fn length(&self) -> usize {
+        match self.cells {
+            Cells::Line { row, .. } | Cells::Text { row, .. } => row.len(),
+            Cells::Table { .. } => 0,
+        }
+    }
+
     /// Returns what the row says in a slot.
     fn cell(&self, slot: usize) -> Option<Cell<'a>> {
         match self.cells {
@@ -218,7 +227,7 @@ impl<'a> Row<'a> {
     pub(in crate::traffic) fn extra_number(&self, at: usize) -> Option<u64> {
         match self.cell(self.plan.extra + at)? {
             Cell::Number(number) => Some(number),
-            cell => value::number(&cell.text()),
+            cell => value::whole(&cell.text()),
         }
     }
 }

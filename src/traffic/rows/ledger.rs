@@ -13,8 +13,10 @@ use crate::model::{Diagnostic, ReadCounts};
 /// How many lines of each kind that is unread are named.
 const SHOWN: usize = 3;
 
-/// Text that is no row counts as one for so many bytes.
+/// Text that is no row counts as one for so many bytes, where no row tells how long they are.
 const ROW_BYTES: u64 = 256;
+/// No row is shorter.
+const SHORTEST: u64 = 16;
 
 const UNSEEN: &str = "rows of packets that the recorder says it dropped or did not see";
 const TWINLESS: &str = "rows of another kind than the first, without one of that kind for long";
@@ -41,6 +43,9 @@ pub(super) struct Met {
     missing: u64,
     /// All rows with a count.
     all: Sum,
+    /// How many rows were read, and their bytes.
+    read: u64,
+    read_bytes: u64,
     /// Rows of the kind that does not count.
     twins: Runs,
     /// All rows that are unread, by their packets.
@@ -54,9 +59,9 @@ pub(super) struct Met {
 /// Rows of one kind that are unread.
 #[derive(Default)]
 struct Lost {
-    count: u64,
-    /// In how many places, and in which lines the first of those are.
+    /// In how many places, the bytes of all, and in which lines the first of those are.
     places: u64,
+    bytes: u64,
     lines: Vec<u64>,
 }
 
@@ -78,23 +83,37 @@ impl Met {
         *self.other.entry(what).or_default() += 1;
     }
 
-    /// Counts a row of so many packets that is unread.
-    pub(super) fn lose(&mut self, reason: Cow<'static, str>, line: u64, packets: u64) {
+    /// Notes a row of so many bytes.
+    #[inline]
+    pub(super) fn read(&mut self, bytes: usize) {
+        self.read += 1;
+        self.read_bytes += bytes as u64;
+    }
+
+    /// Counts a row that is unread: of so many bytes and packets.
+    pub(super) fn lose(
+        &mut self,
+        reason: Cow<'static, str>,
+        line: u64,
+        bytes: usize,
+        packets: u64,
+    ) {
         self.lost_packets.add(Sum { packets, rows: 1, lost: 0 });
-        self.lose_rows(reason, line, 1);
+        self.lose_text(reason, line, bytes as u64);
     }
 
     /// Counts text of so many bytes that is no row, or nobody knows how many.
-    pub(super) fn lose_text(&mut self, reason: &'static str, line: u64, bytes: u64) {
-        self.lose_rows(Cow::Borrowed(reason), line, (bytes / ROW_BYTES).max(1));
-    }
-
-    fn lose_rows(&mut self, reason: Cow<'static, str>, line: u64, count: u64) {
-        self.frames += count;
-        self.since.lost += count;
-        let lost = self.lost.entry(reason).or_default();
-        lost.count += count;
+    pub(super) fn lose_text(
+        &mut self,
+        reason: impl Into<Cow<'static, str>>,
+        line: u64,
+        bytes: u64,
+    ) {
+        self.frames += 1;
+        self.since.lost += (bytes / ROW_BYTES).max(1);
+        let lost = self.lost.entry(reason.into()).or_default();
         lost.places += 1;
+        lost.bytes = lost.bytes.saturating_add(bytes);
         if lost.lines.len() < SHOWN {
             lost.lines.push(line);
         }
@@ -146,7 +165,7 @@ impl Met {
 
     /// Notes that nothing can be read from a line on.
     pub(super) fn break_off(&mut self, reason: String, line: u64) {
-        self.lose(Cow::Borrowed("rows after which nothing can be read"), line, 0);
+        self.lose_text("rows after which nothing can be read", line, 0);
         self.end = End::Broken(reason);
     }
 
@@ -176,8 +195,8 @@ impl Met {
         }
         for (reason, more) in next.lost {
             let lost = self.lost.entry(reason).or_default();
-            lost.count += more.count;
             lost.places += more.places;
+            lost.bytes = lost.bytes.saturating_add(more.bytes);
             let room = SHOWN.saturating_sub(lost.lines.len());
             lost.lines.extend(more.lines.into_iter().take(room));
         }
@@ -189,6 +208,8 @@ impl Met {
         }
         self.since.add(next.since);
         self.all.add(next.all);
+        self.read += next.read;
+        self.read_bytes += next.read_bytes;
         self.lost_packets.add(next.lost_packets);
         self.twins.add(next.twins);
         self.miss(next.unseen);
@@ -210,6 +231,8 @@ impl Met {
         if let End::Broken(reason) = &self.end {
             counts.broken = Some(reason.clone());
         }
+        let mean = self.read_bytes.checked_div(self.read).filter(|mean| *mean > 0);
+        let row_bytes = mean.map_or(ROW_BYTES, |mean| mean.max(SHORTEST));
         for (reason, lost) in &self.lost {
             let mut lines: Vec<String> = lost.lines.iter().map(u64::to_string).collect();
             if lost.places > lost.lines.len() as u64 {
@@ -217,7 +240,11 @@ impl Met {
             }
             let word = if lost.places == 1 { "line" } else { "lines" };
             let reason = format!("{reason} ({word} {})", lines.join(", "));
-            *counts.unread.entry(reason).or_default() += lost.count;
+            // Twice the length of a row is two of them; less is one that is a bit longer.
+            let rows = lost.places.max(lost.bytes / row_bytes);
+            let rows = if rows >= 2 * lost.places { rows } else { lost.places };
+            counts.frames = counts.frames.saturating_add(rows - lost.places);
+            *counts.unread.entry(reason).or_default() += rows;
         }
         let unseen = self.unseen.saturating_add(self.drops.map_or(0, Drops::grown));
         // A row of far more packets than others is more than one.

@@ -149,6 +149,7 @@ impl Maker {
             of.met().other("flows of no packets");
             return Ok(None);
         }
+        flows.iter().flatten().for_each(|flow| of.met().see(flow.packets.unwrap_or(0)));
         if let Some(cell) = of.row.find(Column::Verdict) {
             let dropped = match cell {
                 Cell::Number(status) => value::was_dropped_by(status),
@@ -162,7 +163,6 @@ impl Maker {
                 return Ok(None);
             }
         }
-        flows.iter().flatten().for_each(|flow| of.met().see(flow.packets.unwrap_or(0)));
         let Some(rate) = self.rate(of)? else {
             of.met().unknown_sampling += 1;
             return Err("sampled at a rate that nobody says".into());
@@ -435,7 +435,7 @@ fn address(row: &Row<'_>, column: Column) -> Result<Option<Address>, Fault> {
 #[inline(always)]
 fn small(row: &Row<'_>, column: Column, most: u64) -> Result<Option<u64>, Fault> {
     match row.find(column) {
-        Some(Cell::Text(text)) => match value::number(text) {
+        Some(Cell::Text(text)) => match value::whole(text) {
             Some(number) if number <= most => Ok(Some(number)),
             _ => Err(unreadable(column)),
         },
@@ -447,7 +447,7 @@ fn small(row: &Row<'_>, column: Column, most: u64) -> Result<Option<u64>, Fault>
 fn small_in(cell: Cell<'_>, column: Column, most: u64) -> Result<u64, Fault> {
     let number = match cell {
         Cell::Number(number) => Some(number),
-        Cell::Text(text) => value::number(text),
+        Cell::Text(text) => value::whole(text),
         Cell::Time { .. } | Cell::Octets(_) => None,
     };
     number.filter(|number| *number <= most).ok_or_else(|| unreadable(column))

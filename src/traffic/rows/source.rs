@@ -20,6 +20,8 @@ pub(super) enum Block {
     Objects(Vec<Object>),
     /// Rows of Parquet.
     Part(columnar::Part),
+    /// The end of a file that is cut off, and how that is known.
+    Broken { line: u64, reason: &'static str },
     /// Something of so many bytes that is no row, and the line at which it begins.
     Lost { line: u64, reason: &'static str, bytes: u64 },
 }
@@ -223,7 +225,7 @@ impl Source {
                 self.is_over = true;
                 let reason = (preset.end)(&self.here);
                 let line = self.lines.line;
-                return Ok(reason.map(|reason| Block::Lost { line, reason, bytes: 0 }));
+                return Ok(reason.map(|reason| Block::Broken { line, reason }));
             }
         };
         let mut text = Text { length, line: self.lines.line, delimited: None, here: None };

@@ -12,6 +12,16 @@ use crate::model::columns::TimeUnit;
 use crate::model::{Address, Family};
 use crate::words;
 
+/// Returns a whole number, which may have a point and zeroes behind it: so pandas writes columns in
+/// which a number is missing.
+#[inline]
+pub(super) fn whole(text: &str) -> Option<u64> {
+    number(text).or_else(|| {
+        let (whole, zeroes) = text.split_once('.')?;
+        (!zeroes.is_empty() && zeroes.bytes().all(|byte| byte == b'0')).then(|| number(whole))?
+    })
+}
+
 /// Returns a whole number.
 #[inline]
 pub(super) fn number(text: &str) -> Option<u64> {
@@ -61,7 +71,7 @@ pub(super) fn address_of(octets: [u8; 16]) -> Address {
 
 /// Returns a protocol by number or name; none if no protocol that is known has the name.
 pub(super) fn protocol(text: &str) -> Option<u8> {
-    if let Some(number) = number(text) {
+    if let Some(number) = whole(text) {
         return u8::try_from(number).ok();
     }
     match text {
@@ -85,7 +95,7 @@ pub(super) fn protocol(text: &str) -> Option<u8> {
 /// Returns whether a filter had dropped what is recorded; none if nobody knows the word. A number is
 /// a forwarding status (RFC 7270 section 4.12): its two highest bits, or they alone.
 pub(super) fn was_dropped(text: &str) -> Option<bool> {
-    if let Some(number) = number(text) {
+    if let Some(number) = whole(text) {
         return was_dropped_by(number);
     }
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
@@ -123,7 +133,7 @@ const FLAGS: &[(&str, char, u8)] = &[
 
 /// Returns TCP flags: a number, `0x1b`, `...AP.SF`, or names with anything between them.
 pub(super) fn flags_of(text: &str) -> Option<u8> {
-    if let Some(number) = number(text) {
+    if let Some(number) = whole(text) {
         return flags_of_number(number);
     }
     if let Some(hex) = text.strip_prefix("0x") {
