@@ -8,7 +8,7 @@
 //! **Counting.** A unit is a flow record, an option record, a template, or a datagram that is none of
 //! these, and each is counted once. Records wait for a template that comes later, and for the sampling
 //! rate; those that waited in vain are unread. How many records a set of an unknown template holds is
-//! not certain: v9 says it in its header, else 48 bytes count as one.
+//! not certain: 48 bytes count as one, or more if the header of v9 says so.
 //!
 //! **Times.** NetFlow gives the uptime of the exporter at the first and the last packet, and at the
 //! export, which wraps every 49.7 days; what is meant is the time within 24.8 days of the export. The

@@ -4,9 +4,9 @@
 //!
 //! A file is cut into blocks of some hundred rows one after another, so that it may be larger than
 //! memory; records are made of a block on any thread. What cannot be read is counted, with the first
-//! lines of each kind; text that is no row, or is longer than 1 MiB, counts as one for each 256 bytes. The number of a record is
-//! that of its line, of the row in Parquet, or of the object in JSON that is not one a line; both
-//! directions of a row have one number.
+//! lines of each kind; text that is no row, or is longer than 1 MiB, counts as so many as would be of
+//! that length. The number of a record is that of its line, of the row in Parquet, or of the object in
+//! JSON that is not one a line; both directions of a row have one number.
 //!
 //! **Times** are as wide as they are rounded. **Bytes** of frames are brought to layer 3 by taking the
 //! 14 bytes of an Ethernet header off each packet: tags and the check sequence stay in, as nobody says
