@@ -313,7 +313,7 @@ pub struct Impact {
     /// Everything offered.
     pub offered: Amount,
     /// Customers with traffic that is not attack, from them and to them: how many packets of it were
-    /// recorded.
+    /// recorded; only of the recording itself (`assess_and_draw`).
     pub recorded: [RecordedBy; 2],
     /// Whether any of it is labelled.
     pub labelled: bool,

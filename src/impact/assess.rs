@@ -106,7 +106,7 @@ impl Assessment<'_> {
         let charged: Vec<Vec<Party>> =
             self.tally.ends.values().iter().map(|ends| self.attribution.charged(ends)).collect();
         let way: Vec<_> = self.tally.ends.values().iter().map(|ends| self.way(ends)).collect();
-        let mut recorded = Recorded::default();
+        let mut recorded = Recorded::new(draws);
         let (mut groups, mut courses) = (Groups::default(), Courses::new(draws));
         for cell in &self.view.cells {
             let key = self.tally.key(cell.key);
