@@ -62,9 +62,10 @@ fn of_rule(
     // What was recorded where a rule does not apply says nothing of it.
     let applies =
         |group: &&Group| sides.as_ref().is_none_or(|sides| sides.ground.has(group.id.pop));
-    let mut is_sampled = false;
+    let (mut is_sampled, mut is_recorded_there) = (false, false);
     for group in evidence.impact.groups.iter().filter(applies) {
         is_sampled |= group.is_sampled();
+        is_recorded_there = true;
         let members: Vec<CustomerId> = match group.id.party {
             Party::Customer(id) => vec![id],
             Party::Shared(id) => evidence.inventory().shared[id.0 as usize].customers.clone(),
@@ -96,7 +97,7 @@ fn of_rule(
         }
     }
     // Where all packets are recorded, none of somebody's is none.
-    if let Some(sides) = sides.filter(|_| !is_sampled) {
+    if let Some(sides) = sides.filter(|_| is_recorded_there && !is_sampled) {
         let unseen: Vec<CustomerId> =
             coverage.reached.difference(&coverage.recorded).copied().collect();
         coverage.recorded.extend(unseen.into_iter().filter(|id| sides.is_elsewhere(*id)));
@@ -196,8 +197,8 @@ impl<'a> Sides<'a> {
     fn is_elsewhere(&self, id: CustomerId) -> bool {
         let is_here = |end: usize| self.sum(end, id, |pop| self.ground.has(pop)) > 0;
         let is_seen = |end: usize| self.has_anybody[end] || !self.names(end, id);
-        let all = self.sum(0, id, |_| true) + self.sum(1, id, |_| true);
-        all > 0
+        let is_anywhere = |end: usize| self.sum(end, id, |_| true) > 0;
+        [0, 1].into_iter().any(is_anywhere)
             && self.least_of(id, |_| true) > 0
             && ![0, 1].into_iter().any(is_here)
             && [0, 1].into_iter().all(is_seen)

@@ -13,8 +13,8 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     in_scenarios: false,
     text: Text {
         catches: "A rule reaches customers outside `may_affect`, and none of them has any record; or \
-                  nothing was recorded at a PoP that it names; or it may take their IPv6 packets, and the exporter of the recorded flows says \
-                  nothing of IPv6.",
+                  nothing was recorded at a PoP that it names; or it may take their IPv6 packets, and \
+                  the exporter of the recorded flows says nothing of IPv6.",
         why: "Replay can only say who was hurt in the recording; of those who are not in it, it \
               says nothing.",
         example: "match: {dst: 198.51.100.0/24}  # and the capture is of another network",

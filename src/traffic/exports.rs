@@ -16,6 +16,7 @@ use std::io::Read;
 use foldhash::fast::FixedState;
 
 use super::capture::{self, Capture, DROPPED, Loss};
+use super::flow;
 use super::piece::Found;
 use super::{Opened, Piece, Settings, TrafficReader};
 use crate::model::ordinary::UDP;
@@ -254,9 +255,8 @@ impl Out {
 
     /// Notes how many records were not sent, as an exporter says, and of how many packets none was made.
     pub(super) fn not_exported(&mut self, records: u64, packets: u64) {
-        let (all, each) = (u128::from(self.counts.records.max(1)), u128::from(self.packets.max(1)));
-        let rest = (u128::from(packets) * all).div_ceil(each);
-        let count = records.saturating_add(u64::try_from(rest).unwrap_or(u64::MAX));
+        let rest = flow::records_of(packets, (self.counts.records, self.packets));
+        let count = records.saturating_add(rest);
         if count > 0 {
             self.unread("flow records that the exporter says it did not make or send", count);
         }
@@ -328,7 +328,8 @@ struct Reader<E> {
 }
 
 /// The latest datagrams, so that a copy of one counts once: a capture may see each twice, and an
-/// exporter may send to several collectors. All are numbered, so that no two are the same.
+/// exporter may send to several collectors. All are numbered, so that no two are the same; of one that
+/// was not kept whole nobody can tell.
 #[derive(Default)]
 struct Copies {
     known: HashSet<u64, FixedState>,
@@ -341,6 +342,9 @@ impl Copies {
 
     /// Returns whether the same came before.
     fn is_one(&mut self, datagram: &Datagram<'_>) -> bool {
+        if datagram.payload.len() < datagram.length {
+            return false;
+        }
         let hash = FixedState::default().hash_one((datagram.src, datagram.payload));
         if !self.known.insert(hash) {
             return true;

@@ -186,3 +186,10 @@ impl Flow {
         header.known = known;
     }
 }
+
+/// Returns as how many records so many packets count of which there are none, where so many records have
+/// so many packets.
+pub(super) fn records_of(packets: u64, (records, of_packets): (u64, u64)) -> u64 {
+    let records = u128::from(packets) * u128::from(records.max(1));
+    u64::try_from(records.div_ceil(u128::from(of_packets.max(1)))).unwrap_or(u64::MAX)
+}

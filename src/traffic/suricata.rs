@@ -84,9 +84,12 @@ fn make(row: &Row<'_>, flow: Flow, here: &mut Here) -> Made {
         Some("flow") => "flow",
         Some("stats") => {
             let totals: Vec<u64> = (8..15).filter_map(|at| row.extra_number(at)).collect();
-            match totals.is_empty() {
-                true => here.unseen = row.extra_number(15).unwrap_or(0),
-                false => here.had_dropped = Some(totals.into_iter().fold(0, u64::saturating_add)),
+            if !totals.is_empty() {
+                here.had_dropped = Some(totals.into_iter().fold(0, u64::saturating_add));
+            }
+            // Where there is no total, there may be what it grew by.
+            if row.extra_number(8).is_none() {
+                here.unseen = row.extra_number(15).unwrap_or(0);
             }
             return Made::Other("events that are no flows");
         }

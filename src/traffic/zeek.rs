@@ -1,9 +1,9 @@
 //! `conn.log` of Zeek, tab-separated or JSON: a connection a row, made into one flow for each
 //! direction.
 //!
-//! Bytes are those of IP packets; what Zeek missed (`missed_bytes`) is unread; the letters of `history` are no flags of packets. The second port
-//! of ICMP is the code only of types that have no answer. Connections inside of tunnels are unread, as
-//! the packets that carry them may be in another row.
+//! Bytes are those of IP packets; what Zeek missed (`missed_bytes`) is unread. The letters of `history`
+//! are no flags of packets. The second port of ICMP is the code only of types that have no answer.
+//! Connections inside of tunnels are unread, as the packets that carry them may be in another row.
 
 use super::flow::Flow;
 use super::rows::{self, Here, Made, Preset, Rate, Row, Unit};

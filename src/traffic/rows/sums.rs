@@ -1,6 +1,8 @@
 //! What a recorder says of its own rows, and what rows say of each other, added up over blocks: sums at
 //! the end of a list, counts of drops, and rows of a kind that others tell, too.
 
+use crate::traffic::flow;
+
 /// So many rows of one kind in a row are long.
 const LONG_RUN: u64 = 1_000;
 
@@ -108,7 +110,6 @@ impl Sum {
 
     /// Returns how many rows so many packets are.
     pub(super) fn rows(self, packets: u64) -> u64 {
-        let rows = u128::from(packets) * u128::from(self.rows.max(1));
-        u64::try_from(rows.div_ceil(u128::from(self.packets.max(1)))).unwrap_or(u64::MAX)
+        flow::records_of(packets, (self.rows, self.packets))
     }
 }
